@@ -1,0 +1,35 @@
+/* The REST API of the admin side: /api/v1/..., described in docs/api.md. */
+#pragma once
+
+#include "core/seal.h"
+#include "http/http.h"
+#include "store/store.h"
+
+struct api_service;
+
+struct api_options {
+	struct store *store;
+	const struct seal *seal;
+	struct http_server *http; /* woken when the event feed grows */
+	/* After a push certificate was imported; may be NULL. */
+	void (*on_push_certificate)(const char *topic, void *arg);
+	/* Text of /metrics beyond the API's own; may be NULL. */
+	void (*metrics)(struct buf *out, void *arg);
+	/* False and a reason while not ready; may be NULL. */
+	bool (*ready)(void *arg, struct err *e);
+	void *arg;
+};
+MUST_CHECK bool api_service_new(
+    const struct api_options *o, struct api_service **out, struct err *e);
+void api_service_free(struct api_service **s);
+void api_http_add(struct http_server *h, struct api_service *s);
+
+/* For struct http_listen of the admin side; arg is the api_service. */
+bool api_authorize(const struct http_request *rq, unsigned rights,
+    struct http_caller *out, void *arg, struct err *e);
+
+enum { API_TOKEN_SIZE = 48 }; /* "mutsu_" + 40 of [A-Za-z0-9] + NUL */
+/* Makes a token; its text exists only in out.  ERR_CONFLICT: name in use. */
+MUST_CHECK bool api_token_new(struct store_tx *tx, const struct seal *seal,
+    const char *name, const char *role, const char *by,
+    char out[API_TOKEN_SIZE], struct err *e);

@@ -1,0 +1,48 @@
+/*
+ * The push scheduler.  "Due" is the column enrollment.push_due_at: whoever
+ * queues a command sets it in the same transaction (apns_push_due()), the
+ * scheduler claims due enrolments, sends one push each however many commands
+ * wait, and sets the next time by the answer.  A crash loses nothing.
+ */
+#pragma once
+
+#include "apns/apns_client.h"
+#include "core/seal.h"
+#include "store/store.h"
+
+/*
+ * Marks an enrolment due at at_ms, or leaves an earlier time.  Notifies the
+ * scheduler.  No token yet, or a dead one: nothing happens (TokenUpdate makes
+ * it due).
+ */
+MUST_CHECK bool apns_push_due(struct store_tx *tx, const char *enrollment_id,
+    int64_t at_ms, struct err *e);
+
+struct apns_scheduler;
+struct apns_scheduler_options {
+	struct store *store;
+	const struct seal *seal;
+	const char *const *hosts; /* "host:port", NULL-ended */
+	const char *ca_file;      /* NULL: the system's */
+	int64_t expiration_s; /* apns-expiration lies so far ahead; 0: 7 d */
+	int64_t claim_ms;     /* 0: 60 s */
+};
+MUST_CHECK bool apns_scheduler_new(const struct apns_scheduler_options *o,
+    struct apns_scheduler **out, struct err *e);
+/* Drains and stops. */
+void apns_scheduler_free(struct apns_scheduler **s);
+/* Reads the push certificate again (after an import). */
+void apns_scheduler_reload(struct apns_scheduler *s);
+
+struct apns_scheduler_stats {
+	int64_t pushes[7];      /* by apns_outcome */
+	int64_t due;            /* enrolments due now */
+	int64_t cert_not_after; /* 0: no certificate */
+	bool stopped; /* APNS_OUR_FAULT: waiting for a new certificate */
+	char stop_reason[64];
+};
+void apns_scheduler_stats(
+    struct apns_scheduler *s, struct apns_scheduler_stats *out);
+/* ms until the next push after attempt pushes without the device coming;
+ * urgent: a lock or wipe waits (never above 10 min in its first day). */
+int64_t apns_next_gap_ms(int64_t attempt, bool urgent, int64_t oldest_age_ms);

@@ -1,0 +1,30 @@
+/* Private keys: made, read, written.  OpenSSL's EVP_PKEY is the type. */
+#pragma once
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "core/str.h"
+
+/* For AUTO(). */
+void cert_key_free(EVP_PKEY **k);
+void cert_x509_free(X509 **x);
+void cert_stack_free(STACK_OF(X509) * *s);
+void cert_bio_free(BIO **b);
+void cert_req_free(X509_REQ **r);
+
+enum cert_key_kind { CERT_RSA_2048, CERT_RSA_3072, CERT_RSA_4096, CERT_P256 };
+
+MUST_CHECK bool cert_key_new(
+    enum cert_key_kind kind, EVP_PKEY **out, struct err *e);
+/* PKCS #8 PEM, unencrypted: for files of mode 0600, or to be sealed. */
+MUST_CHECK bool cert_key_pem(EVP_PKEY *k, struct buf **out, struct err *e);
+MUST_CHECK bool cert_key_parse(struct slice pem, EVP_PKEY **out, struct err *e);
+/* Checks the file's mode before reading. */
+MUST_CHECK bool cert_key_load(const char *path, EVP_PKEY **out, struct err *e);
+MUST_CHECK bool cert_key_save(const char *path, EVP_PKEY *k, struct err *e);
+/*
+ * What we accept from outside: RSA 2048 to 4096 bits with an odd exponent >=
+ * 3, or P-256/P-384 when ec is true.  ERR_INVALID says which rule failed.
+ */
+MUST_CHECK bool cert_key_acceptable(EVP_PKEY *k, bool ec, struct err *e);

@@ -1,0 +1,56 @@
+/*
+ * The issuance ledger: which certificate was issued by whom, for what, for
+ * which device.  A certificate that is not here, or not alive here, is nobody.
+ */
+#pragma once
+
+#include "certs/cert_authority.h"
+
+struct cert_entry {
+	char fingerprint[SHA256_HEX_SIZE];
+	char serial[64];
+	char subject[512];
+	char template[32];
+	char purpose[16];   /* enroll, renew, rollout, scep, service */
+	char device_id[64]; /* "" : not bound yet */
+	char user_id[64];
+	bool revoked;
+	int64_t not_before, not_after, created_at, revoked_at;
+};
+
+struct cert_record {
+	const struct cert_issued *issued;
+	const char *authority_id, *template, *purpose;
+	const char *enrollment_ref, *device_id, *user_id; /* may be NULL */
+	const char *challenge_id, *transaction_id;        /* may be NULL */
+};
+
+/* In the transaction that spends the challenge.  Writes the event
+ * certificate.issued. */
+MUST_CHECK bool cert_ledger_add(
+    struct store_tx *tx, const struct cert_record *r, struct err *e);
+/* *found false if it is not in the ledger. */
+MUST_CHECK bool cert_ledger_find(struct store_tx *tx, const char *fingerprint,
+    struct cert_entry *out, bool *found, struct err *e);
+/* The DER of a ledger entry; ERR_NOT_FOUND. */
+MUST_CHECK bool cert_ledger_der(struct store_tx *tx, const char *fingerprint,
+    struct buf **out, struct err *e);
+/* Binds an unbound certificate to a device.  ERR_FORBIDDEN when it belongs to
+ * another device already. */
+MUST_CHECK bool cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
+    const char *device_id, struct err *e);
+/* reason: CRLReason (RFC 5280 5.3.1).  Revoking twice keeps the first. */
+MUST_CHECK bool cert_ledger_revoke(struct store_tx *tx, const char *fingerprint,
+    int reason, const char *actor, struct err *e);
+/* All live certificates of a device with this purpose (NULL: any). */
+MUST_CHECK bool cert_ledger_revoke_device(struct store_tx *tx,
+    const char *device_id, const char *purpose, int reason, const char *actor,
+    struct err *e);
+
+enum cert_reason { /* RFC 5280 5.3.1 */
+	CERT_REASON_UNSPECIFIED = 0,
+	CERT_REASON_KEY_COMPROMISE = 1,
+	CERT_REASON_AFFILIATION_CHANGED = 3,
+	CERT_REASON_SUPERSEDED = 4,
+	CERT_REASON_CESSATION = 5
+};

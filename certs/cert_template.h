@@ -1,0 +1,40 @@
+/*
+ * Certificate templates: what a certificate says comes from a row here and
+ * from the challenge that allowed it, never from the request (CERT VU#971035).
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "certs/cert_key.h"
+
+struct cert_template {
+	const char *name; /* "device-identity" */
+	const char *help;
+	const char *key_usage;     /* X509V3 text, "critical,..." */
+	const char *ext_key_usage; /* X509V3 text, or NULL */
+	int64_t life_days;
+	int64_t backdate_ms; /* notBefore lies so far in the past */
+	bool ec;             /* P-256 and P-384 keys allowed too */
+	bool san;            /* subject alternative names from the subject */
+};
+
+/* NULL when there is no such template. */
+const struct cert_template *cert_template_find(const char *name);
+/* All of them, ended by a NULL name. */
+const struct cert_template *cert_templates(void);
+
+#define CERT_TEMPLATE_DEVICE "device-identity" /* MDM identity; 1 year */
+#define CERT_TEMPLATE_USER "device-user" /* rolled out at assignment; 3 y 1 m  \
+	                                  */
+#define CERT_TEMPLATE_SCEP "scep"        /* other SCEP clients, by challenge */
+#define CERT_TEMPLATE_TLS "tls-server"
+
+/* What a certificate will say; strings borrowed, any but cn may be NULL. */
+struct cert_subject {
+	const char *cn, *o, *ou, *uid, *email, *dns, *ip, *uri;
+};
+/* JSON for the challenge table, and back (strings borrowed from json). */
+char *cert_subject_json(const struct cert_subject *s);
+MUST_CHECK bool cert_subject_from_json(const char *text,
+    struct cert_subject *out, json_t **keep_out, struct err *e);

@@ -1,0 +1,47 @@
+/*
+ * Enrolment by Safari: GET /enroll (page), GET /enroll/profile (the signed
+ * profile, made for this one download), GET /enroll/ca.crt (root).
+ */
+#pragma once
+
+#include "certs/cert_ledger.h"
+#include "core/seal.h"
+#include "http/http.h"
+#include "mdm/mdm_service.h"
+
+struct enroll_service;
+
+struct enroll_options {
+	struct store *store;
+	const struct seal *seal;
+	const struct cert_authority *authority;
+	const char *organization;
+	const char *public_url; /* "https://mdm.example.com" */
+	/* Signs profiles: the TLS certificate and its chain, PEM. */
+	const char *signer_cert_pem, *signer_key_pem;
+	/* Topic of the push certificate; "" : /enroll says it is not ready
+	 * (503), because a profile without topic strands the Mac. */
+	const char *topic;
+	int64_t challenge_ttl_ms; /* 0: 1 h */
+	bool ship_anchors; /* put our root and issuing CA in the profile */
+};
+MUST_CHECK bool enroll_service_new(
+    const struct enroll_options *o, struct enroll_service **out, struct err *e);
+void enroll_service_free(struct enroll_service **s);
+void enroll_http_add(struct http_server *h, struct enroll_service *s);
+/* After an import of the push certificate. */
+void enroll_service_set_topic(struct enroll_service *s, const char *topic);
+
+/* The renderer that mdm/ calls at delivery of a rollout's commands. */
+struct mdm_renderer enroll_rollout_renderer(struct enroll_service *s);
+/* Hook for scep/: a certificate with purpose rollout was issued. */
+bool enroll_rollout_issued(struct store_tx *tx, const struct cert_record *r,
+    void *service, struct err *e);
+/* Hook for mdm/: the enrolment ended; revokes what was rolled out. */
+bool enroll_rollout_left(struct store_tx *tx, const char *device_id,
+    const char *why, void *service, struct err *e);
+/* Hook for mdm/: a Mac (re-)enrolled; starts the rollout of its user again. */
+bool enroll_rollout_enrolled(
+    struct store_tx *tx, const char *device_id, void *service, struct err *e);
+/* Periodic: retries of failed rollouts. */
+MUST_CHECK bool enroll_service_tick(struct enroll_service *s, struct err *e);

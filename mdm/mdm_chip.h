@@ -1,0 +1,42 @@
+/*
+ * Which security chip a Mac has, and whether it may be wiped.  There is no
+ * query that says "T2": the model identifier decides, the other answers of
+ * the Mac can only contradict it.  Pure functions over a table.
+ */
+#pragma once
+
+#include "core/str.h"
+
+enum mdm_chip {
+	MDM_CHIP_UNKNOWN, /* not told yet, or answers contradict each other */
+	MDM_CHIP_NONE,    /* Intel without T1 or T2 */
+	MDM_CHIP_T1,
+	MDM_CHIP_T2,
+	MDM_CHIP_APPLE_SILICON,
+	MDM_CHIP_VIRTUAL
+};
+
+/* What a Mac told about itself; NULL and -1 mean not told. */
+struct mdm_chip_facts {
+	const char *model_id;          /* ProductName: "MacBookPro16,1" */
+	int is_apple_silicon;          /* DeviceInformation IsAppleSilicon */
+	const char *secure_boot_level; /* SecurityInfo SecureBootLevel */
+	const char *eacs_preflight;    /* DeviceInformation EACSPreflight */
+};
+
+/* Unknown model, or a witness that contradicts the model: UNKNOWN. */
+enum mdm_chip mdm_chip_decide(const struct mdm_chip_facts *f);
+/* "t2", "apple-silicon", ...: as stored and shown. */
+const char *mdm_chip_name(enum mdm_chip c);
+enum mdm_chip mdm_chip_from_name(const char *name);
+/* Marketing name of a model, or NULL. */
+const char *mdm_chip_model_name(const char *model_id);
+
+/*
+ * The one function that decides about wiping: true if a Mac with this chip
+ * may be sent EraseDevice.  Otherwise ERR_REFUSED with slug wipe_refused_t2
+ * or chip_unknown, and a sentence that says why and what to do.
+ */
+MUST_CHECK bool mdm_chip_may_wipe(enum mdm_chip c, struct err *e);
+/* True for EraseDevice: what carries it must ask mdm_chip_may_wipe(). */
+bool mdm_chip_erases(const char *request_type);

@@ -1,0 +1,41 @@
+/* Devices: Macs, one row for the life of the machine. */
+#pragma once
+
+#include <jansson.h>
+
+#include "mdm/mdm_chip.h"
+#include "store/store.h"
+
+struct mdm_device {
+	char id[37], udid[129], serial[129]; /* serial "" : not told yet */
+	char state[16]; /* enrolling, enrolled, left, wiped */
+	char name[256], model_id[65], model_name[129];
+	bool name_too_long; /* more than 15 characters: DOMAIN rule 3 */
+	enum mdm_chip chip;
+	char os_version[33], os_build[33];
+	char user_id[37]; /* "" : nobody */
+	int64_t enrolled_at, last_seen_at, created_at, updated_at;
+	int64_t information_at, security_at;
+};
+
+/* By id, UDID, serial (any case) or name; ERR_NOT_FOUND; ERR_CONFLICT
+ * "ambiguous_device" when a name fits several. */
+MUST_CHECK bool mdm_device_find(struct store_tx *tx, const char *any,
+    struct mdm_device *out, struct err *e);
+/* Keyset paging by serial then id.  Objects as the API shows them are
+ * appended to the array; *next_out is the key for the next page (caller's) or
+ * NULL. */
+struct mdm_device_page {
+	const char *after; /* NULL: from the start */
+	const char *like;  /* part of name, serial, UDID or user; NULL: all */
+	int64_t limit;
+};
+MUST_CHECK bool mdm_device_list(struct store_tx *tx,
+    const struct mdm_device_page *page, json_t *array, char **next_out,
+    struct err *e);
+/* The object the API shows: device, enrolment, open commands, last order,
+ * rollout state.  Caller's. */
+MUST_CHECK bool mdm_device_json(struct store_tx *tx, const struct mdm_device *d,
+    bool whole, json_t **out, struct err *e);
+/* ERR_REFUSED "name_too_long" above 15 characters. */
+MUST_CHECK bool mdm_device_name_ok(const char *name, struct err *e);

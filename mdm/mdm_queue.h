@@ -1,0 +1,62 @@
+/*
+ * The command queue.  One row a command, from birth to end.  A command is
+ * open until the device reports Acknowledged, Error or CommandFormatError, or
+ * until it expires or is cancelled; NotNow keeps it open but it is not
+ * offered again on the same connection (Apple, "Handling NotNow status
+ * responses").
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "core/seal.h"
+#include "store/store.h"
+
+struct mdm_command {
+	const char *enrollment_id;
+	const char *request_type;
+	/* XML text of the Command dictionary (<dict>...</dict>), or NULL when
+	 * a renderer writes it at delivery. */
+	const char *dict_xml;
+	const char *renderer, *renderer_ref;
+	const char *origin;   /* system, api, order, rollout */
+	const char *by;       /* who queued it */
+	const char *order_id; /* or NULL */
+	bool urgent;
+	int64_t expires_at; /* 0: never */
+};
+
+/*
+ * Queues a command, marks its enrolment push due and writes the event
+ * command.queued, all in tx.  EraseDevice asks mdm_chip_may_wipe() here, so
+ * no caller can forget.  ERR_CONFLICT "not_enrolled" if the enrolment is gone.
+ */
+MUST_CHECK bool mdm_queue_add(struct store_tx *tx, const struct seal *seal,
+    const struct mdm_command *c, char id_out[37], struct err *e);
+
+/* As mdm_queue_add() for system inventory: does nothing when an open command
+ * of this type waits already. */
+MUST_CHECK bool mdm_queue_add_once(struct store_tx *tx, const struct seal *seal,
+    const struct mdm_command *c, struct err *e);
+
+/* Ends an open command; ERR_CONFLICT "already_done"; one that belongs to an
+ * order is cancelled through the order. */
+MUST_CHECK bool mdm_queue_cancel(
+    struct store_tx *tx, const char *id, const char *by, struct err *e);
+/* Ends all open commands of an enrolment (new life, check-out). */
+MUST_CHECK bool mdm_queue_clear(struct store_tx *tx, const char *enrollment_id,
+    const char *state, struct err *e);
+
+struct mdm_command_page {
+	const char *device_id; /* NULL: all */
+	const char *state;     /* NULL: all; "open" */
+	int64_t after;         /* sort_key; 0: from the newest */
+	int64_t limit;
+};
+/* Newest first; next_out 0: no more. */
+MUST_CHECK bool mdm_queue_list(struct store_tx *tx,
+    const struct mdm_command_page *page, json_t *array, int64_t *next_out,
+    struct err *e);
+/* One command with its result as JSON (secrets of commands never shown). */
+MUST_CHECK bool mdm_queue_json(struct store_tx *tx, const struct seal *seal,
+    const char *id, json_t **out, struct err *e);

@@ -1,0 +1,62 @@
+/*
+ * The MDM protocol service: check-in and connect.  mdm_http.c puts it on the
+ * device side (PUT /mdm, PUT /checkin).
+ */
+#pragma once
+
+#include "certs/cert_cms.h"
+#include "core/seal.h"
+#include "http/http.h"
+#include "mdm/mdm_queue.h"
+
+struct mdm_service;
+
+/*
+ * Writes the Command dictionary of a command at delivery, in the delivering
+ * transaction (how an InstallProfile gets a fresh challenge).  Appends
+ * <dict>...</dict>.
+ */
+struct mdm_renderer {
+	const char *name;
+	bool (*render)(struct store_tx *tx, const char *ref,
+	    const char *command_id, struct buf *out, void *arg, struct err *e);
+	/* What became of it: "acknowledged" or "error" with text, in the
+	 * transaction that records the answer. */
+	bool (*done)(struct store_tx *tx, const char *ref,
+	    const char *command_id, const char *state, const char *text,
+	    void *arg, struct err *e);
+	void *arg;
+};
+
+struct mdm_options {
+	struct store *store;
+	const struct seal *seal;
+	const struct mdm_renderer *renderers; /* name NULL ends; borrowed */
+	/* The topic Macs must report; "" : any (no push certificate yet). */
+	const char *topic;
+	/*
+	 * In the transaction that ends an enrolment (checked out, wiped,
+	 * re-enrolled): how certificates of the user are revoked.
+	 */
+	bool (*on_left)(struct store_tx *tx, const char *device_id,
+	    const char *why, void *arg, struct err *e);
+	/* In the transaction of the first TokenUpdate of a life. */
+	bool (*on_enrolled)(struct store_tx *tx, const char *device_id,
+	    void *arg, struct err *e);
+	void *hook_arg;
+};
+MUST_CHECK bool mdm_service_new(
+    const struct mdm_options *o, struct mdm_service **out, struct err *e);
+void mdm_service_free(struct mdm_service **s);
+void mdm_http_add(struct http_server *h, struct mdm_service *s);
+/* Periodic work: expire commands and orders.  Called every minute. */
+MUST_CHECK bool mdm_service_tick(struct mdm_service *s, struct err *e);
+/* Queues DeviceInformation and SecurityInfo unless they wait already. */
+MUST_CHECK bool mdm_inventory_ask(struct store_tx *tx, const struct seal *seal,
+    const char *device_id, const char *by, struct err *e);
+
+struct mdm_stats {
+	int64_t idle, acknowledged, error, format_error, not_now, authenticate,
+	    token_update, check_out, rejected;
+};
+void mdm_service_stats(const struct mdm_service *s, struct mdm_stats *out);

@@ -1,0 +1,24 @@
+/*
+ * SCEP challenges: random, single use, bound to what the certificate will be,
+ * stored only as a MAC.
+ */
+#pragma once
+
+#include "certs/cert_template.h"
+#include "core/seal.h"
+#include "store/store.h"
+
+enum { SCEP_CHALLENGE_SIZE = 33 }; /* 32 of [A-Za-z0-9] and a NUL */
+
+struct scep_grant {
+	const char *template; /* CERT_TEMPLATE_* */
+	const char *purpose;  /* enroll, renew, rollout, scep */
+	const char *enrollment_ref, *device_id, *user_id; /* may be NULL */
+	const struct cert_subject *subject;
+	int64_t ttl_ms;
+};
+
+/* Makes a challenge; the plain text exists only in out. */
+MUST_CHECK bool scep_challenge_new(struct store_tx *tx, const struct seal *seal,
+    const struct scep_grant *g, char out[SCEP_CHALLENGE_SIZE], char id_out[37],
+    struct err *e);

@@ -1,0 +1,92 @@
+/*
+ * SCEP messages (RFC 8894 section 3): bytes in, bytes out; no database, no
+ * HTTP.  Both sides: the service parses requests and builds replies, the
+ * client the reverse.  Safe from any thread after scep_init().
+ */
+#pragma once
+
+#include "certs/cert_x509.h"
+
+/* RFC 8894 3.2.1.2. */
+enum scep_type {
+	SCEP_CERT_REP = 3,
+	SCEP_RENEWAL_REQ = 17,
+	SCEP_UPDATE_REQ = 18, /* drafts only */
+	SCEP_PKCS_REQ = 19,
+	SCEP_CERT_POLL = 20,
+	SCEP_GET_CERT = 21,
+	SCEP_GET_CRL = 22
+};
+/* RFC 8894 3.2.1.3. */
+enum scep_status { SCEP_SUCCESS = 0, SCEP_FAILURE = 2, SCEP_PENDING = 3 };
+/* RFC 8894 3.2.1.4. */
+enum scep_fail {
+	SCEP_BAD_ALG = 0,
+	SCEP_BAD_MESSAGE_CHECK = 1,
+	SCEP_BAD_REQUEST = 2,
+	SCEP_BAD_TIME = 3,
+	SCEP_BAD_CERT_ID = 4
+};
+
+/* Fetches algorithms and object ids once; legacy also loads OpenSSL's legacy
+ * provider for single DES (tests with old clients only). */
+MUST_CHECK bool scep_init(bool legacy, struct err *e);
+
+/* A request or reply whose signature verified. */
+struct scep_message {
+	int type;
+	char transaction_id[257];
+	int transaction_tag; /* ASN.1 tag of the value, for the echo */
+	uint8_t sender_nonce[64], recipient_nonce[64];
+	size_t sender_nonce_len, recipient_nonce_len;
+	int status, fail_info; /* replies; -1: absent */
+	char fail_text[256];
+	X509 *signer;         /* who signed */
+	int digest_nid;       /* of the signature; a reply uses the same */
+	int cipher_nid;       /* of the envelope once opened; likewise */
+	struct buf *envelope; /* DER of the inner ContentInfo, NULL: none */
+};
+void scep_message_free(struct scep_message **m);
+
+/*
+ * Parses and verifies a pkiMessage.  ERR_INVALID: nothing to echo, answer HTTP
+ * 400.  When it can be echoed but is refused, *out is set, true is returned
+ * and *fail_out (a scep_fail, else -1) says with what, text in fail_text_out.
+ */
+struct scep_verdict {
+	int fail;         /* scep_fail, or -1: good */
+	const char *text; /* literal, for failInfoText */
+};
+MUST_CHECK bool scep_parse(struct slice der, struct scep_message **out,
+    struct scep_verdict *verdict, struct err *e);
+
+/*
+ * Opens the envelope with our key.  Every failure of decryption gives the same
+ * verdict (no oracle).  *plain_out is the messageData; free with buf_wipe().
+ */
+void scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
+    struct buf **plain_out, struct scep_verdict *verdict);
+
+/* What a request for a certificate holds. */
+struct scep_csr {
+	X509_REQ *req;
+	char *challenge; /* NULL: none; wiped when freed */
+	char spki[SHA256_HEX_SIZE];
+	char sha256[SHA256_HEX_SIZE];
+};
+void scep_csr_free(struct scep_csr **c);
+/* Key policy, version, proof of possession, at most one challenge. */
+void scep_csr_parse(struct slice der, bool ec, struct scep_csr **out,
+    struct scep_verdict *verdict);
+
+/* Builds a CertRep for request m.  SUCCESS: cert_der is the one certificate
+ * returned, enveloped for m->signer. */
+struct scep_reply {
+	enum scep_status status;
+	enum scep_fail fail;
+	const char *fail_text;
+	struct slice cert_der;
+};
+MUST_CHECK bool scep_reply_build(const struct scep_message *m,
+    const struct scep_reply *r, X509 *ra, EVP_PKEY *ra_key, struct buf **out,
+    struct err *e);

@@ -1,0 +1,37 @@
+/*
+ * The SCEP service (RFC 8894): what GetCACaps, GetCACert and PKIOperation
+ * answer.  Bytes in, bytes out; scep_http.c puts it on HTTP.
+ */
+#pragma once
+
+#include "certs/cert_ledger.h"
+#include "core/seal.h"
+
+struct scep_service;
+
+struct scep_options {
+	struct store *store;
+	const struct seal *seal;
+	const struct cert_authority *authority;
+	/* The same key may use its spent challenge again for so long. */
+	int64_t retry_ms; /* 0: 1 h */
+	bool legacy_des;  /* tests with old clients only */
+	/*
+	 * Called in the transaction that issues a certificate: how the rollout
+	 * learns of it.  May be NULL.
+	 */
+	bool (*on_issued)(struct store_tx *tx, const struct cert_record *r,
+	    void *arg, struct err *e);
+	void *on_issued_arg;
+};
+MUST_CHECK bool scep_service_new(
+    const struct scep_options *o, struct scep_service **out, struct err *e);
+void scep_service_free(struct scep_service **s);
+
+/*
+ * Answers one PKIOperation.  ERR_INVALID: not a message that can be answered
+ * (HTTP 400); ERR_UNAVAILABLE: no database.  Everything else, good or bad, is
+ * a CertRep in *reply_out.  peer is for the log and the rate limit.
+ */
+MUST_CHECK bool scep_operation(struct scep_service *s, struct slice message,
+    const char *peer, struct buf **reply_out, struct err *e);

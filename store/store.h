@@ -1,0 +1,142 @@
+/*
+ * The database: transactions and prepared statements over one of the drivers
+ * (store_sqlite.c; PostgreSQL has its own file below the same interface).
+ *
+ * SQL is written once by the domain's *_db.c files, in the dialect that
+ * SQLite 3.40 and PostgreSQL 15 share, with $1 parameters, each statement a
+ * string literal (its address keys the cache of prepared statements).  Times
+ * are BIGINT Unix milliseconds, ids TEXT, documents JSON in TEXT, bytes BLOB
+ * (the PostgreSQL driver reads BYTEA).
+ *
+ * SQLite: readers have connections of their own (WAL) and never wait for a
+ * writer.  Writers take turns on one connection, each in a savepoint of a
+ * shared transaction; store_commit() returns when that transaction is on
+ * disk, so waiting writers pay for one sync together (group commit).  A write
+ * transaction therefore does nothing slow between begin and commit: parse,
+ * sign and encrypt before or after.
+ *
+ * struct store may be used by any thread; a struct store_tx and its rows
+ * belong to the thread that began it.
+ */
+#pragma once
+
+#include "core/str.h"
+
+struct store;
+struct store_tx;
+struct store_rows;
+
+enum store_mode {
+	STORE_READ, /* one consistent snapshot; writing in it is a bug */
+	STORE_WRITE
+};
+
+struct store_options {
+	const char *path; /* SQLite file; made with mode 0600 if absent */
+	int readers;      /* most simultaneous read transactions; 0: 16 */
+};
+
+/*
+ * Opens and migrates.  ERR_CONFLICT: the database is newer than this program
+ * or in use by another one; ERR_UNAVAILABLE: it cannot be opened.
+ */
+MUST_CHECK bool store_open(
+    const struct store_options *o, struct store **out, struct err *e);
+/* Waits for the transactions under way; deferred writes are made. */
+void store_close(struct store **st);
+
+/*
+ * A write transaction waits for its turn.  *out must go to store_commit() or
+ * store_rollback(); declare it AUTO(store_rollback).
+ */
+MUST_CHECK bool store_begin(struct store *st, enum store_mode mode,
+    struct store_tx **out, struct err *e);
+/*
+ * Returns true when what was written is on disk.  On failure nothing of this
+ * transaction was kept.  Either way *tx is gone and NULL.
+ */
+MUST_CHECK bool store_commit(struct store_tx **tx, struct err *e);
+void store_rollback(struct store_tx **tx);
+
+/* Parameter values.  Text and blobs are borrowed for the call only. */
+enum store_type { STORE_END, STORE_NULL, STORE_INT, STORE_TEXT, STORE_BLOB };
+struct store_value {
+	enum store_type type;
+	int64_t n;
+	struct slice s;
+};
+struct store_value store_value_text(const char *s);  /* NULL: SQL NULL */
+struct store_value store_value_blob(struct slice s); /* p NULL: SQL NULL */
+
+/* clang-format off */
+#define S_TEXT(s)	store_value_text(s)
+#define S_BLOB(s)	store_value_blob(s)
+#define S_INT(i)	((struct store_value){ .type = STORE_INT, .n = (i) })
+#define S_NULL		((struct store_value){ .type = STORE_NULL })
+/* NULL instead of 0: for times that may be absent. */
+#define S_TIME(i)	((i) != 0 ? S_INT(i) : S_NULL)
+#define S_ARGS(...)	((const struct store_value[]){ __VA_ARGS__ __VA_OPT__(,) { .type = STORE_END } })
+/* clang-format on */
+
+/*
+ * Runs a statement that returns no rows:
+ *
+ *	store_exec(tx, "UPDATE t SET a = $1 WHERE id = $2",
+ *	    S_ARGS(S_INT(3), S_TEXT(id)), &changed, e)
+ *
+ * changed_out (may be NULL) gets the number of rows written.  ERR_CONFLICT: a
+ * unique or foreign key constraint; the transaction remains usable.
+ */
+MUST_CHECK bool store_exec(struct store_tx *tx, const char *sql,
+    const struct store_value *args, int64_t *changed_out, struct err *e);
+
+/* Rows must be freed before the transaction ends (AUTO(store_rows_free)). */
+MUST_CHECK bool store_query(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct store_rows **out, struct err *e);
+/* Moves to the next row; *more is false behind the last one. */
+MUST_CHECK bool store_next(struct store_rows *r, bool *more, struct err *e);
+void store_rows_free(struct store_rows **r);
+/*
+ * Columns of the present row, from 0.  NULL reads as NULL, 0 or an empty
+ * slice.  Borrowed until store_next() or store_rows_free().
+ */
+const char *store_text(const struct store_rows *r, int col);
+int64_t store_int(const struct store_rows *r, int col);
+struct slice store_blob(const struct store_rows *r, int col);
+bool store_null(const struct store_rows *r, int col);
+
+/*
+ * Telemetry: a statement to be run soon (within a second), by the way, in
+ * some later transaction.  Nobody is told whether it was, and a crash may
+ * lose it: never for anything that is acknowledged.  Args are copied.
+ */
+void store_defer(
+    struct store *st, const char *sql, const struct store_value *args);
+
+/*
+ * After commit, calls the functions that listen on the channel: how work
+ * queued by one thread (or, with PostgreSQL, one node) wakes another.
+ * Channels are string literals: STORE_CHANNEL_*.
+ */
+#define STORE_CHANNEL_PUSH "push"   /* an enrolment became push due */
+#define STORE_CHANNEL_EVENT "event" /* the feed grew */
+void store_notify(struct store_tx *tx, const char *channel);
+/* fn runs on the committing thread, after the commit: be quick, take no
+ * transaction.  Register before the threads start. */
+void store_listen(
+    struct store *st, const char *channel, void (*fn)(void *arg), void *arg);
+
+/* For /metrics and /readyz. */
+struct store_stats {
+	int64_t commits;    /* syncs to disk */
+	int64_t writes;     /* write transactions committed */
+	int64_t reads;      /* read transactions */
+	int64_t statements; /* executed: round trips on a remote database */
+	int64_t deferred;   /* deferred writes made */
+	int64_t waiting;    /* writers waiting now */
+};
+void store_stats(struct store *st, struct store_stats *out);
+/* A trivial read; for /readyz. */
+MUST_CHECK bool store_ping(struct store *st, struct err *e);
+/* A consistent copy of the database at path, made while running. */
+MUST_CHECK bool store_backup(struct store *st, const char *path, struct err *e);
