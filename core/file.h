@@ -3,12 +3,20 @@
 
 #include "core/str.h"
 
-/* Appends the whole file; longer than max is ERR_TOO_LARGE, absent is
- * ERR_NOT_FOUND. */
+/*
+ * Reads the whole file; longer than max is ERR_TOO_LARGE, absent is
+ * ERR_NOT_FOUND.
+ */
 MUST_CHECK bool file_read(
     const char *path, size_t max, struct buf **out, struct err *e);
 /* Writes a new file beside path, syncs and renames it over path. */
 MUST_CHECK bool file_write(
+    const char *path, struct slice data, unsigned mode, struct err *e);
+/*
+ * As file_write(), but never over an existing path: ERR_CONFLICT.  The file
+ * appears whole or not at all.
+ */
+MUST_CHECK bool file_create(
     const char *path, struct slice data, unsigned mode, struct err *e);
 bool file_exists(const char *path);
 /* Makes the directory (mode 0700) and its parents; existing is fine. */

@@ -41,6 +41,10 @@ enum {
 	LIMIT_RECIPIENTS = 8,
 	LIMIT_SCEP_CERTS = 16,
 
+	/* Certificates: DER of one, and how many in a chain. */
+	LIMIT_CERT = 16 << 10,
+	LIMIT_CERT_CHAIN = 16,
+
 	/* API paging. */
 	LIMIT_PAGE = 500,
 	LIMIT_FEED_WAIT_S = 60,

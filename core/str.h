@@ -24,11 +24,18 @@ struct slice slice_str(const char *s);
 struct slice slice_of(const void *p, size_t len);
 bool slice_eq(struct slice a, struct slice b);
 bool slice_eq_str(struct slice a, const char *s);
+bool slice_utf8_valid(struct slice s);
+/* Bytes of the UTF-8 character s begins with; 0 if there is none. */
+size_t slice_utf8_step(struct slice s);
+/* As str_to_i64(). */
+MUST_CHECK bool slice_to_i64(
+    struct slice s, int64_t min, int64_t max, int64_t *out);
 
 /* Strings equal; two NULLs are equal, a NULL and a string are not. */
 bool str_eq(const char *a, const char *b);
 /* As str_eq(), ASCII letters compared without case. */
 bool str_ieq(const char *a, const char *b);
+/* False for a NULL s. */
 bool str_starts(const char *s, const char *prefix);
 /* NULL or "". */
 bool str_empty(const char *s);
@@ -39,7 +46,7 @@ bool str_empty(const char *s);
 size_t str_utf8_len(const char *s);
 /* Copies s whole; false when it does not fit.  size includes the NUL. */
 MUST_CHECK bool str_copy(char *dst, size_t size, const char *s);
-/* Copies as much of s as fits, cut at a UTF-8 boundary. */
+/* Copies as much of s as fits, cut at a UTF-8 boundary.  May overlap. */
 void str_copy_cut(char *dst, size_t size, const char *s);
 /* A decimal number within [min, max] and nothing else; false otherwise. */
 MUST_CHECK bool str_to_i64(
@@ -62,8 +69,9 @@ void mem_free(void *pp); /* address of a pointer: frees, leaves NULL */
 
 /*
  * Growing bytes.  Always NUL-terminated behind len, so text may be used as a
- * string.  Writing past max sets overflow and drops the write; check once,
- * at the end, with buf_ok().
+ * string.  Writing past max sets overflow and drops this and all later
+ * writes; check once, at the end, with buf_ok().  What is added may not point
+ * into the buffer itself.
  */
 struct buf {
 	uint8_t *p;
@@ -80,6 +88,13 @@ void buf_add(struct buf *b, const void *p, size_t len);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
+/*
+ * Adds len bytes for the caller to fill and returns where they start, valid
+ * until the next call on b; NULL if they do not fit.
+ */
+uint8_t *buf_grow(struct buf *b, size_t len);
+/* Shortens the content to len bytes; a buffer that is shorter stays. */
+void buf_cut(struct buf *b, size_t len);
 struct slice buf_slice(const struct buf *b);
 const char *buf_str(const struct buf *b);
 /* ERR_TOO_LARGE if anything did not fit. */
