@@ -1,4 +1,7 @@
-/* Private keys: made, read, written.  OpenSSL's EVP_PKEY is the type. */
+/*
+ * Private keys: made, read, written.  OpenSSL's EVP_PKEY is the type.  No
+ * state; safe from any thread, and so is using one key in several threads.
+ */
 #pragma once
 
 #include <openssl/evp.h>
@@ -17,14 +20,19 @@ enum cert_key_kind { CERT_RSA_2048, CERT_RSA_3072, CERT_RSA_4096, CERT_P256 };
 
 MUST_CHECK bool cert_key_new(
     enum cert_key_kind kind, EVP_PKEY **out, struct err *e);
-/* PKCS #8 PEM, unencrypted: for files of mode 0600, or to be sealed. */
+/* PKCS #8 PEM, unencrypted: for files of mode 0600, or to be sealed.  The
+ * caller frees it with buf_wipe(). */
 MUST_CHECK bool cert_key_pem(EVP_PKEY *k, struct buf **out, struct err *e);
+/* One unencrypted PEM key; ERR_INVALID for anything else. */
 MUST_CHECK bool cert_key_parse(struct slice pem, EVP_PKEY **out, struct err *e);
-/* Checks the file's mode before reading. */
+/* Checks the file's mode before reading: ERR_FORBIDDEN when others may read
+ * it, ERR_NOT_FOUND when it is not there. */
 MUST_CHECK bool cert_key_load(const char *path, EVP_PKEY **out, struct err *e);
+/* Mode 0600, on disk when it returns. */
 MUST_CHECK bool cert_key_save(const char *path, EVP_PKEY *k, struct err *e);
 /*
- * What we accept from outside: RSA 2048 to 4096 bits with an odd exponent >=
- * 3, or P-256/P-384 when ec is true.  ERR_INVALID says which rule failed.
+ * What we accept from outside: RSA 2048 to 4096 bits with an odd exponent from
+ * 3 up to 64 bits (a longer one makes each check as dear as signing), or P-256
+ * and P-384 when ec is true.  ERR_INVALID says which rule failed.
  */
 MUST_CHECK bool cert_key_acceptable(EVP_PKEY *k, bool ec, struct err *e);

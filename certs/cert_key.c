@@ -1,0 +1,200 @@
+/*
+ * Private keys: made, read, written, and the policy for keys from outside.
+ * No state; safe from any thread.
+ */
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "certs/cert_key.h"
+#include "core/file.h"
+
+/* A PEM key of RSA 4096 takes 3.3 kB. */
+enum { KEY_PEM_MAX = 16 << 10, KEY_MODE = 0600 };
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, EXPONENT_BITS_MAX = 64 };
+
+void
+cert_key_free(EVP_PKEY **k)
+{
+	EVP_PKEY_free(*k);
+	*k = NULL;
+}
+
+void
+cert_x509_free(X509 **x)
+{
+	X509_free(*x);
+	*x = NULL;
+}
+
+void
+cert_stack_free(STACK_OF(X509) * *s)
+{
+	sk_X509_pop_free(*s, X509_free);
+	*s = NULL;
+}
+
+void
+cert_bio_free(BIO **b)
+{
+	BIO_free_all(*b);
+	*b = NULL;
+}
+
+void
+cert_req_free(X509_REQ **r)
+{
+	X509_REQ_free(*r);
+	*r = NULL;
+}
+
+static void
+bignum_free(BIGNUM **n)
+{
+	BN_free(*n);
+	*n = NULL;
+}
+
+bool
+cert_key_new(enum cert_key_kind kind, EVP_PKEY **out, struct err *e)
+{
+	static const unsigned bits[] = { [CERT_RSA_2048] = 2048,
+		[CERT_RSA_3072] = 3072,
+		[CERT_RSA_4096] = 4096 };
+	EVP_PKEY *k =
+	    kind == CERT_P256 ? EVP_EC_gen("P-256") : EVP_RSA_gen(bits[kind]);
+
+	if (k == NULL)
+		return err_openssl(e, ERR_INTERNAL, "generating a key");
+	*out = k;
+	return true;
+}
+
+bool
+cert_key_pem(EVP_PKEY *k, struct buf **out, struct err *e)
+{
+	/* Freeing a memory BIO wipes it. */
+	AUTO(cert_bio_free) BIO *bio = BIO_new(BIO_s_mem());
+	struct buf *pem;
+	char *text;
+	long len;
+
+	if (bio == NULL ||
+	    !PEM_write_bio_PKCS8PrivateKey(bio, k, NULL, NULL, 0, NULL, NULL))
+		return err_openssl(e, ERR_INTERNAL, "writing a key");
+	len = BIO_get_mem_data(bio, &text);
+	pem = buf_new(KEY_PEM_MAX);
+	buf_add(pem, text, (size_t)len);
+	if (!buf_ok(pem, e)) {
+		buf_wipe(&pem);
+		return false;
+	}
+	*out = pem;
+	return true;
+}
+
+/* OpenSSL would ask on the terminal otherwise. */
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
+bool
+cert_key_parse(struct slice pem, EVP_PKEY **out, struct err *e)
+{
+	AUTO(cert_bio_free) BIO *bio = NULL;
+	EVP_PKEY *k;
+
+	if (pem.len == 0 || pem.len > KEY_PEM_MAX)
+		return err_set(
+		    e, ERR_INVALID, "a PEM key of %zu bytes", pem.len);
+	bio = BIO_new_mem_buf(pem.p, (int)pem.len);
+	if (bio == NULL)
+		return err_openssl(e, ERR_INTERNAL, "reading a key");
+	k = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	if (k == NULL)
+		return err_openssl(
+		    e, ERR_INVALID, "not an unencrypted PEM private key");
+	*out = k;
+	return true;
+}
+
+bool
+cert_key_load(const char *path, EVP_PKEY **out, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *pem = NULL;
+
+	if (!file_exists(path))
+		return err_set(
+		    e, ERR_NOT_FOUND, "key file %s is missing", path);
+	if (!file_private(path, e) || !file_read(path, KEY_PEM_MAX, &pem, e))
+		return false;
+	if (!cert_key_parse(buf_slice(pem), out, e))
+		return err_wrap(e, "key file %s", path);
+	return true;
+}
+
+bool
+cert_key_save(const char *path, EVP_PKEY *k, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *pem = NULL;
+
+	return cert_key_pem(k, &pem, e) &&
+	       file_write(path, buf_slice(pem), KEY_MODE, e);
+}
+
+static bool
+rsa_acceptable(EVP_PKEY *k, struct err *e)
+{
+	AUTO(bignum_free) BIGNUM *exponent = NULL;
+	AUTO(bignum_free) BIGNUM *modulus = NULL;
+	int bits = EVP_PKEY_get_bits(k);
+
+	if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
+		return err_set(e, ERR_INVALID,
+		    "an RSA key of %d bits; %d to %d are accepted", bits,
+		    RSA_BITS_MIN, RSA_BITS_MAX);
+	if (!EVP_PKEY_get_bn_param(k, OSSL_PKEY_PARAM_RSA_E, &exponent) ||
+	    !EVP_PKEY_get_bn_param(k, OSSL_PKEY_PARAM_RSA_N, &modulus))
+		return err_openssl(e, ERR_INVALID, "reading an RSA key");
+	if (!BN_is_odd(exponent) || BN_is_one(exponent) ||
+	    BN_num_bits(exponent) > EXPONENT_BITS_MAX)
+		return err_set(e, ERR_INVALID,
+		    "the RSA exponent is not an odd number from 3 to 2^%d",
+		    EXPONENT_BITS_MAX);
+	if (!BN_is_odd(modulus))
+		return err_set(e, ERR_INVALID, "the RSA modulus is even");
+	return true;
+}
+
+static bool
+ec_acceptable(EVP_PKEY *k, struct err *e)
+{
+	char curve[64] = "";
+
+	if (!EVP_PKEY_get_utf8_string_param(k, OSSL_PKEY_PARAM_GROUP_NAME,
+	        curve, sizeof(curve), NULL))
+		return err_openssl(e, ERR_INVALID, "an EC key without a name");
+	if (!str_eq(curve, SN_X9_62_prime256v1) && !str_eq(curve, SN_secp384r1))
+		return err_set(e, ERR_INVALID,
+		    "curve %s; P-256 and P-384 are accepted", curve);
+	return true;
+}
+
+bool
+cert_key_acceptable(EVP_PKEY *k, bool ec, struct err *e)
+{
+	int kind = k != NULL ? EVP_PKEY_get_base_id(k) : EVP_PKEY_NONE;
+
+	if (kind == EVP_PKEY_RSA)
+		return rsa_acceptable(k, e);
+	if (kind == EVP_PKEY_EC && ec)
+		return ec_acceptable(k, e);
+	return err_set(e, ERR_INVALID, "%s key; %s accepted",
+	    kind == EVP_PKEY_EC ? "an EC" : "an unknown kind of",
+	    ec ? "RSA and EC are" : "RSA is");
+}
