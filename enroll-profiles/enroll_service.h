@@ -24,6 +24,10 @@ struct enroll_options {
 	const char *topic;
 	int64_t challenge_ttl_ms; /* 0: 1 h */
 	bool ship_anchors; /* put our root and issuing CA in the profile */
+	/* Profiles one address may download in a minute, since each makes a
+	 * challenge; 0: 60, below 0: no limit (tests, or behind a proxy that
+	 * limits). */
+	int downloads_per_min;
 };
 MUST_CHECK bool enroll_service_new(
     const struct enroll_options *o, struct enroll_service **out, struct err *e);

@@ -1,0 +1,275 @@
+/*
+ * All SQL of enroll-profiles/: users, assignments, rollouts, and what they
+ * read of enrolments, certificates and challenges.  Functions belong to the
+ * transaction they are given.
+ */
+#include "enroll-profiles/enroll_priv.h"
+
+static void
+copy(char *dst, size_t size, const struct store_rows *r, int col)
+{
+	const char *s = store_text(r, col);
+
+	str_copy_cut(dst, size, s == NULL ? "" : s);
+}
+
+/* SQL NULL instead of an empty text. */
+static struct store_value
+text_or_null(const char *s)
+{
+	return store_value_text(str_empty(s) ? NULL : s);
+}
+
+/* ---- users ---- */
+
+bool
+enroll_db_user(struct store_tx *tx, const char *name_or_id,
+    struct enroll_user_row *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool there;
+
+	if (!store_query(tx,
+	        "SELECT id, name, full_name, email, created_at FROM users "
+	        "WHERE name = $1 OR id = $1",
+	        S_ARGS(S_TEXT(name_or_id)), &r, e) ||
+	    !store_next(r, &there, e))
+		return false;
+	*found = there;
+	if (!there)
+		return true;
+	copy(out->id, sizeof(out->id), r, 0);
+	copy(out->name, sizeof(out->name), r, 1);
+	copy(out->full_name, sizeof(out->full_name), r, 2);
+	copy(out->email, sizeof(out->email), r, 3);
+	out->created_at = store_int(r, 4);
+	return true;
+}
+
+bool
+enroll_db_user_add(
+    struct store_tx *tx, const struct enroll_user_row *u, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO users (id, name, full_name, email, created_at) "
+	    "VALUES ($1, $2, $3, $4, $5)",
+	    S_ARGS(S_TEXT(u->id), S_TEXT(u->name), text_or_null(u->full_name),
+	        text_or_null(u->email), S_INT(u->created_at)),
+	    NULL, e);
+}
+
+bool
+enroll_db_user_update(
+    struct store_tx *tx, const struct enroll_user_row *u, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE users SET full_name = $1, email = $2 WHERE id = $3",
+	    S_ARGS(text_or_null(u->full_name), text_or_null(u->email),
+	        S_TEXT(u->id)),
+	    NULL, e);
+}
+
+bool
+enroll_db_user_delete(struct store_tx *tx, const char *id, struct err *e)
+{
+	return store_exec(
+	    tx, "DELETE FROM users WHERE id = $1", S_ARGS(S_TEXT(id)), NULL, e);
+}
+
+bool
+enroll_db_users(struct store_tx *tx, const char *after, int64_t limit,
+    struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT u.id, u.name, u.full_name, u.email, u.created_at, "
+	    "(SELECT COUNT(*) FROM device d WHERE d.user_id = u.id) "
+	    "FROM users u WHERE u.name > $1 ORDER BY u.name LIMIT $2",
+	    S_ARGS(S_TEXT(after == NULL ? "" : after), S_INT(limit)), out, e);
+}
+
+bool
+enroll_db_user_devices(struct store_tx *tx, const char *user_id,
+    struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT id, serial, name FROM device WHERE user_id = $1 "
+	    "ORDER BY serial, id",
+	    S_ARGS(S_TEXT(user_id)), out, e);
+}
+
+bool
+enroll_db_assign(struct store_tx *tx, const char *device_id,
+    const char *user_id, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE device SET user_id = $1, updated_at = $2 WHERE id = $3",
+	    S_ARGS(S_TEXT(user_id), S_INT(clock_now_ms()), S_TEXT(device_id)),
+	    NULL, e);
+}
+
+bool
+enroll_db_channel(struct store_tx *tx, const char *device_id,
+    char out[LIMIT_ID + 1], bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool there;
+
+	if (!store_query(tx,
+	        "SELECT id FROM enrollment WHERE device_id = $1 "
+	        "AND channel = 'device' AND state = 'enrolled'",
+	        S_ARGS(S_TEXT(device_id)), &r, e) ||
+	    !store_next(r, &there, e))
+		return false;
+	*found = there;
+	if (there)
+		copy(out, LIMIT_ID + 1, r, 0);
+	return true;
+}
+
+/* ---- rollouts ---- */
+
+#define ROLLOUT_COLUMNS                                                        \
+	"SELECT id, device_id, user_id, state, reason, command_id, "           \
+	"profile_identifier, fingerprint, attempts, retry_at, created_at "     \
+	"FROM rollout "
+
+/* Reads the one row of a query over ROLLOUT_COLUMNS. */
+static bool
+read_rollout(struct store_rows *r, struct enroll_rollout *out, bool *found,
+    struct err *e)
+{
+	bool there;
+
+	if (!store_next(r, &there, e))
+		return false;
+	*found = there;
+	if (!there)
+		return true;
+	copy(out->id, sizeof(out->id), r, 0);
+	copy(out->device_id, sizeof(out->device_id), r, 1);
+	copy(out->user_id, sizeof(out->user_id), r, 2);
+	copy(out->state, sizeof(out->state), r, 3);
+	copy(out->reason, sizeof(out->reason), r, 4);
+	copy(out->command_id, sizeof(out->command_id), r, 5);
+	copy(out->profile_identifier, sizeof(out->profile_identifier), r, 6);
+	copy(out->fingerprint, sizeof(out->fingerprint), r, 7);
+	out->attempts = store_int(r, 8);
+	out->retry_at = store_int(r, 9);
+	out->created_at = store_int(r, 10);
+	return true;
+}
+
+bool
+enroll_db_rollout(struct store_tx *tx, const char *id,
+    struct enroll_rollout *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx, ROLLOUT_COLUMNS "WHERE id = $1",
+	           S_ARGS(S_TEXT(id)), &r, e) &&
+	       read_rollout(r, out, found, e);
+}
+
+bool
+enroll_db_rollout_alive(struct store_tx *tx, const char *device_id,
+    struct enroll_rollout *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           ROLLOUT_COLUMNS "WHERE device_id = $1 "
+	                           "AND state NOT IN ('removing', 'removed') "
+	                           "ORDER BY created_at DESC, id LIMIT 1",
+	           S_ARGS(S_TEXT(device_id)), &r, e) &&
+	       read_rollout(r, out, found, e);
+}
+
+bool
+enroll_db_rollout_open(struct store_tx *tx, const char *device_id,
+    struct enroll_rollout *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           ROLLOUT_COLUMNS "WHERE device_id = $1 "
+	                           "AND state <> 'removed' "
+	                           "ORDER BY created_at, id LIMIT 1",
+	           S_ARGS(S_TEXT(device_id)), &r, e) &&
+	       read_rollout(r, out, found, e);
+}
+
+bool
+enroll_db_rollout_due(struct store_tx *tx, int64_t now_ms,
+    struct enroll_rollout *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           ROLLOUT_COLUMNS "WHERE retry_at IS NOT NULL "
+	                           "AND retry_at <= $1 "
+	                           "ORDER BY retry_at LIMIT 1",
+	           S_ARGS(S_INT(now_ms)), &r, e) &&
+	       read_rollout(r, out, found, e);
+}
+
+bool
+enroll_db_rollout_add(
+    struct store_tx *tx, const struct enroll_rollout *r, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO rollout (id, device_id, user_id, state, command_id, "
+	    "profile_identifier, attempts, created_at, updated_at) "
+	    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+	    S_ARGS(S_TEXT(r->id), S_TEXT(r->device_id), S_TEXT(r->user_id),
+	        S_TEXT(r->state), text_or_null(r->command_id),
+	        S_TEXT(r->profile_identifier), S_INT(r->attempts),
+	        S_INT(r->created_at)),
+	    NULL, e);
+}
+
+bool
+enroll_db_rollout_save(
+    struct store_tx *tx, const struct enroll_rollout *r, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE rollout SET state = $1, reason = $2, command_id = $3, "
+	    "fingerprint = $4, attempts = $5, retry_at = $6, updated_at = $7 "
+	    "WHERE id = $8",
+	    S_ARGS(S_TEXT(r->state), text_or_null(r->reason),
+	        text_or_null(r->command_id), text_or_null(r->fingerprint),
+	        S_INT(r->attempts), S_TIME(r->retry_at), S_INT(clock_now_ms()),
+	        S_TEXT(r->id)),
+	    NULL, e);
+}
+
+/* ---- certificates and challenges ---- */
+
+bool
+enroll_db_older_certificate(struct store_tx *tx, const char *device_id,
+    const char *keep, char out[SHA256_HEX_SIZE], bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool there;
+
+	if (!store_query(tx,
+	        "SELECT fingerprint FROM certificate WHERE device_id = $1 "
+	        "AND purpose = 'rollout' AND state = 'issued' "
+	        "AND fingerprint <> $2 LIMIT 1",
+	        S_ARGS(S_TEXT(device_id), S_TEXT(keep)), &r, e) ||
+	    !store_next(r, &there, e))
+		return false;
+	*found = there;
+	if (there)
+		copy(out, SHA256_HEX_SIZE, r, 0);
+	return true;
+}
+
+bool
+enroll_db_purge_challenges(
+    struct store_tx *tx, int64_t before_ms, int64_t limit, struct err *e)
+{
+	return store_exec(tx,
+	    "DELETE FROM challenge WHERE mac IN (SELECT mac FROM challenge "
+	    "WHERE expires_at < $1 LIMIT $2)",
+	    S_ARGS(S_INT(before_ms), S_INT(limit)), NULL, e);
+}

@@ -1,0 +1,110 @@
+/*
+ * What a rollout's commands say, written in the transaction that delivers
+ * them: InstallProfile with a challenge made in this moment, RemoveProfile.
+ * Called by mdm/ on any thread; the service is read only.
+ */
+#include "core/pl.h"
+#include "enroll-profiles/enroll_priv.h"
+
+enum { PROFILE_TTL_MS = 60 * 60 * 1000 };
+
+static void
+put_remove(const struct enroll_rollout *r, struct buf *out)
+{
+	pl_dict(out);
+	pl_key_str(out, "RequestType", "RemoveProfile");
+	pl_key_str(out, "Identifier", r->profile_identifier);
+	pl_dict_end(out);
+}
+
+/* A challenge that is good for this device, user and rollout only. */
+static bool
+make_challenge(struct enroll_service *s, struct store_tx *tx,
+    const struct enroll_rollout *r, const struct enroll_user_row *u,
+    char out[SCEP_CHALLENGE_SIZE], struct err *e)
+{
+	const struct cert_subject subject = { .cn = u->name,
+		.o = s->organization,
+		.email = u->email[0] != '\0' ? u->email : NULL };
+	char id[37];
+
+	return scep_challenge_new(tx, s->seal,
+	    &(struct scep_grant){ .template = CERT_TEMPLATE_USER,
+	        .purpose = "rollout",
+	        .enrollment_ref = r->id,
+	        .device_id = r->device_id,
+	        .user_id = r->user_id,
+	        .subject = &subject,
+	        .ttl_ms = PROFILE_TTL_MS },
+	    out, id, e);
+}
+
+static bool
+put_install(struct enroll_service *s, struct store_tx *tx,
+    struct enroll_rollout *r, struct buf *out, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *xml = buf_new(ENROLL_PROFILE_MAX);
+	char challenge[SCEP_CHALLENGE_SIZE];
+	struct enroll_user_row u;
+	bool found;
+
+	if (!enroll_db_user(tx, r->user_id, &u, &found, e))
+		return false;
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND, "rollout %s: no user", r->id);
+	if (!make_challenge(s, tx, r, &u, challenge, e) ||
+	    !enroll_profile_user(
+	        &(struct enroll_user_profile){ .organization = s->organization,
+	            .public_url = s->public_url,
+	            .challenge = challenge,
+	            .identifier = r->profile_identifier,
+	            .user_name = u.name,
+	            .email = u.email,
+	            .root = cert_authority_root(s->authority) },
+	        xml, e))
+		return false;
+	mem_wipe(challenge, sizeof(challenge));
+
+	pl_dict(out);
+	pl_key_str(out, "RequestType", "InstallProfile");
+	pl_key_data(out, "Payload", buf_slice(xml));
+	pl_dict_end(out);
+	return true;
+}
+
+static bool
+render(struct store_tx *tx, const char *ref, const char *command_id,
+    struct buf *out, void *arg, struct err *e)
+{
+	struct enroll_service *s = arg;
+	struct enroll_rollout r;
+	bool found;
+
+	if (!enroll_db_rollout(tx, ref, &r, &found, e))
+		return false;
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND, "no rollout %s", ref);
+	if (!str_eq(r.command_id, command_id))
+		return err_set(e, ERR_CONFLICT,
+		    "command %s is no longer the one of rollout %s", command_id,
+		    ref);
+	if (str_eq(r.state, "removing")) {
+		put_remove(&r, out);
+		return true;
+	}
+	if (!str_eq(r.state, "issuing") && !str_eq(r.state, "sent"))
+		return err_set(
+		    e, ERR_CONFLICT, "rollout %s is %s", ref, r.state);
+	if (!put_install(s, tx, &r, out, e))
+		return false;
+	/* After NotNow the same command is delivered again. */
+	return str_eq(r.state, "sent") ||
+	       enroll_rollout_move(tx, &r, "sent", "device", e);
+}
+
+struct mdm_renderer
+enroll_rollout_renderer(struct enroll_service *s)
+{
+	return (struct mdm_renderer){ ENROLL_RENDERER, render,
+		enroll_rollout_done, s };
+}

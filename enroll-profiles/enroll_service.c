@@ -1,0 +1,160 @@
+/*
+ * The enrolment service: its settings, the signer of profiles, and the
+ * making of one download.  After enroll_service_new() only the topic changes,
+ * under the service's mutex; any thread may call.
+ */
+#include <string.h>
+
+#include "core/encode.h"
+#include "core/json.h"
+#include "enroll-profiles/enroll_priv.h"
+
+enum { DOWNLOADS_PER_MIN = 60, RETRIES_A_TICK = 100, PURGE_A_TICK = 10000 };
+/* Kept that long after they expired, to recognise reuse (scep.md 3.5). */
+#define CHALLENGE_KEPT_MS (30 * MS_DAY)
+
+/* Reads the signer, its key and the chain behind it. */
+static bool
+load_signer(
+    struct enroll_service *s, const struct enroll_options *o, struct err *e)
+{
+	if (!cert_parse_chain(
+	        slice_str(o->signer_cert_pem), &s->signer_chain, e) ||
+	    !cert_key_parse(slice_str(o->signer_key_pem), &s->signer_key, e))
+		return err_wrap(e, "signer of profiles");
+	s->signer = sk_X509_shift(s->signer_chain);
+	if (s->signer == NULL)
+		return err_set(e, ERR_INVALID,
+		    "signer of profiles: there is no certificate");
+	if (X509_check_private_key(s->signer, s->signer_key) != 1)
+		return err_openssl(e, ERR_INVALID,
+		    "signer of profiles: the key is not the certificate's");
+	return true;
+}
+
+bool
+enroll_service_new(
+    const struct enroll_options *o, struct enroll_service **out, struct err *e)
+{
+	AUTO(enroll_service_free)
+	struct enroll_service *s = mem_zalloc(1, sizeof(*s));
+	size_t len = strlen(o->public_url);
+
+	pthread_mutex_init(&s->lock, NULL);
+	s->store = o->store;
+	s->seal = o->seal;
+	s->authority = o->authority;
+	s->organization = str_dup(o->organization);
+	s->public_url = str_dup(o->public_url);
+	while (len > 0 && s->public_url[len - 1] == '/')
+		s->public_url[--len] = '\0';
+	s->challenge_ttl_ms =
+	    o->challenge_ttl_ms != 0 ? o->challenge_ttl_ms : MS_H;
+	s->ship_anchors = o->ship_anchors;
+	if (o->downloads_per_min >= 0)
+		s->limiter = enroll_limit_new(o->downloads_per_min != 0
+		                                  ? o->downloads_per_min
+		                                  : DOWNLOADS_PER_MIN);
+	if (!str_copy(s->topic, sizeof(s->topic), o->topic))
+		return err_set(e, ERR_INVALID, "the topic is too long");
+	if (!load_signer(s, o, e))
+		return false;
+	*out = TAKE(s);
+	return true;
+}
+
+void
+enroll_service_free(struct enroll_service **sp)
+{
+	struct enroll_service *s = *sp;
+
+	if (s == NULL)
+		return;
+	enroll_limit_free(&s->limiter);
+	cert_x509_free(&s->signer);
+	cert_key_free(&s->signer_key);
+	cert_stack_free(&s->signer_chain);
+	str_free(&s->organization);
+	str_free(&s->public_url);
+	pthread_mutex_destroy(&s->lock);
+	mem_free(sp);
+}
+
+void
+enroll_service_set_topic(struct enroll_service *s, const char *topic)
+{
+	pthread_mutex_lock(&s->lock);
+	str_copy_cut(s->topic, sizeof(s->topic), topic);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+enroll_service_topic(struct enroll_service *s, char out[LIMIT_TOPIC + 1])
+{
+	pthread_mutex_lock(&s->lock);
+	memcpy(out, s->topic, sizeof(s->topic));
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The challenge of one download; ref names the identity it will become. */
+static bool
+make_challenge(struct enroll_service *s, const char *ref,
+    char out[SCEP_CHALLENGE_SIZE], struct err *e)
+{
+	const struct cert_subject subject = { .cn = ref, .o = s->organization };
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	char id[UUID_SIZE];
+
+	return store_begin(s->store, STORE_WRITE, &tx, e) &&
+	       scep_challenge_new(tx, s->seal,
+	           &(struct scep_grant){ .template = CERT_TEMPLATE_DEVICE,
+	               .purpose = "enroll",
+	               .enrollment_ref = ref,
+	               .subject = &subject,
+	               .ttl_ms = s->challenge_ttl_ms },
+	           out, id, e) &&
+	       store_commit(&tx, e);
+}
+
+bool
+enroll_service_profile(struct enroll_service *s, const char *topic,
+    struct buf **out, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *xml = buf_new(ENROLL_PROFILE_MAX);
+	char challenge[SCEP_CHALLENGE_SIZE] = "";
+	char ref[UUID_SIZE];
+	bool good;
+
+	uuid_new_lower(ref);
+	good = make_challenge(s, ref, challenge, e) &&
+	       enroll_profile_enrolment(
+	           &(struct enroll_profile){ .organization = s->organization,
+	               .public_url = s->public_url,
+	               .topic = topic,
+	               .challenge = challenge,
+	               .ref = ref,
+	               .root = cert_authority_root(s->authority),
+	               .issuing = cert_authority_issuing(s->authority),
+	               .ship_anchors = s->ship_anchors },
+	           xml, e);
+	mem_wipe(challenge, sizeof(challenge));
+	return good && cert_cms_sign(buf_slice(xml), s->signer, s->signer_key,
+	                   s->signer_chain, out, e);
+}
+
+static bool
+purge(struct enroll_service *s, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	return store_begin(s->store, STORE_WRITE, &tx, e) &&
+	       enroll_db_purge_challenges(
+	           tx, clock_now_ms() - CHALLENGE_KEPT_MS, PURGE_A_TICK, e) &&
+	       store_commit(&tx, e);
+}
+
+bool
+enroll_service_tick(struct enroll_service *s, struct err *e)
+{
+	return enroll_rollout_retry(s, RETRIES_A_TICK, e) && purge(s, e);
+}
