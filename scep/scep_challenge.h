@@ -5,6 +5,7 @@
 #pragma once
 
 #include "certs/cert_template.h"
+#include "core/encode.h"
 #include "core/seal.h"
 #include "store/store.h"
 
@@ -18,7 +19,13 @@ struct scep_grant {
 	int64_t ttl_ms;
 };
 
-/* Makes a challenge; the plain text exists only in out. */
+/*
+ * Makes a challenge; the plain text exists only in out.  ERR_INVALID: no such
+ * template for devices, a subject without cn, or no time to live.
+ */
 MUST_CHECK bool scep_challenge_new(struct store_tx *tx, const struct seal *seal,
     const struct scep_grant *g, char out[SCEP_CHALLENGE_SIZE], char id_out[37],
     struct err *e);
+/* The form in which a challenge is stored and looked up. */
+void scep_challenge_mac(
+    const struct seal *seal, const char *challenge, char out[SHA256_HEX_SIZE]);

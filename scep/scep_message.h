@@ -1,7 +1,7 @@
 /*
  * SCEP messages (RFC 8894 section 3): bytes in, bytes out; no database, no
  * HTTP.  Both sides: the service parses requests and builds replies, the
- * client the reverse.  Safe from any thread after scep_init().
+ * client the reverse.  Safe from any thread.
  */
 #pragma once
 
@@ -28,8 +28,8 @@ enum scep_fail {
 	SCEP_BAD_CERT_ID = 4
 };
 
-/* Fetches algorithms and object ids once; legacy also loads OpenSSL's legacy
- * provider for single DES (tests with old clients only). */
+/* Before the threads start.  legacy loads OpenSSL's legacy provider, which has
+ * single DES (tests with old clients only). */
 MUST_CHECK bool scep_init(bool legacy, struct err *e);
 
 /* A request or reply whose signature verified. */
@@ -44,7 +44,8 @@ struct scep_message {
 	X509 *signer;         /* who signed */
 	int digest_nid;       /* of the signature; a reply uses the same */
 	int cipher_nid;       /* of the envelope once opened; likewise */
-	struct buf *envelope; /* DER of the inner ContentInfo, NULL: none */
+	bool allow_des;       /* set before scep_open(): single DES too */
+	struct buf *envelope; /* the inner ContentInfo as sent, NULL: none */
 };
 void scep_message_free(struct scep_message **m);
 
@@ -61,8 +62,10 @@ MUST_CHECK bool scep_parse(struct slice der, struct scep_message **out,
     struct scep_verdict *verdict, struct err *e);
 
 /*
- * Opens the envelope with our key.  Every failure of decryption gives the same
- * verdict (no oracle).  *plain_out is the messageData; free with buf_wipe().
+ * Opens the envelope with our key and sets cipher_nid of m.  Every failure of
+ * decryption gives the same verdict, and so does everything up to the CSR's
+ * own signature in scep_csr_parse(): no oracle.  *plain_out is the
+ * messageData, set when the verdict is good; free with buf_wipe().
  */
 void scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
     struct buf **plain_out, struct scep_verdict *verdict);
@@ -75,12 +78,16 @@ struct scep_csr {
 	char sha256[SHA256_HEX_SIZE];
 };
 void scep_csr_free(struct scep_csr **c);
-/* Key policy, version, proof of possession, at most one challenge. */
+/*
+ * Proof of possession first, then version, algorithms, key policy, and at most
+ * one challenge.  ec: P-256 and P-384 keys are accepted too.
+ */
 void scep_csr_parse(struct slice der, bool ec, struct scep_csr **out,
     struct scep_verdict *verdict);
 
-/* Builds a CertRep for request m.  SUCCESS: cert_der is the one certificate
- * returned, enveloped for m->signer. */
+/* Builds a CertRep for request m with its digest and cipher (3DES for single
+ * DES).  SUCCESS: cert_der is the one certificate returned, enveloped for
+ * m->signer; FAILURE: fail and fail_text count. */
 struct scep_reply {
 	enum scep_status status;
 	enum scep_fail fail;

@@ -15,7 +15,10 @@ struct scep_options {
 	const struct cert_authority *authority;
 	/* The same key may use its spent challenge again for so long. */
 	int64_t retry_ms; /* 0: 1 h */
-	bool legacy_des;  /* tests with old clients only */
+	/* Failed challenges an address may have in a minute before its requests
+	 * are refused undecrypted; 0: 10. */
+	int failures_per_min;
+	bool legacy_des; /* tests with old clients only */
 	/*
 	 * Called in the transaction that issues a certificate: how the rollout
 	 * learns of it.  May be NULL.
@@ -28,6 +31,11 @@ MUST_CHECK bool scep_service_new(
     const struct scep_options *o, struct scep_service **out, struct err *e);
 void scep_service_free(struct scep_service **s);
 
+/* The body of GetCACaps (RFC 8894 3.5.2); a literal. */
+const char *scep_capabilities(const struct scep_service *s);
+/* The body of GetCACert in its RA form (RFC 8894 4.2.1.2); borrowed. */
+struct slice scep_ca_chain(const struct scep_service *s);
+
 /*
  * Answers one PKIOperation.  ERR_INVALID: not a message that can be answered
  * (HTTP 400); ERR_UNAVAILABLE: no database.  Everything else, good or bad, is
@@ -35,3 +43,7 @@ void scep_service_free(struct scep_service **s);
  */
 MUST_CHECK bool scep_operation(struct scep_service *s, struct slice message,
     const char *peer, struct buf **reply_out, struct err *e);
+
+/* Deletes transactions older than a day and challenges 30 days past their end
+ * (kept so long to recognise reuse).  For the periodic jobs. */
+MUST_CHECK bool scep_service_purge(struct scep_service *s, struct err *e);

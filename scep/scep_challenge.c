@@ -1,0 +1,78 @@
+/*
+ * Minting of challenges (RFC 8894 section 7.3): random, single use, kept only
+ * as a MAC.  No state of its own; any thread.
+ */
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/random.h"
+#include "scep/scep_service_priv.h"
+
+void
+scep_challenge_mac(
+    const struct seal *seal, const char *challenge, char out[SHA256_HEX_SIZE])
+{
+	seal_mac(seal, "scep.challenge", slice_str(challenge), out);
+}
+
+void
+scep_challenge_clear(struct scep_challenge *c)
+{
+	str_free(&c->subject);
+}
+
+static bool
+check(const struct scep_grant *g, struct err *e)
+{
+	if (cert_template_find(g->template) == NULL ||
+	    str_eq(g->template, CERT_TEMPLATE_TLS))
+		return err_set(e, ERR_INVALID,
+		    "no certificate template for challenges: %s", g->template);
+	if (g->subject == NULL || str_empty(g->subject->cn))
+		return err_set(e, ERR_INVALID, "challenge without a subject");
+	if (g->ttl_ms <= 0)
+		return err_set(e, ERR_INVALID, "challenge without a life");
+	return true;
+}
+
+static bool
+fill(struct scep_challenge *c, const struct scep_grant *g)
+{
+	return str_copy(c->template, sizeof(c->template), g->template) &&
+	       str_copy(c->purpose, sizeof(c->purpose), g->purpose) &&
+	       (g->enrollment_ref == NULL ||
+	           str_copy(c->enrollment_ref, sizeof(c->enrollment_ref),
+	               g->enrollment_ref)) &&
+	       (g->device_id == NULL ||
+	           str_copy(
+	               c->device_id, sizeof(c->device_id), g->device_id)) &&
+	       (g->user_id == NULL ||
+	           str_copy(c->user_id, sizeof(c->user_id), g->user_id));
+}
+
+bool
+scep_challenge_new(struct store_tx *tx, const struct seal *seal,
+    const struct scep_grant *g, char out[SCEP_CHALLENGE_SIZE], char id_out[37],
+    struct err *e)
+{
+	AUTO(scep_challenge_clear) struct scep_challenge c = { 0 };
+	char text[SCEP_CHALLENGE_SIZE];
+	bool ok;
+
+	if (!check(g, e))
+		return false;
+	if (!fill(&c, g))
+		return err_set(e, ERR_INVALID, "challenge: a name is too long");
+	random_alnum(text, sizeof(text) - 1);
+	uuid_new_lower(c.id);
+	scep_challenge_mac(seal, text, c.mac);
+	c.subject = cert_subject_json(g->subject);
+	c.expires_at = clock_now_ms() + g->ttl_ms;
+	ok = scep_db_challenge_add(tx, &c, e);
+	if (ok) {
+		memcpy(out, text, sizeof(text));
+		memcpy(id_out, c.id, sizeof(c.id));
+	}
+	mem_wipe(text, sizeof(text));
+	return ok;
+}

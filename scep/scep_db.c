@@ -1,0 +1,160 @@
+/*
+ * The tables of the SCEP service: challenge and scep_transaction.  No state of
+ * its own; runs on the thread of the transaction.
+ */
+#include "core/clock.h"
+#include "scep/scep_service_priv.h"
+
+/* Used challenges are kept so long, to recognise their reuse. */
+#define CHALLENGE_KEPT_MS (30 * MS_DAY)
+#define TRANSACTION_KEPT_MS MS_DAY
+
+bool
+scep_db_challenge_add(
+    struct store_tx *tx, const struct scep_challenge *c, struct err *e)
+{
+	const char *ref = c->enrollment_ref[0] ? c->enrollment_ref : NULL;
+	const char *device = c->device_id[0] ? c->device_id : NULL;
+	const char *user = c->user_id[0] ? c->user_id : NULL;
+
+	return store_exec(tx,
+	    "INSERT INTO challenge (mac, id, template, purpose,"
+	    " enrollment_ref, device_id, user_id, subject, created_at,"
+	    " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	    S_ARGS(S_TEXT(c->mac), S_TEXT(c->id), S_TEXT(c->template),
+	        S_TEXT(c->purpose), S_TEXT(ref), S_TEXT(device), S_TEXT(user),
+	        S_TEXT(c->subject), S_INT(clock_now_ms()),
+	        S_INT(c->expires_at)),
+	    NULL, e);
+}
+
+static bool
+column(const struct store_rows *r, int col, char *dst, size_t size)
+{
+	const char *s = store_text(r, col);
+
+	return str_copy(dst, size, s != NULL ? s : "");
+}
+
+static bool
+read_challenge(const struct store_rows *r, struct scep_challenge *c)
+{
+	c->subject = str_dup(store_text(r, 6));
+	c->expires_at = store_int(r, 7);
+	c->used_at = store_int(r, 8);
+	return column(r, 0, c->id, sizeof(c->id)) &&
+	       column(r, 1, c->template, sizeof(c->template)) &&
+	       column(r, 2, c->purpose, sizeof(c->purpose)) &&
+	       column(r, 3, c->enrollment_ref, sizeof(c->enrollment_ref)) &&
+	       column(r, 4, c->device_id, sizeof(c->device_id)) &&
+	       column(r, 5, c->user_id, sizeof(c->user_id)) &&
+	       column(r, 9, c->used_spki, sizeof(c->used_spki)) &&
+	       column(r, 10, c->fingerprint, sizeof(c->fingerprint));
+}
+
+bool
+scep_db_challenge_find(struct store_tx *tx, const char *mac,
+    struct scep_challenge *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	AUTO(scep_challenge_clear) struct scep_challenge c = { 0 };
+	bool more;
+
+	if (!store_query(tx,
+	        "SELECT id, template, purpose, enrollment_ref, device_id,"
+	        " user_id, subject, expires_at, used_at, used_spki,"
+	        " fingerprint FROM challenge WHERE mac = $1",
+	        S_ARGS(S_TEXT(mac)), &r, e) ||
+	    !store_next(r, &more, e))
+		return false;
+	*found = more;
+	if (!more)
+		return true;
+	if (!str_copy(c.mac, sizeof(c.mac), mac) || !read_challenge(r, &c))
+		return err_set(
+		    e, ERR_INTERNAL, "challenge %s: column too long", c.id);
+	*out = c;
+	c.subject = NULL;
+	return true;
+}
+
+bool
+scep_db_challenge_spend(struct store_tx *tx, const struct scep_challenge *c,
+    bool *won, struct err *e)
+{
+	int64_t changed = 0;
+
+	if (!store_exec(tx,
+	        "UPDATE challenge SET used_at = $1, used_spki = $2,"
+	        " fingerprint = $3 WHERE mac = $4 AND used_at IS NULL"
+	        " AND expires_at > $1",
+	        S_ARGS(S_INT(c->used_at), S_TEXT(c->used_spki),
+	            S_TEXT(c->fingerprint), S_TEXT(c->mac)),
+	        &changed, e))
+		return false;
+	*won = changed == 1;
+	return true;
+}
+
+bool
+scep_db_transaction_find(struct store_tx *tx, const struct scep_request *rq,
+    int64_t since, char fingerprint_out[SHA256_HEX_SIZE], struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more;
+
+	if (!store_query(tx,
+	        "SELECT fingerprint FROM scep_transaction"
+	        " WHERE transaction_id = $1 AND signer_spki = $2"
+	        " AND csr_sha256 = $3 AND created_at > $4",
+	        S_ARGS(S_TEXT(rq->message->transaction_id),
+	            S_TEXT(rq->signer_spki), S_TEXT(rq->csr->sha256),
+	            S_INT(since)),
+	        &r, e) ||
+	    !store_next(r, &more, e))
+		return false;
+	fingerprint_out[0] = '\0';
+	if (more && !column(r, 0, fingerprint_out, SHA256_HEX_SIZE))
+		return err_set(e, ERR_INTERNAL, "fingerprint too long");
+	return true;
+}
+
+bool
+scep_db_transaction_add(struct store_tx *tx, const struct scep_request *rq,
+    const char *fingerprint, int64_t now_ms, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO scep_transaction (transaction_id, signer_spki,"
+	    " csr_sha256, state, fingerprint, created_at)"
+	    " VALUES ($1, $2, $3, 'issued', $4, $5)"
+	    " ON CONFLICT (transaction_id, signer_spki, csr_sha256)"
+	    " DO UPDATE SET fingerprint = excluded.fingerprint,"
+	    " created_at = excluded.created_at",
+	    S_ARGS(S_TEXT(rq->message->transaction_id), S_TEXT(rq->signer_spki),
+	        S_TEXT(rq->csr->sha256), S_TEXT(fingerprint), S_INT(now_ms)),
+	    NULL, e);
+}
+
+bool
+scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
+    const char *device_id, bool *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT 1 FROM certificate WHERE spki = $1"
+	           " AND state = 'issued' AND device_id IS NOT NULL"
+	           " AND device_id <> $2 LIMIT 1",
+	           S_ARGS(S_TEXT(spki), S_TEXT(device_id)), &r, e) &&
+	       store_next(r, out, e);
+}
+
+bool
+scep_db_purge(struct store_tx *tx, int64_t now_ms, struct err *e)
+{
+	return store_exec(tx, "DELETE FROM challenge WHERE expires_at < $1",
+	           S_ARGS(S_INT(now_ms - CHALLENGE_KEPT_MS)), NULL, e) &&
+	       store_exec(tx,
+	           "DELETE FROM scep_transaction WHERE created_at < $1",
+	           S_ARGS(S_INT(now_ms - TRANSACTION_KEPT_MS)), NULL, e);
+}

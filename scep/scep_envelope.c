@@ -1,0 +1,243 @@
+/*
+ * The pkcsPKIEnvelope (RFC 8894 section 3.2.2): opening and making
+ * EnvelopedData, and the certificates-only SignedData inside of replies.  No
+ * state; any thread.
+ */
+#include <openssl/err.h>
+
+#include "core/limits.h"
+#include "scep/scep_priv.h"
+
+static void
+bio_wipe(BIO **b)
+{
+	char *p = NULL;
+	long len;
+
+	if (*b != NULL && (len = BIO_get_mem_data(*b, &p)) > 0)
+		OPENSSL_cleanse(p, (size_t)len);
+	BIO_free(*b);
+	*b = NULL;
+}
+
+/* Goes into the next element, which has to have this tag. */
+static bool
+enter(struct slice *in, int tag, struct slice *body)
+{
+	int got, xclass;
+
+	return scep_der_next(in, &got, &xclass, body) && got == tag;
+}
+
+/*
+ * The content encryption algorithm, which OpenSSL 3.0 has no function for.  In
+ * der: ContentInfo { type, [0] EnvelopedData { version, originatorInfo [0]
+ * OPTIONAL, recipientInfos, EncryptedContentInfo { type, algorithm ... } } }.
+ */
+static int
+cipher_in(struct slice der)
+{
+	struct slice info, data, skip, content, algorithm;
+	ASN1_OBJECT *o;
+	int tag, xclass, nid;
+
+	if (!enter(&der, V_ASN1_SEQUENCE, &info) ||
+	    !enter(&info, V_ASN1_OBJECT, &skip) || !enter(&info, 0, &content) ||
+	    !enter(&content, V_ASN1_SEQUENCE, &data) ||
+	    !enter(&data, V_ASN1_INTEGER, &skip) ||
+	    !scep_der_next(&data, &tag, &xclass, &skip))
+		return NID_undef;
+	if (xclass == V_ASN1_CONTEXT_SPECIFIC &&
+	    !scep_der_next(&data, &tag, &xclass, &skip))
+		return NID_undef;
+	if (tag != V_ASN1_SET || !enter(&data, V_ASN1_SEQUENCE, &content) ||
+	    !enter(&content, V_ASN1_OBJECT, &skip) ||
+	    !enter(&content, V_ASN1_SEQUENCE, &algorithm))
+		return NID_undef;
+	o = d2i_ASN1_OBJECT(NULL, &algorithm.p, (long)algorithm.len);
+	nid = o != NULL ? OBJ_obj2nid(o) : NID_undef;
+	ASN1_OBJECT_free(o);
+	return nid;
+}
+
+static int
+cipher_of(CMS_ContentInfo *env)
+{
+	uint8_t *der = NULL;
+	int len = i2d_CMS_ContentInfo(env, &der), nid;
+
+	if (len <= 0)
+		return NID_undef;
+	nid = cipher_in(slice_of(der, (size_t)len));
+	OPENSSL_free(der);
+	return nid;
+}
+
+static bool
+cipher_allowed(int nid, bool des)
+{
+	return nid == NID_aes_128_cbc || nid == NID_aes_192_cbc ||
+	       nid == NID_aes_256_cbc || nid == NID_des_ede3_cbc ||
+	       (des && nid == NID_des_cbc);
+}
+
+static bool
+transport_allowed(CMS_RecipientInfo *ri)
+{
+	X509_ALGOR *alg = NULL;
+	int nid;
+
+	if (CMS_RecipientInfo_ktri_get0_algs(ri, NULL, NULL, &alg) != 1)
+		return false;
+	nid = OBJ_obj2nid(alg->algorithm);
+	/* Some Windows clients send OAEP. */
+	return nid == NID_rsaEncryption || nid == NID_rsaesOaep;
+}
+
+/* Exactly one RecipientInfo is ours, and of a kind we open. */
+static bool
+for_us(CMS_ContentInfo *env, X509 *recipient, struct scep_verdict *v)
+{
+	STACK_OF(CMS_RecipientInfo) *all = CMS_get0_RecipientInfos(env);
+	int count = sk_CMS_RecipientInfo_num(all), ours = 0, other = 0;
+
+	if (count < 1 || count > LIMIT_RECIPIENTS) {
+		scep_refuse(
+		    v, SCEP_BAD_REQUEST, "too many recipients, or none");
+		return false;
+	}
+	for (int i = 0; i < count; i++) {
+		CMS_RecipientInfo *ri = sk_CMS_RecipientInfo_value(all, i);
+
+		if (CMS_RecipientInfo_type(ri) != CMS_RECIPINFO_TRANS) {
+			other++;
+			continue;
+		}
+		if (CMS_RecipientInfo_ktri_cert_cmp(ri, recipient) != 0)
+			continue;
+		ours++;
+		other += !transport_allowed(ri);
+	}
+	if (ours == 1 && other == 0)
+		return true;
+	if (other > 0)
+		scep_refuse(v, SCEP_BAD_ALG, "key transport not accepted");
+	else if (ours > 1)
+		scep_refuse(v, SCEP_BAD_REQUEST, "recipient named twice");
+	else
+		scep_refuse(v, SCEP_BAD_REQUEST,
+		    "the request is encrypted for another certificate");
+	return false;
+}
+
+static bool
+read_envelope(
+    const struct scep_message *m, CMS_ContentInfo **out, struct scep_verdict *v)
+{
+	AUTO(scep_cms_free) CMS_ContentInfo *env = NULL;
+	const uint8_t *p, *end;
+
+	if (m->envelope == NULL) {
+		scep_refuse(v, SCEP_BAD_REQUEST, "the request has no envelope");
+		return false;
+	}
+	p = m->envelope->p;
+	end = p + m->envelope->len;
+	env = d2i_CMS_ContentInfo(NULL, &p, (long)m->envelope->len);
+	if (env == NULL || p != end ||
+	    OBJ_obj2nid(CMS_get0_type(env)) != NID_pkcs7_enveloped) {
+		scep_refuse(v, SCEP_BAD_REQUEST,
+		    "RFC 8894 3.2.2: the content is not EnvelopedData");
+		return false;
+	}
+	*out = TAKE(env);
+	return true;
+}
+
+void
+scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
+    struct buf **plain_out, struct scep_verdict *verdict)
+{
+	AUTO(scep_cms_free) CMS_ContentInfo *env = NULL;
+	AUTO(bio_wipe) BIO *plain = NULL;
+	const char *p = NULL;
+	long len;
+	int nid;
+
+	*verdict = (struct scep_verdict){ -1, NULL };
+	if (!read_envelope(m, &env, verdict) ||
+	    !for_us(env, recipient, verdict))
+		return;
+	nid = cipher_of(env);
+	if (!cipher_allowed(nid, m->allow_des)) {
+		scep_refuse(verdict, SCEP_BAD_ALG, "cipher not accepted");
+		return;
+	}
+	plain = BIO_new(BIO_s_mem());
+	/*
+	 * Given our certificate, OpenSSL goes on with a random key when the
+	 * transported one is bad, so that the two look alike.
+	 */
+	if (plain == NULL ||
+	    CMS_decrypt(env, key, recipient, NULL, plain, CMS_BINARY) != 1) {
+		scep_refuse(verdict, SCEP_BAD_REQUEST, SCEP_TEXT_UNREADABLE);
+		return;
+	}
+	len = BIO_get_mem_data(plain, &p);
+	m->cipher_nid = nid;
+	*plain_out = buf_new(LIMIT_BODY_SCEP);
+	buf_add(*plain_out, p, len > 0 ? (size_t)len : 0);
+}
+
+bool
+scep_envelope_make(struct slice content, X509 *recipient, int cipher_nid,
+    struct buf **out, struct err *e)
+{
+	AUTO(scep_cms_free) CMS_ContentInfo *env = NULL;
+	AUTO(cert_bio_free) BIO *bio = NULL;
+	STACK_OF(X509) *to = sk_X509_new_null();
+	uint8_t *der = NULL;
+	int len;
+
+	if (to == NULL || sk_X509_push(to, recipient) == 0) {
+		sk_X509_free(to);
+		return err_openssl(e, ERR_INTERNAL, "recipient");
+	}
+	bio = BIO_new_mem_buf(content.p, (int)content.len);
+	if (bio != NULL)
+		env = CMS_encrypt(
+		    to, bio, EVP_get_cipherbynid(cipher_nid), CMS_BINARY);
+	sk_X509_free(to);
+	if (env == NULL)
+		return err_openssl(e, ERR_INTERNAL, "CMS_encrypt");
+	len = i2d_CMS_ContentInfo(env, &der);
+	if (len <= 0)
+		return err_openssl(e, ERR_INTERNAL, "i2d_CMS_ContentInfo");
+	*out = buf_new((size_t)len);
+	buf_add(*out, der, (size_t)len);
+	OPENSSL_free(der);
+	return true;
+}
+
+void
+scep_degenerate(struct slice cert_der, struct buf *out)
+{
+	/* version 1, no digestAlgorithms, EncapsulatedContentInfo of data
+	 * whose content is absent. */
+	static const uint8_t head[] = { 0x02, 0x01, 0x01, 0x31, 0x00, 0x30,
+		0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01,
+		0x07, 0x01 };
+	static const uint8_t signed_data[] = { 0x06, 0x09, 0x2a, 0x86, 0x48,
+		0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02 };
+	AUTO(buf_free) struct buf *body = buf_new(out->max);
+	AUTO(buf_free) struct buf *sequence = buf_new(out->max);
+	AUTO(buf_free) struct buf *info = buf_new(out->max);
+
+	buf_add(body, head, sizeof(head));
+	scep_der_put(body, 0xa0, cert_der);
+	scep_der_put(body, 0x31, slice_str(""));
+	scep_der_put(sequence, 0x30, buf_slice(body));
+	buf_add(info, signed_data, sizeof(signed_data));
+	scep_der_put(info, 0xa0, buf_slice(sequence));
+	scep_der_put(out, 0x30, buf_slice(info));
+}

@@ -1,0 +1,178 @@
+/*
+ * SCEP on HTTP (RFC 8894 section 4.1).  Clients differ in how they write the
+ * base64 of a GET, and few send the right Content-Type: the type is ignored
+ * and every form of base64 seen in the field is read.  No state of its own;
+ * runs on the workers.
+ */
+#include <string.h>
+
+#include "core/encode.h"
+#include "core/limits.h"
+#include "scep/scep_http.h"
+#include "scep/scep_service.h"
+
+static bool
+get_ca_caps(const struct http_request *rq, struct http_reply *rp,
+    struct scep_service *svc, struct err *e)
+{
+	(void)rq, (void)e;
+	http_set(rp, 200, "text/plain");
+	buf_adds(http_out(rp), scep_capabilities(svc));
+	return true;
+}
+
+/* Whatever message= says: an unknown CA identifier must not fail. */
+static bool
+get_ca_cert(const struct http_request *rq, struct http_reply *rp,
+    struct scep_service *svc, struct err *e)
+{
+	struct slice chain = scep_ca_chain(svc);
+
+	(void)rq, (void)e;
+	http_set(rp, 200, "application/x-x509-ca-ra-cert");
+	buf_add(http_out(rp), chain.p, chain.len);
+	return true;
+}
+
+static bool
+get_next_ca_cert(const struct http_request *rq, struct http_reply *rp,
+    struct scep_service *svc, struct err *e)
+{
+	(void)rq, (void)rp, (void)svc;
+	return err_set(e, ERR_NOT_FOUND, "there is no next CA certificate");
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* RFC 3986 2.1.  A '+' stays what it is: in base64 it means itself. */
+static bool
+percent_decode(const char *p, const char *end, struct buf *out)
+{
+	while (p < end) {
+		if (*p != '%') {
+			buf_addc(out, *p++);
+			continue;
+		}
+		if (end - p < 3 || hex_digit(p[1]) < 0 || hex_digit(p[2]) < 0)
+			return false;
+		buf_addc(out, (char)(hex_digit(p[1]) << 4 | hex_digit(p[2])));
+		p += 3;
+	}
+	return true;
+}
+
+/* The message= argument as it was sent; query decoding would have turned '+'
+ * into a blank. */
+static bool
+raw_message(const char *query, const char **p_out, const char **end_out)
+{
+	const char *p = query;
+
+	while (p != NULL && *p != '\0') {
+		const char *end = p + strcspn(p, "&");
+
+		if (str_starts(p, "message=")) {
+			*p_out = p + strlen("message=");
+			*end_out = end;
+			return true;
+		}
+		p = *end == '&' ? end + 1 : end;
+	}
+	return false;
+}
+
+static bool
+message_of_query(const struct http_request *rq, struct buf **out, struct err *e)
+{
+	AUTO(buf_free) struct buf *text = buf_new(2 * LIMIT_BODY_SCEP);
+	AUTO(buf_free) struct buf *message = buf_new(LIMIT_BODY_SCEP);
+	const char *p, *end;
+
+	if (!raw_message(http_raw_query(rq), &p, &end))
+		return err_set(e, ERR_INVALID,
+		    "RFC 8894 4.1: PKIOperation without a message");
+	if (!percent_decode(p, end, text))
+		return err_set(
+		    e, ERR_INVALID, "RFC 3986 2.1: bad percent-encoding");
+	if (!buf_ok(text, e) ||
+	    !b64_decode(message, buf_slice(text),
+	        B64_SPACES | B64_URL | B64_NO_PAD, e) ||
+	    !buf_ok(message, e))
+		return err_wrap(e, "message");
+	*out = TAKE(message);
+	return true;
+}
+
+static bool
+pki_operation(const struct http_request *rq, struct http_reply *rp,
+    struct scep_service *svc, struct err *e)
+{
+	AUTO(buf_free) struct buf *decoded = NULL;
+	AUTO(buf_free) struct buf *reply = NULL;
+	struct slice message = http_body(rq);
+
+	if (message.len == 0) {
+		if (!message_of_query(rq, &decoded, e))
+			return false;
+		message = buf_slice(decoded);
+	}
+	if (!scep_operation(svc, message, http_peer(rq), &reply, e))
+		return false;
+	http_set(rp, 200, "application/x-pki-message");
+	http_set_header(rp, "Cache-Control", "no-store");
+	buf_add(http_out(rp), reply->p, reply->len);
+	return true;
+}
+
+static const struct {
+	const char *name;
+	bool (*run)(const struct http_request *rq, struct http_reply *rp,
+	    struct scep_service *svc, struct err *e);
+} operations[] = {
+	{ "GetCACaps", get_ca_caps },
+	{ "GetCACert", get_ca_cert },
+	{ "GetCAChain", get_ca_cert }, /* before the RFC */
+	{ "GetNextCACert", get_next_ca_cert },
+	{ "PKIOperation", pki_operation },
+};
+
+static bool
+serve(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	const char *operation = http_query(rq, "operation");
+
+	/* RFC 8894 4.3: some clients leave the operation of a POST out. */
+	if (operation == NULL && http_body(rq).len > 0)
+		return pki_operation(rq, rp, service, e);
+	for (size_t i = 0; i < COUNT(operations); i++)
+		if (str_eq(operation, operations[i].name))
+			return operations[i].run(rq, rp, service, e);
+	return err_set(e, ERR_INVALID, "RFC 8894 4.1: unknown operation");
+}
+
+/* clang-format off */
+static const struct http_route routes[] = {
+	{ "GET",  "/scep", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/scep", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/scep/", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/scep/", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/scep/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/scep/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/cgi-bin/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/cgi-bin/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+};
+/* clang-format on */
+
+void
+scep_http_add(struct http_server *s, struct scep_service *svc)
+{
+	http_add(s, HTTP_DEVICE_SIDE, routes, COUNT(routes), svc);
+}

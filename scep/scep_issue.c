@@ -1,0 +1,303 @@
+/*
+ * Whether a request for a certificate is granted, and granting it.  The
+ * challenge decides: what the certificate says comes from its record and its
+ * template.  No state of its own; any thread.
+ *
+ * What is slow (building and signing) happens between two transactions: the
+ * first reads the challenge, the second spends it together with the ledger
+ * row.  Who loses a race for the challenge throws its certificate away and
+ * looks again.
+ */
+#include "core/clock.h"
+#include "core/json.h"
+#include "scep/scep_service_priv.h"
+#include "store/store_event.h"
+
+/* What the database says about a request. */
+enum sight {
+	SIGHT_BAD,    /* no usable challenge */
+	SIGHT_REUSED, /* a spent challenge, with another key */
+	SIGHT_AGAIN,  /* issued before: the same certificate again */
+	SIGHT_TAKEN,  /* the key belongs to another device */
+	SIGHT_GOOD
+};
+
+/* One request on its way through this file. */
+struct work {
+	struct scep_service *s;
+	const struct scep_request *rq;
+	int64_t now, retry_since;
+	struct scep_challenge challenge;
+	const struct cert_template *template;
+	struct cert_issued issued;
+	struct scep_outcome *out;
+};
+
+static void
+work_clear(struct work *w)
+{
+	scep_challenge_clear(&w->challenge);
+	cert_issued_clear(&w->issued);
+}
+
+/* Gives a certificate again, unless it was revoked or has ended since. */
+static bool
+again(struct store_tx *tx, const struct work *w, const char *fingerprint,
+    enum sight *sight, struct err *e)
+{
+	struct scep_outcome *out = w->out;
+	struct cert_entry entry;
+	bool found;
+
+	if (!cert_ledger_find(tx, fingerprint, &entry, &found, e))
+		return false;
+	if (!found || entry.revoked || entry.not_after <= w->now)
+		return true;
+	if (!cert_ledger_der(tx, fingerprint, &out->cert_der, e))
+		return false;
+	str_copy_cut(out->fingerprint, sizeof(out->fingerprint), fingerprint);
+	out->again = true;
+	*sight = SIGHT_AGAIN;
+	return true;
+}
+
+/* The same key may come back with its spent challenge for a while: the first
+ * answer may have been lost. */
+static bool
+look_spent(
+    struct store_tx *tx, const struct work *w, enum sight *sight, struct err *e)
+{
+	const struct scep_challenge *c = &w->challenge;
+
+	*sight = SIGHT_BAD;
+	if (!str_eq(c->used_spki, w->rq->csr->spki))
+		*sight = SIGHT_REUSED;
+	else if (c->used_at > w->retry_since)
+		return again(tx, w, c->fingerprint, sight, e);
+	return true;
+}
+
+static bool
+look_fresh(
+    struct store_tx *tx, struct work *w, enum sight *sight, struct err *e)
+{
+	const struct scep_challenge *c = &w->challenge;
+	bool elsewhere;
+
+	*sight = SIGHT_BAD;
+	w->template = cert_template_find(c->template);
+	if (c->expires_at <= w->now || w->template == NULL ||
+	    str_eq(c->template, CERT_TEMPLATE_TLS))
+		return true;
+	if (!scep_db_key_elsewhere(
+	        tx, w->rq->csr->spki, c->device_id, &elsewhere, e))
+		return false;
+	*sight = elsewhere ? SIGHT_TAKEN : SIGHT_GOOD;
+	return true;
+}
+
+/* Reads all that decides, in one snapshot. */
+static bool
+look(struct work *w, enum sight *sight, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const struct scep_csr *csr = w->rq->csr;
+	char fingerprint[SHA256_HEX_SIZE], mac[SHA256_HEX_SIZE];
+	bool found;
+
+	*sight = SIGHT_BAD;
+	if (str_empty(csr->challenge))
+		return true;
+	scep_challenge_mac(w->s->o.seal, csr->challenge, mac);
+	scep_challenge_clear(&w->challenge);
+	w->now = clock_now_ms();
+	w->retry_since = w->now - w->s->o.retry_ms;
+
+	if (!store_begin(w->s->o.store, STORE_READ, &tx, e) ||
+	    !scep_db_transaction_find(
+	        tx, w->rq, w->retry_since, fingerprint, e))
+		return false;
+	if (fingerprint[0] != '\0') {
+		if (!again(tx, w, fingerprint, sight, e))
+			return false;
+		if (*sight == SIGHT_AGAIN)
+			return true;
+	}
+	if (!scep_db_challenge_find(tx, mac, &w->challenge, &found, e))
+		return false;
+	if (!found)
+		return true;
+	return w->challenge.used_at != 0 ? look_spent(tx, w, sight, e)
+	                                 : look_fresh(tx, w, sight, e);
+}
+
+static bool
+build(struct work *w, struct err *e)
+{
+	AUTO(json_free) json_t *keep = NULL;
+	struct cert_subject subject;
+	struct cert_issue in = {
+		.template = w->template,
+		.subject = &subject,
+		.pub = X509_REQ_get_X509_PUBKEY(w->rq->csr->req),
+		.now_ms = w->now,
+	};
+
+	cert_issued_clear(&w->issued);
+	return cert_subject_from_json(
+	           w->challenge.subject, &subject, &keep, e) &&
+	       cert_authority_issue(w->s->o.authority, &in, &w->issued, e);
+}
+
+static const char *
+or_null(const char *s)
+{
+	return s[0] != '\0' ? s : NULL;
+}
+
+/* Challenge, ledger, transaction and whoever waits for the certificate: all
+ * in one transaction, or not at all. */
+static bool
+spend(struct work *w, bool *won, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct scep_challenge *c = &w->challenge;
+	const struct scep_options *o = &w->s->o;
+	struct cert_record record = {
+		.issued = &w->issued,
+		.authority_id = cert_authority_id(o->authority),
+		.template = c->template,
+		.purpose = c->purpose,
+		.enrollment_ref = or_null(c->enrollment_ref),
+		.device_id = or_null(c->device_id),
+		.user_id = or_null(c->user_id),
+		.challenge_id = c->id,
+		.transaction_id = w->rq->message->transaction_id,
+	};
+
+	if (!store_begin(o->store, STORE_WRITE, &tx, e))
+		return false;
+	c->used_at = clock_now_ms();
+	str_copy_cut(c->used_spki, sizeof(c->used_spki), w->rq->csr->spki);
+	str_copy_cut(
+	    c->fingerprint, sizeof(c->fingerprint), w->issued.fingerprint);
+	if (!scep_db_challenge_spend(tx, c, won, e))
+		return false;
+	if (!*won)
+		return true;
+	return cert_ledger_add(tx, &record, e) &&
+	       scep_db_transaction_add(
+	           tx, w->rq, w->issued.fingerprint, c->used_at, e) &&
+	       (o->on_issued == NULL ||
+	           o->on_issued(tx, &record, o->on_issued_arg, e)) &&
+	       store_commit(&tx, e);
+}
+
+/* RFC 8894 7.3: the reuse of a challenge is a security event. */
+static bool
+report_reuse(const struct work *w, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *data = json_object();
+	AUTO(str_free) char *text = NULL;
+	struct store_event ev = {
+		.kind = "challenge.reused",
+		.device_id = or_null(w->challenge.device_id),
+		.subject_id = w->challenge.id,
+		.actor = "device",
+	};
+
+	json_put_str(data, "transaction", w->rq->message->transaction_id);
+	json_put_str(data, "peer", w->rq->peer);
+	json_put_str(data, "certificate", w->challenge.fingerprint);
+	ev.data = text = json_text(data);
+	return store_begin(w->s->o.store, STORE_WRITE, &tx, e) &&
+	       store_event_add(tx, &ev, e) && store_commit(&tx, e);
+}
+
+static bool
+own_key(const struct scep_service *s, const char *spki)
+{
+	for (size_t i = 0; i < COUNT(s->own_spki); i++)
+		if (str_eq(s->own_spki[i], spki))
+			return true;
+	return false;
+}
+
+/* The template's own rules, for a challenge that is good. */
+static bool
+permitted(const struct work *w)
+{
+	EVP_PKEY *key = X509_REQ_get0_pubkey(w->rq->csr->req);
+	const char *problem = scep_key_problem(key, w->template->ec);
+
+	if (problem == NULL)
+		return true;
+	scep_refuse(&w->out->verdict, SCEP_BAD_ALG, problem);
+	return false;
+}
+
+/* One round; *done stays false when another request took the challenge. */
+static bool
+attempt(struct work *w, bool *done, struct err *e)
+{
+	struct scep_outcome *out = w->out;
+	enum sight sight;
+	bool won = false;
+
+	if (!look(w, &sight, e))
+		return false;
+	*done = true;
+	switch (sight) {
+	case SIGHT_AGAIN:
+		return true;
+	case SIGHT_REUSED:
+		if (!report_reuse(w, e))
+			return false;
+		/* fall through */
+	case SIGHT_BAD:
+		out->bad_challenge = true;
+		scep_refuse(
+		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
+		return true;
+	case SIGHT_TAKEN:
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "the key belongs to another certificate");
+		return true;
+	case SIGHT_GOOD:
+		break;
+	}
+	if (!permitted(w))
+		return true;
+	if (!build(w, e) || !spend(w, &won, e))
+		return false;
+	if (won) {
+		str_copy_cut(out->fingerprint, sizeof(out->fingerprint),
+		    w->issued.fingerprint);
+		out->cert_der = TAKE(w->issued.der);
+	}
+	*done = won;
+	return true;
+}
+
+bool
+scep_issue(struct scep_service *s, const struct scep_request *rq,
+    struct scep_outcome *out, struct err *e)
+{
+	AUTO(work_clear) struct work w = { .s = s, .rq = rq, .out = out };
+	bool done = false;
+
+	*out = (struct scep_outcome){ .verdict = { -1, NULL } };
+	if (own_key(s, rq->csr->spki)) {
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "the key belongs to another certificate");
+		return true;
+	}
+	/* A lost race leaves the challenge spent, so the second look ends. */
+	for (int round = 0; !done && round < 3; round++)
+		if (!attempt(&w, &done, e))
+			return false;
+	if (!done)
+		return err_set(e, ERR_INTERNAL, "challenge is contended");
+	return true;
+}

@@ -1,0 +1,256 @@
+/*
+ * Reading and signing pkiMessages (RFC 8894 section 3).  Everything outside
+ * is parsed by OpenSSL's CMS_ functions; we check what they leave open: the
+ * number of signers, the algorithms, the attributes.  No state; any thread.
+ */
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <string.h>
+
+#include "core/limits.h"
+#include "scep/scep_priv.h"
+
+bool
+scep_init(bool legacy, struct err *e)
+{
+	if (!legacy)
+		return true;
+	/* Loading one provider by name switches the implicit one off. */
+	if (OSSL_PROVIDER_load(NULL, "default") == NULL ||
+	    OSSL_PROVIDER_load(NULL, "legacy") == NULL)
+		return err_openssl(e, ERR_INTERNAL, "legacy provider");
+	return true;
+}
+
+void
+scep_message_free(struct scep_message **m)
+{
+	if (*m == NULL)
+		return;
+	X509_free((*m)->signer);
+	buf_free(&(*m)->envelope);
+	mem_free(m);
+}
+
+void
+scep_refuse(struct scep_verdict *v, enum scep_fail fail, const char *text)
+{
+	ERR_clear_error();
+	v->fail = fail;
+	v->text = text;
+}
+
+bool
+scep_digest_allowed(int nid)
+{
+	return nid == NID_sha256 || nid == NID_sha512 || nid == NID_sha384 ||
+	       nid == NID_sha1 || nid == NID_sha224;
+}
+
+static bool
+signature_allowed(int nid)
+{
+	static const int good[] = { NID_rsaEncryption,
+		NID_sha1WithRSAEncryption, NID_sha224WithRSAEncryption,
+		NID_sha256WithRSAEncryption, NID_sha384WithRSAEncryption,
+		NID_sha512WithRSAEncryption };
+
+	for (size_t i = 0; i < COUNT(good); i++)
+		if (nid == good[i])
+			return true;
+	return false;
+}
+
+const char *
+scep_key_problem(EVP_PKEY *k, bool ec)
+{
+	struct err why;
+
+	if (EVP_PKEY_get_base_id(k) == EVP_PKEY_RSA &&
+	    EVP_PKEY_get_bits(k) < 2048)
+		return "key too small: 2048 required";
+	if (!cert_key_acceptable(k, ec, &why))
+		return "key type or size not accepted";
+	return NULL;
+}
+
+/* One ContentInfo; clients that end it with a line break are forgiven. */
+static bool
+read_signed(struct slice der, CMS_ContentInfo **out, struct err *e)
+{
+	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	const uint8_t *p = der.p, *end = der.p + der.len;
+
+	if (der.len > LIMIT_BODY_SCEP)
+		return err_set(
+		    e, ERR_TOO_LARGE, "message over %d bytes", LIMIT_BODY_SCEP);
+	ERR_clear_error();
+	cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.len);
+	if (cms == NULL)
+		return err_openssl(e, ERR_INVALID, "not a CMS message");
+	while (p < end && (*p == '\r' || *p == '\n'))
+		p++;
+	if (p != end)
+		return err_set(e, ERR_INVALID, "bytes behind the CMS message");
+	if (OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed ||
+	    OBJ_obj2nid(CMS_get0_eContentType(cms)) != NID_pkcs7_data)
+		return err_set(
+		    e, ERR_INVALID, "RFC 8894 3.2: not SignedData of data");
+	*out = TAKE(cms);
+	return true;
+}
+
+static bool
+one_signer(CMS_ContentInfo *cms, CMS_SignerInfo **out, struct err *e)
+{
+	STACK_OF(CMS_SignerInfo) *all = CMS_get0_SignerInfos(cms);
+	STACK_OF(X509) *certs = NULL;
+	int count;
+
+	if (sk_CMS_SignerInfo_num(all) != 1)
+		return err_set(
+		    e, ERR_INVALID, "RFC 8894 3.2: not exactly one SignerInfo");
+	certs = CMS_get1_certs(cms);
+	count = sk_X509_num(certs);
+	cert_stack_free(&certs);
+	if (count > LIMIT_SCEP_CERTS)
+		return err_set(e, ERR_INVALID, "too many certificates");
+	*out = sk_CMS_SignerInfo_value(all, 0);
+	return true;
+}
+
+/* Digest and signature algorithm, then the signer's key. */
+static bool
+acceptable(CMS_ContentInfo *cms, CMS_SignerInfo *si, struct scep_message *m,
+    struct scep_verdict *v)
+{
+	X509_ALGOR *digest, *signature;
+	EVP_PKEY *key;
+	X509 *signer = NULL;
+	const char *problem;
+	int nid;
+
+	CMS_SignerInfo_get0_algs(si, NULL, NULL, &digest, &signature);
+	nid = OBJ_obj2nid(digest->algorithm);
+	if (!scep_digest_allowed(nid)) {
+		scep_refuse(v, SCEP_BAD_ALG, "digest algorithm not accepted");
+		return false;
+	}
+	m->digest_nid = nid;
+	if (CMS_set1_signers_certs(cms, NULL, 0) == 1)
+		CMS_SignerInfo_get0_algs(si, NULL, &signer, NULL, NULL);
+	key = signer != NULL ? X509_get0_pubkey(signer) : NULL;
+	if (key == NULL) {
+		scep_refuse(v, SCEP_BAD_MESSAGE_CHECK,
+		    "the signer's certificate is missing or unreadable");
+		return false;
+	}
+	/* Not RSA: the reply could not be encrypted (RFC 8894 3.1). */
+	problem = scep_key_problem(key, false);
+	if (problem != NULL) {
+		scep_refuse(v, SCEP_BAD_ALG, problem);
+		return false;
+	}
+	if (!signature_allowed(OBJ_obj2nid(signature->algorithm))) {
+		scep_refuse(
+		    v, SCEP_BAD_ALG, "signature algorithm not accepted");
+		return false;
+	}
+	X509_up_ref(signer);
+	m->signer = signer;
+	return true;
+}
+
+/*
+ * As CMS_verify() without a chain, but the content is hashed once, by the
+ * signer's digest, however many algorithms the message lists.
+ */
+static bool
+verifies(CMS_SignerInfo *si, const struct scep_attr_value a[static SCEP_ATTRS],
+    struct slice content, int digest_nid)
+{
+	static const uint8_t data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d,
+		0x01, 0x07, 0x01 };
+	uint8_t md[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (a[SCEP_ATTR_CONTENT_TYPE].tag != V_ASN1_OBJECT ||
+	    !slice_eq(
+	        a[SCEP_ATTR_CONTENT_TYPE].s, slice_of(data, sizeof(data))) ||
+	    a[SCEP_ATTR_DIGEST].tag != V_ASN1_OCTET_STRING)
+		return false;
+	if (EVP_Digest(content.p, content.len, md, &len,
+	        EVP_get_digestbynid(digest_nid), NULL) != 1 ||
+	    !slice_eq(a[SCEP_ATTR_DIGEST].s, slice_of(md, len)))
+		return false;
+	return CMS_SignerInfo_verify(si) == 1;
+}
+
+bool
+scep_parse(struct slice der, struct scep_message **out,
+    struct scep_verdict *verdict, struct err *e)
+{
+	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(scep_message_free) struct scep_message *m = NULL;
+	struct scep_attr_value attrs[SCEP_ATTRS];
+	CMS_SignerInfo *si;
+	ASN1_OCTET_STRING **inner;
+	struct slice content = slice_str("");
+
+	if (!read_signed(der, &cms, e) || !one_signer(cms, &si, e))
+		return false;
+	m = mem_zalloc(1, sizeof(*m));
+	m->digest_nid = NID_sha256;
+	scep_attr_read(si, attrs);
+	if (!scep_attr_take(attrs, m, e))
+		return false;
+
+	inner = CMS_get0_content(cms);
+	if (inner != NULL && *inner != NULL)
+		content = slice_of(ASN1_STRING_get0_data(*inner),
+		    (size_t)ASN1_STRING_length(*inner));
+	*verdict = (struct scep_verdict){ -1, NULL };
+	if (acceptable(cms, si, m, verdict) &&
+	    !verifies(si, attrs, content, m->digest_nid))
+		scep_refuse(verdict, SCEP_BAD_MESSAGE_CHECK,
+		    "the signature does not verify");
+	if (verdict->fail < 0 && content.len > 0) {
+		m->envelope = buf_new(LIMIT_BODY_SCEP);
+		buf_add(m->envelope, content.p, content.len);
+	}
+	*out = TAKE(m);
+	return true;
+}
+
+bool
+scep_sign(const struct scep_sign *in, struct buf **out, struct err *e)
+{
+	const unsigned flags = CMS_BINARY | CMS_PARTIAL | CMS_NOSMIMECAP;
+	const EVP_MD *md = EVP_get_digestbynid(in->digest_nid);
+	AUTO(scep_cms_free)
+	CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
+	AUTO(cert_bio_free)
+	BIO *bio = BIO_new_mem_buf(
+	    in->content.len > 0 ? (const void *)in->content.p : "",
+	    (int)in->content.len);
+	CMS_SignerInfo *si;
+	uint8_t *der = NULL;
+	int len;
+
+	if (cms == NULL || bio == NULL)
+		return err_openssl(e, ERR_INTERNAL, "CMS_sign");
+	si = CMS_add1_signer(cms, in->cert, in->key, md, flags);
+	if (si == NULL)
+		return err_openssl(e, ERR_INTERNAL, "CMS_add1_signer");
+	if (!scep_attr_add(si, &in->attrs, e))
+		return false;
+	if (CMS_final(cms, bio, NULL, flags) != 1)
+		return err_openssl(e, ERR_INTERNAL, "CMS_final");
+	len = i2d_CMS_ContentInfo(cms, &der);
+	if (len <= 0)
+		return err_openssl(e, ERR_INTERNAL, "i2d_CMS_ContentInfo");
+	*out = buf_new((size_t)len);
+	buf_add(*out, der, (size_t)len);
+	OPENSSL_free(der);
+	return true;
+}

@@ -1,0 +1,99 @@
+/*
+ * What the sources of scep/ share among themselves: signed attributes, the
+ * texts of failInfoText, and small DER helpers.  Not for other directories.
+ */
+#pragma once
+
+#include <openssl/cms.h>
+
+#include "scep/scep_message.h"
+
+/*
+ * One text for everything that can go wrong between the encrypted key and a
+ * CSR whose own signature is good.  A peer who could tell these cases apart
+ * would have a padding oracle on other people's requests.
+ */
+#define SCEP_TEXT_UNREADABLE "the request could not be decrypted or read"
+/* One text for a challenge that is missing, unknown, used or expired. */
+#define SCEP_TEXT_CHALLENGE "challenge password invalid or expired"
+
+/* Sets v and empties OpenSSL's error queue; text is a literal. */
+void scep_refuse(struct scep_verdict *v, enum scep_fail fail, const char *text);
+
+/* The signed attributes we know (RFC 8894 3.2.1, RFC 5652 11). */
+enum scep_attr {
+	SCEP_ATTR_TYPE,
+	SCEP_ATTR_STATUS,
+	SCEP_ATTR_FAIL_INFO,
+	SCEP_ATTR_SENDER_NONCE,
+	SCEP_ATTR_RECIPIENT_NONCE,
+	SCEP_ATTR_TRANSACTION,
+	SCEP_ATTR_FAIL_TEXT,
+	SCEP_ATTR_CONTENT_TYPE,
+	SCEP_ATTR_DIGEST,
+	SCEP_ATTRS
+};
+
+/* The value of an attribute; tag 0 when it is absent, and also when it occurs
+ * twice or has not exactly one value.  Borrowed from the message. */
+struct scep_attr_value {
+	int tag; /* V_ASN1_... */
+	struct slice s;
+};
+void scep_attr_read(
+    CMS_SignerInfo *si, struct scep_attr_value out[static SCEP_ATTRS]);
+/* Moves the values of SCEP's attributes into m.  ERR_INVALID when what has to
+ * be echoed is missing or malformed. */
+MUST_CHECK bool scep_attr_take(
+    const struct scep_attr_value a[static SCEP_ATTRS], struct scep_message *m,
+    struct err *e);
+
+/* Signed attributes of an outgoing message; fail_info and status -1: none. */
+struct scep_attr_set {
+	int type, status, fail_info;
+	const char *transaction_id;
+	int transaction_tag;
+	struct slice sender_nonce,
+	    recipient_nonce;   /* the latter may be empty */
+	const char *fail_text; /* NULL: none */
+};
+MUST_CHECK bool scep_attr_add(
+    CMS_SignerInfo *si, const struct scep_attr_set *set, struct err *e);
+
+/* Signs content (empty: eContent is an empty string) into a pkiMessage. */
+struct scep_sign {
+	X509 *cert;
+	EVP_PKEY *key;
+	int digest_nid;
+	struct slice content;
+	struct scep_attr_set attrs;
+};
+MUST_CHECK bool scep_sign(
+    const struct scep_sign *in, struct buf **out, struct err *e);
+
+/* EnvelopedData of content for one RSA recipient; DER. */
+MUST_CHECK bool scep_envelope_make(struct slice content, X509 *recipient,
+    int cipher_nid, struct buf **out, struct err *e);
+/* Degenerate certificates-only SignedData that holds one certificate (RFC 8894
+ * 3.4); DER. */
+void scep_degenerate(struct slice cert_der, struct buf *out);
+
+/* SHA-256 of a SubjectPublicKeyInfo, hex, without decoding the key. */
+MUST_CHECK bool scep_spki(
+    X509_PUBKEY *pub, char out[SHA256_HEX_SIZE], struct err *e);
+
+/* A key policy of RFC 8894 2.9 and ours: NULL if k is good, or a literal. */
+const char *scep_key_problem(EVP_PKEY *k, bool ec);
+/* The digests a signature may use: SHA-1 and SHA-2, never MD5. */
+bool scep_digest_allowed(int nid);
+
+/*
+ * Reads one DER element from the front of *in: its tag and class, and its
+ * contents.  False at the end and on anything malformed.
+ */
+bool scep_der_next(struct slice *in, int *tag, int *xclass, struct slice *body);
+/* Appends an element with a definite length; tag is the identifier octet. */
+void scep_der_put(struct buf *out, uint8_t tag, struct slice body);
+
+/* For AUTO(). */
+void scep_cms_free(CMS_ContentInfo **c);

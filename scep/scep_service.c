@@ -1,0 +1,213 @@
+/*
+ * The SCEP service: which operations there are, in which order a request is
+ * checked (cheap before expensive), and which answer each failure gets.  The
+ * service is read-only after scep_service_new() except for the limit on
+ * failures; any thread.
+ */
+#include "core/clock.h"
+#include "core/limits.h"
+#include "core/log.h"
+#include "scep/scep_service_priv.h"
+
+/*
+ * Only what is served.  SHA-384 is not in the RFC, but strongSwan 5.9.8 takes
+ * it for the mark of AES; Apple's clients split at LF alone.
+ */
+static const char capabilities[] = "POSTPKIOperation\nSHA-512\nSHA-384\n"
+                                   "SHA-256\nSHA-1\nAES\nDES3\nSCEPStandard";
+
+static bool
+own_keys(struct scep_service *s, struct err *e)
+{
+	X509 *own[COUNT(s->own_spki)] = {
+		cert_authority_root(s->o.authority),
+		cert_authority_issuing(s->o.authority),
+		cert_authority_ra(s->o.authority),
+	};
+
+	for (size_t i = 0; i < COUNT(own); i++)
+		if (!scep_spki(X509_get_X509_PUBKEY(own[i]), s->own_spki[i], e))
+			return false;
+	return true;
+}
+
+bool
+scep_service_new(
+    const struct scep_options *o, struct scep_service **out, struct err *e)
+{
+	AUTO(scep_service_free) struct scep_service *s = NULL;
+
+	if (!scep_init(o->legacy_des, e))
+		return false;
+	s = mem_zalloc(1, sizeof(*s));
+	s->o = *o;
+	if (s->o.retry_ms == 0)
+		s->o.retry_ms = MS_H;
+	s->rate = scep_rate_new(o->failures_per_min);
+	if (!own_keys(s, e))
+		return false;
+	*out = TAKE(s);
+	return true;
+}
+
+void
+scep_service_free(struct scep_service **s)
+{
+	if (*s == NULL)
+		return;
+	scep_rate_free(&(*s)->rate);
+	mem_free(s);
+}
+
+const char *
+scep_capabilities(const struct scep_service *s)
+{
+	(void)s;
+	return capabilities;
+}
+
+struct slice
+scep_ca_chain(const struct scep_service *s)
+{
+	return cert_authority_ra_chain(s->o.authority);
+}
+
+bool
+scep_service_purge(struct scep_service *s, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	return store_begin(s->o.store, STORE_WRITE, &tx, e) &&
+	       scep_db_purge(tx, clock_now_ms(), e) && store_commit(&tx, e);
+}
+
+/* The closed list of message types: only PKCSReq is served. */
+static bool
+served(int type, struct scep_verdict *v)
+{
+	static const struct {
+		int type;
+		enum scep_fail fail;
+		const char *text;
+	} known[] = {
+		{ SCEP_RENEWAL_REQ, SCEP_BAD_REQUEST,
+		    "RenewalReq is not served; use PKCSReq" },
+		{ SCEP_UPDATE_REQ, SCEP_BAD_REQUEST,
+		    "UpdateReq is not served; use PKCSReq" },
+		{ SCEP_CERT_POLL, SCEP_BAD_CERT_ID,
+		    "CertPoll: no request is pending" },
+		{ SCEP_GET_CERT, SCEP_BAD_CERT_ID, "GetCert is not served" },
+		{ SCEP_GET_CRL, SCEP_BAD_CERT_ID, "GetCRL is not served" },
+	};
+
+	if (type == SCEP_PKCS_REQ)
+		return true;
+	for (size_t i = 0; i < COUNT(known); i++)
+		if (known[i].type == type) {
+			scep_refuse(v, known[i].fail, known[i].text);
+			return false;
+		}
+	scep_refuse(v, SCEP_BAD_REQUEST, "unknown messageType");
+	return false;
+}
+
+/* From the message to its CSR; false with a verdict. */
+static bool
+read_request(struct scep_service *s, struct scep_message *m, const char *peer,
+    struct scep_csr **csr, struct scep_verdict *v)
+{
+	AUTO(buf_wipe) struct buf *plain = NULL;
+
+	if (!served(m->type, v))
+		return false;
+	if (scep_rate_exceeded(s->rate, peer)) {
+		scep_refuse(v, SCEP_BAD_REQUEST,
+		    "too many failed requests; try again in a minute");
+		return false;
+	}
+	m->allow_des = s->o.legacy_des;
+	scep_open(m, cert_authority_ra(s->o.authority),
+	    cert_authority_ra_key(s->o.authority), &plain, v);
+	if (v->fail < 0)
+		scep_csr_parse(buf_slice(plain), true, csr, v);
+	return v->fail < 0;
+}
+
+static bool
+answer_request(struct scep_service *s, struct scep_message *m, const char *peer,
+    struct scep_outcome *out, struct err *e)
+{
+	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+	struct scep_request rq = { .message = m, .peer = peer };
+
+	if (!read_request(s, m, peer, &csr, &out->verdict))
+		return true;
+	rq.csr = csr;
+	return scep_spki(X509_get_X509_PUBKEY(m->signer), rq.signer_spki, e) &&
+	       scep_issue(s, &rq, out, e);
+}
+
+static void
+log_outcome(const struct scep_message *m, const char *peer,
+    const struct scep_outcome *out)
+{
+	if (out->verdict.fail < 0)
+		log_event(LOG_INFO,
+		    out->again ? "scep.repeated" : "scep.issued", "peer", peer,
+		    "transaction", m->transaction_id, "certificate",
+		    out->fingerprint, NULL);
+	else
+		log_event(LOG_WARN, "scep.refused", "peer", peer, "transaction",
+		    m->transaction_id, "type", LOG_NUM(m->type), "fail",
+		    LOG_NUM(out->verdict.fail), "reason", out->verdict.text,
+		    NULL);
+}
+
+static bool
+reply(const struct scep_service *s, const struct scep_message *m,
+    const struct scep_outcome *out, struct buf **reply_out, struct err *e)
+{
+	bool good = out->verdict.fail < 0;
+	struct scep_reply r = {
+		.status = good ? SCEP_SUCCESS : SCEP_FAILURE,
+		.fail = good ? SCEP_BAD_ALG : (enum scep_fail)out->verdict.fail,
+		.fail_text = out->verdict.text,
+		.cert_der = good ? buf_slice(out->cert_der) : slice_str(""),
+	};
+
+	return scep_reply_build(m, &r, cert_authority_ra(s->o.authority),
+	    cert_authority_ra_key(s->o.authority), reply_out, e);
+}
+
+static void
+outcome_clear(struct scep_outcome *out)
+{
+	buf_free(&out->cert_der);
+}
+
+bool
+scep_operation(struct scep_service *s, struct slice message, const char *peer,
+    struct buf **reply_out, struct err *e)
+{
+	AUTO(scep_message_free) struct scep_message *m = NULL;
+	AUTO(outcome_clear)
+	struct scep_outcome out = { .verdict = { -1, NULL } };
+	struct err why;
+
+	if (!scep_parse(message, &m, &out.verdict, e))
+		return false;
+	if (out.verdict.fail < 0 && !answer_request(s, m, peer, &out, &why)) {
+		if (why.code == ERR_UNAVAILABLE) {
+			*e = why;
+			return false;
+		}
+		log_event(LOG_ERROR, "scep.broken", "transaction",
+		    m->transaction_id, "error", why.text, NULL);
+		scep_refuse(&out.verdict, SCEP_BAD_REQUEST,
+		    "the server could not issue the certificate");
+	}
+	if (out.bad_challenge)
+		scep_rate_failed(s->rate, peer);
+	log_outcome(m, peer, &out);
+	return reply(s, m, &out, reply_out, e);
+}

@@ -1,0 +1,82 @@
+/*
+ * What the sources of the SCEP service share: its state, the decision about a
+ * request, its tables, the limit on failures.  Not for other directories.
+ */
+#pragma once
+
+#include "scep/scep_challenge.h"
+#include "scep/scep_priv.h"
+#include "scep/scep_service.h"
+
+struct scep_rate;
+
+/* Read-only after scep_service_new(), except for rate, which locks itself. */
+struct scep_service {
+	struct scep_options o;
+	struct scep_rate *rate;
+	/* Keys of our own: root, issuing CA, RA. */
+	char own_spki[3][SHA256_HEX_SIZE];
+};
+
+/* ---- scep_rate.c: failed challenges by address ---- */
+
+struct scep_rate *scep_rate_new(int failures_per_min);
+void scep_rate_free(struct scep_rate **r);
+/* True when this address had its share of failures in the present minute. */
+bool scep_rate_exceeded(struct scep_rate *r, const char *peer);
+void scep_rate_failed(struct scep_rate *r, const char *peer);
+
+/* ---- scep_issue.c: may it be issued, and issuing it ---- */
+
+struct scep_request {
+	const struct scep_message *message;
+	const struct scep_csr *csr;
+	const char *peer;
+	char signer_spki[SHA256_HEX_SIZE];
+};
+
+/* How a request for a certificate ended. */
+struct scep_outcome {
+	struct scep_verdict verdict; /* -1: cert_der is the certificate */
+	struct buf *cert_der;        /* caller's */
+	char fingerprint[SHA256_HEX_SIZE];
+	bool again;         /* it had been issued before */
+	bool bad_challenge; /* counts against the rate limit */
+};
+MUST_CHECK bool scep_issue(struct scep_service *s,
+    const struct scep_request *rq, struct scep_outcome *out, struct err *e);
+
+/* ---- scep_db.c ---- */
+
+/* A row of challenge; "" for what is NULL. */
+struct scep_challenge {
+	char mac[SHA256_HEX_SIZE], id[UUID_SIZE];
+	char template[32], purpose[16];
+	char enrollment_ref[64], device_id[64], user_id[64];
+	char used_spki[SHA256_HEX_SIZE], fingerprint[SHA256_HEX_SIZE];
+	char *subject;               /* JSON */
+	int64_t expires_at, used_at; /* used_at 0: never */
+};
+void scep_challenge_clear(struct scep_challenge *c);
+
+MUST_CHECK bool scep_db_challenge_add(
+    struct store_tx *tx, const struct scep_challenge *c, struct err *e);
+MUST_CHECK bool scep_db_challenge_find(struct store_tx *tx, const char *mac,
+    struct scep_challenge *out, bool *found, struct err *e);
+/* Marks c as used by its used_spki for fingerprint at used_at; *won is false
+ * when it had been used or has expired. */
+MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
+    const struct scep_challenge *c, bool *won, struct err *e);
+/* Certificate issued in this transaction after since; "" if none. */
+MUST_CHECK bool scep_db_transaction_find(struct store_tx *tx,
+    const struct scep_request *rq, int64_t since,
+    char fingerprint_out[SHA256_HEX_SIZE], struct err *e);
+MUST_CHECK bool scep_db_transaction_add(struct store_tx *tx,
+    const struct scep_request *rq, const char *fingerprint, int64_t now_ms,
+    struct err *e);
+/* True when a device other than device_id ("": any) has a live certificate
+ * for this key. */
+MUST_CHECK bool scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
+    const char *device_id, bool *out, struct err *e);
+MUST_CHECK bool scep_db_purge(
+    struct store_tx *tx, int64_t now_ms, struct err *e);
