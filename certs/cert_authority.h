@@ -13,13 +13,23 @@
 struct cert_authority;
 
 struct cert_authority_options {
-	const char *key_dir;            /* files of mode 0600 */
+	const char *key_dir;            /* made with mode 0700; files of 0600 */
 	const char *organization;       /* O of our certificates; "Mutsu" */
 	enum cert_key_kind issuing_key; /* CERT_RSA_2048 unless told */
 };
 
-/* Loads, or creates on first start (keys first, then rows, in one write
- * transaction).  Checks that keys fit their certificates. */
+/*
+ * Loads, or creates on first start: keys first, then rows, in one write
+ * transaction, so that a start that was interrupted leaves nothing behind but
+ * key files that nobody refers to.  Checks that keys fit their certificates.
+ * Replaces the RA certificate when less than 60 days of it remain.
+ *
+ * The root's key is only needed on first start, and may be moved to a safe
+ * place afterwards.
+ *
+ * ERR_FORBIDDEN: others may read the key directory; ERR_NOT_FOUND: a key file
+ * is missing.
+ */
 MUST_CHECK bool cert_authority_open(struct store *st,
     const struct cert_authority_options *o, struct cert_authority **out,
     struct err *e);
@@ -38,7 +48,9 @@ struct slice cert_authority_ra_chain(const struct cert_authority *a);
 /*
  * Builds and signs a certificate.  No database: the caller records the result
  * with cert_ledger_add() before it leaves.  pub is the X509_PUBKEY of the
- * request; der_out is the caller's.
+ * request, whose key the caller has checked with cert_key_acceptable().
+ * ERR_INVALID: the subject does not fit; ERR_FORBIDDEN: the kind of key is not
+ * for this template, or it is a key of the authority itself.
  */
 struct cert_issue {
 	const struct cert_template *template;
@@ -54,11 +66,12 @@ struct cert_issued {
 };
 MUST_CHECK bool cert_authority_issue(const struct cert_authority *a,
     const struct cert_issue *in, struct cert_issued *out, struct err *e);
+/* Frees der. */
 void cert_issued_clear(struct cert_issued *i);
 
-/* Makes key and certificate for the device listener from template
+/* Makes a P-256 key and its certificate for the device listener from template
  * tls-server, for DNS name or address host; both PEM, the certificate with
- * its chain. */
+ * its chain.  Free the key with buf_wipe(). */
 MUST_CHECK bool cert_authority_tls(const struct cert_authority *a,
     const char *host, struct buf **cert_out, struct buf **key_out,
     struct err *e);

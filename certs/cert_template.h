@@ -1,6 +1,7 @@
 /*
  * Certificate templates: what a certificate says comes from a row here and
  * from the challenge that allowed it, never from the request (CERT VU#971035).
+ * Constant data; safe from any thread.
  */
 #pragma once
 
@@ -12,11 +13,13 @@ struct cert_template {
 	const char *name; /* "device-identity" */
 	const char *help;
 	const char *key_usage;     /* X509V3 text, "critical,..." */
+	const char *key_usage_ec;  /* the same for an EC key, which cannot
+	                              encipher; NULL when ec is false */
 	const char *ext_key_usage; /* X509V3 text, or NULL */
-	int64_t life_days;
-	int64_t backdate_ms; /* notBefore lies so far in the past */
-	bool ec;             /* P-256 and P-384 keys allowed too */
-	bool san;            /* subject alternative names from the subject */
+	int64_t life_days;         /* from now, never beyond the issuer */
+	int64_t backdate_ms;       /* notBefore lies so far in the past */
+	bool ec;                   /* P-256 and P-384 keys allowed too */
+	bool san; /* subject alternative names from the subject */
 };
 
 /* NULL when there is no such template. */
@@ -30,11 +33,17 @@ const struct cert_template *cert_templates(void);
 #define CERT_TEMPLATE_SCEP "scep"        /* other SCEP clients, by challenge */
 #define CERT_TEMPLATE_TLS "tls-server"
 
-/* What a certificate will say; strings borrowed, any but cn may be NULL. */
+/*
+ * What a certificate will say; strings borrowed, any but cn may be NULL.
+ * cn, o, ou and uid make the subject (RFC 5280 A.1: at most 64 characters
+ * each; uid 255); email, dns, ip and uri are subject alternative names.
+ */
 struct cert_subject {
 	const char *cn, *o, *ou, *uid, *email, *dns, *ip, *uri;
 };
-/* JSON for the challenge table, and back (strings borrowed from json). */
+/* JSON for the challenge table; the caller's.  Not NULL. */
 char *cert_subject_json(const struct cert_subject *s);
+/* And back: strings are borrowed from *keep_out, which the caller frees with
+ * json_free().  ERR_INVALID: not a subject. */
 MUST_CHECK bool cert_subject_from_json(const char *text,
     struct cert_subject *out, json_t **keep_out, struct err *e);

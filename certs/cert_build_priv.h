@@ -1,0 +1,50 @@
+/*
+ * Builds and signs X.509 certificates, our own and those we issue.  No state;
+ * safe from any thread.
+ */
+#pragma once
+
+#include <openssl/x509v3.h>
+
+#include "certs/cert_template.h"
+
+/* Extensions that are the same for many certificates. */
+void cert_build_extensions_free(STACK_OF(X509_EXTENSION) * *s);
+/* Texts are constants of ours in OpenSSL's X509V3 form; ext_key_usage may be
+ * NULL. */
+struct cert_build_usage {
+	const char *basic, *key_usage, *ext_key_usage;
+};
+MUST_CHECK bool cert_build_extensions(const struct cert_build_usage *u,
+    STACK_OF(X509_EXTENSION) * *out, struct err *e);
+
+/* From now minus backdate to now plus life, within the issuer's (NULL: self)
+ * validity.  ERR_INTERNAL: the issuer has expired. */
+struct cert_build_validity {
+	int64_t not_before, not_after; /* ms, whole seconds */
+};
+struct cert_build_term {
+	int64_t now_ms, life_days, backdate_ms;
+};
+MUST_CHECK bool cert_build_validity(const struct cert_build_term *term,
+    const X509 *issuer, struct cert_build_validity *out, struct err *e);
+
+struct cert_build {
+	const struct cert_subject *subject;
+	const X509_PUBKEY *pub;
+	X509 *issuer; /* NULL: self-signed */
+	EVP_PKEY *signer;
+	const EVP_MD *md;
+	struct cert_build_validity validity;
+	STACK_OF(X509_EXTENSION) * extensions;
+	bool san;
+};
+/*
+ * Version 3, random serial number of 20 octets (RFC 5280 4.1.2.2), subject and
+ * authority key identifiers.  ERR_INVALID: the subject does not fit.
+ *
+ * The public key of the result is not decoded: X509_get0_pubkey() of it is
+ * NULL until it has been written and read again.
+ */
+MUST_CHECK bool cert_build(
+    const struct cert_build *b, X509 **out, struct err *e);

@@ -1,0 +1,18 @@
+/*
+ * Subjects as X.509 wants them.  Every value passes as a value: nothing here
+ * goes through OpenSSL's text forms, where a comma would start a new name.
+ * No state; safe from any thread.
+ */
+#pragma once
+
+#include <openssl/x509v3.h>
+
+#include "certs/cert_template.h"
+
+/* Writes O, OU, CN and UID into name.  ERR_INVALID names what is wrong. */
+MUST_CHECK bool cert_subject_name(
+    const struct cert_subject *s, X509_NAME *name, struct err *e);
+/* Adds subjectAltName (RFC 5280 4.2.1.6) when the subject has any of email,
+ * dns, ip, uri.  ERR_INVALID names what is wrong. */
+MUST_CHECK bool cert_subject_add_san(
+    const struct cert_subject *s, X509 *x, struct err *e);
