@@ -133,6 +133,7 @@ struct store_stats {
 	int64_t reads;      /* read transactions */
 	int64_t statements; /* executed: round trips on a remote database */
 	int64_t deferred;   /* deferred writes made */
+	int64_t dropped;    /* deferred writes given up, the queue being full */
 	int64_t waiting;    /* writers waiting now */
 };
 void store_stats(struct store *st, struct store_stats *out);

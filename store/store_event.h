@@ -19,7 +19,12 @@ struct store_event {
 	                         * a secret */
 };
 
-/* Adds one event and notifies STORE_CHANNEL_EVENT. */
+/*
+ * Adds one event and notifies STORE_CHANNEL_EVENT.  The number follows the
+ * highest in the table, so pruning the feed must keep its last row.  A kind
+ * that has no row in the table is ERR_INTERNAL (asserted in MUTSU_CHECKS
+ * builds).
+ */
 MUST_CHECK bool store_event_add(
     struct store_tx *tx, const struct store_event *ev, struct err *e);
 

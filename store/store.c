@@ -1,0 +1,272 @@
+/*
+ * The part of the database layer that does not depend on the driver: calls
+ * through the driver's table, listeners, counters, and a close that waits for
+ * the transactions under way.
+ *
+ * struct store belongs to whoever opened it; any thread may begin a
+ * transaction.  Listeners are registered before the threads start.
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "store/store_priv.h"
+
+static void
+wait_idle(struct store *st)
+{
+	while (sem_wait(&st->idle) != 0)
+		assert(errno == EINTR);
+}
+
+/* The last user frees what close waits for; st is gone right after. */
+static void
+leave(struct store *st)
+{
+	if (atomic_fetch_sub(&st->users, 1) == 1)
+		sem_post(&st->idle);
+}
+
+bool
+store_open(const struct store_options *o, struct store **out, struct err *e)
+{
+	const struct store_driver *driver = &store_sqlite_driver;
+	struct store *st = NULL;
+
+	if (!driver->open(o, &st, e))
+		return false;
+	st->driver = driver;
+	atomic_store(&st->users, 1);
+	sem_init(&st->idle, 0, 0);
+	if (!store_defer_new(st, &st->defer, e)) {
+		sem_destroy(&st->idle);
+		driver->close(st);
+		return false;
+	}
+	*out = st;
+	return true;
+}
+
+void
+store_close(struct store **stp)
+{
+	struct store *st = TAKE(*stp);
+
+	if (st == NULL)
+		return;
+	store_defer_free(&st->defer);
+	leave(st);
+	wait_idle(st);
+	sem_destroy(&st->idle);
+	st->driver->close(st);
+}
+
+bool
+store_begin(struct store *st, enum store_mode mode, struct store_tx **out,
+    struct err *e)
+{
+	atomic_fetch_add(&st->users, 1);
+	if (!st->driver->begin(st, mode, out, e)) {
+		leave(st);
+		return false;
+	}
+	return true;
+}
+
+static void
+call_listeners(const struct store *st, uint32_t mask)
+{
+	for (size_t i = 0; mask != 0; i++, mask >>= 1) {
+		if ((mask & 1) != 0)
+			st->listeners[i].fn(st->listeners[i].arg);
+	}
+}
+
+/* Counts what tx did, before the driver frees it. */
+static void
+count(struct store_tx *tx)
+{
+	struct store_counters *c = &tx->st->counters;
+
+	assert(tx->open_rows == 0);
+	atomic_fetch_add_explicit(
+	    &c->statements, tx->statements, memory_order_relaxed);
+	if (tx->mode == STORE_READ)
+		atomic_fetch_add_explicit(&c->reads, 1, memory_order_relaxed);
+}
+
+bool
+store_commit(struct store_tx **txp, struct err *e)
+{
+	struct store_tx *tx = TAKE(*txp);
+	struct store *st = tx->st;
+	enum store_mode mode = tx->mode;
+	uint32_t notify = tx->notify;
+	bool ok;
+
+	count(tx);
+	ok = st->driver->commit(tx, e);
+	if (ok && mode == STORE_WRITE) {
+		atomic_fetch_add_explicit(
+		    &st->counters.writes, 1, memory_order_relaxed);
+		call_listeners(st, notify);
+	}
+	leave(st);
+	return ok;
+}
+
+void
+store_rollback(struct store_tx **txp)
+{
+	struct store_tx *tx = TAKE(*txp);
+	struct store *st;
+
+	if (tx == NULL)
+		return;
+	st = tx->st;
+	count(tx);
+	st->driver->rollback(tx);
+	leave(st);
+}
+
+struct store_value
+store_value_text(const char *s)
+{
+	if (s == NULL)
+		return S_NULL;
+	return (struct store_value){ .type = STORE_TEXT, .s = slice_str(s) };
+}
+
+struct store_value
+store_value_blob(struct slice s)
+{
+	if (s.p == NULL)
+		return S_NULL;
+	return (struct store_value){ .type = STORE_BLOB, .s = s };
+}
+
+bool
+store_exec(struct store_tx *tx, const char *sql, const struct store_value *args,
+    int64_t *changed_out, struct err *e)
+{
+	tx->statements++;
+	return tx->st->driver->exec(tx, sql, args, changed_out, e);
+}
+
+bool
+store_query(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct store_rows **out, struct err *e)
+{
+	tx->statements++;
+	if (!tx->st->driver->query(tx, sql, args, out, e))
+		return false;
+	tx->open_rows++;
+	return true;
+}
+
+bool
+store_next(struct store_rows *r, bool *more, struct err *e)
+{
+	return r->tx->st->driver->next(r, more, e);
+}
+
+void
+store_rows_free(struct store_rows **rp)
+{
+	struct store_rows *r = TAKE(*rp);
+
+	if (r == NULL)
+		return;
+	r->tx->open_rows--;
+	r->tx->st->driver->rows_free(r);
+}
+
+const char *
+store_text(const struct store_rows *r, int col)
+{
+	return r->tx->st->driver->text(r, col);
+}
+
+int64_t
+store_int(const struct store_rows *r, int col)
+{
+	return r->tx->st->driver->integer(r, col);
+}
+
+struct slice
+store_blob(const struct store_rows *r, int col)
+{
+	return r->tx->st->driver->blob(r, col);
+}
+
+bool
+store_null(const struct store_rows *r, int col)
+{
+	return r->tx->st->driver->null(r, col);
+}
+
+void
+store_defer(struct store *st, const char *sql, const struct store_value *args)
+{
+	store_defer_add(st->defer, sql, args);
+}
+
+void
+store_notify(struct store_tx *tx, const char *channel)
+{
+	const struct store *st = tx->st;
+
+	assert(tx->mode == STORE_WRITE);
+	for (size_t i = 0; i < st->listener_count; i++) {
+		if (str_eq(st->listeners[i].channel, channel))
+			tx->notify |= UINT32_C(1) << i;
+	}
+}
+
+void
+store_listen(
+    struct store *st, const char *channel, void (*fn)(void *arg), void *arg)
+{
+	assert(st->listener_count < COUNT(st->listeners));
+	st->listeners[st->listener_count++] =
+	    (struct store_listener){ channel, fn, arg };
+}
+
+void
+store_stats(struct store *st, struct store_stats *out)
+{
+	const struct store_counters *c = &st->counters;
+
+	*out = (struct store_stats){
+		.commits = atomic_load(&c->commits),
+		.writes = atomic_load(&c->writes),
+		.reads = atomic_load(&c->reads),
+		.statements = atomic_load(&c->statements),
+		.deferred = atomic_load(&c->deferred),
+		.dropped = atomic_load(&c->dropped),
+		.waiting = atomic_load(&c->waiting),
+	};
+}
+
+bool
+store_ping(struct store *st, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more;
+
+	return store_begin(st, STORE_READ, &tx, e) &&
+	       store_query(tx, "SELECT MAX(version) FROM schema_version",
+	           S_ARGS(), &r, e) &&
+	       store_next(r, &more, e);
+}
+
+bool
+store_backup(struct store *st, const char *path, struct err *e)
+{
+	bool ok;
+
+	atomic_fetch_add(&st->users, 1);
+	ok = st->driver->backup(st, path, e);
+	leave(st);
+	return ok;
+}

@@ -1,0 +1,110 @@
+/*
+ * The event feed and its table of kinds.
+ *
+ * No state: an event belongs to the transaction it is added in, and to that
+ * transaction's thread.  The writer's turn makes the numbers gap-free: nobody
+ * else can take the next one before this transaction is kept or undone.
+ */
+#include <assert.h>
+
+#include "core/clock.h"
+#include "store/store_event.h"
+
+static const struct store_event_kind kinds[] = {
+	{ "device.enrolling", "A Mac authenticated; its enrolment has begun." },
+	{ "device.enrolled", "A Mac finished its enrolment and is managed." },
+	{ "device.left", "A Mac checked out: its enrolment profile is gone." },
+	{ "device.wiped", "A Mac acknowledged a wipe and is erased." },
+	{ "device.updated", "What is known of a Mac has changed." },
+	{ "device.name_too_long",
+	    "A Mac reports a computer name of more than 15 characters." },
+	{ "device.serial_conflict",
+	    "A Mac reports a serial number that another device holds." },
+	{ "device.identity_conflict",
+	    "An identity certificate was used by a device it is not for." },
+	{ "device.rejected", "A check-in or connection was refused." },
+	{ "device.assigned", "A user was assigned to a Mac." },
+	{ "device.unassigned", "The user of a Mac was taken away." },
+	{ "command.queued", "A command waits for its device." },
+	{ "command.delivered", "A command was handed to its device." },
+	{ "command.not_now", "A device put a command off." },
+	{ "command.acknowledged", "A device carried a command out." },
+	{ "command.error", "A device reports that a command failed." },
+	{ "command.expired", "A command was not carried out in its time." },
+	{ "command.cancelled", "A command was withdrawn." },
+	{ "command.refused", "A rule forbade a command." },
+	{ "order.created", "A lock or wipe was ordered." },
+	{ "order.refused", "A lock or wipe was refused, with the reason." },
+	{ "order.delivered", "A lock or wipe was handed to its Mac." },
+	{ "order.acknowledged", "A Mac carried a lock or wipe out." },
+	{ "order.error", "A Mac reports that a lock or wipe failed." },
+	{ "order.cancelled", "A lock or wipe was withdrawn." },
+	{ "order.expired", "A lock or wipe was not carried out in its time." },
+	{ "order.unconfirmed",
+	    "A lock or wipe was delivered, but no answer came." },
+	{ "order.pin_read", "Somebody read the PIN of a lock or wipe." },
+	{ "rollout.issuing", "A certificate is made for a user's Mac." },
+	{ "rollout.sent", "The profile with a certificate was queued." },
+	{ "rollout.installed", "A Mac installed its user's certificate." },
+	{ "rollout.failed", "A certificate could not be rolled out." },
+	{ "rollout.removing", "The removal of a certificate was queued." },
+	{ "rollout.removed", "A Mac no longer has its user's certificate." },
+	{ "certificate.issued", "The authority issued a certificate." },
+	{ "certificate.bound", "A certificate was first used by its device." },
+	{ "certificate.revoked", "A certificate was revoked." },
+	{ "challenge.reused",
+	    "A challenge was presented again, with another key." },
+	{ "user.created", "A user was added." },
+	{ "user.updated", "The full name or address of a user was changed." },
+	{ "user.deleted", "A user was deleted." },
+	{ "token.created", "An API token was made." },
+	{ "token.revoked", "An API token was revoked." },
+	{ "push.dead", "Apple reports that a push token is no longer valid." },
+	{ "push.refused", "Apple refused a push to one enrolment." },
+	{ "push.stopped",
+	    "All pushing stopped: the push certificate or topic is refused." },
+	{ "push.resumed", "Pushing goes on after a stop." },
+	{ "push_certificate.imported", "A push certificate was imported." },
+	{ NULL, NULL },
+};
+
+const struct store_event_kind *
+store_event_kinds(void)
+{
+	return kinds;
+}
+
+static bool
+known(const char *name)
+{
+	for (const struct store_event_kind *k = kinds; k->name != NULL; k++) {
+		if (str_eq(k->name, name))
+			return true;
+	}
+	return false;
+}
+
+bool
+store_event_add(
+    struct store_tx *tx, const struct store_event *ev, struct err *e)
+{
+	if (!known(ev->kind)) {
+#ifdef MUTSU_CHECKS
+		assert(!"event kind without a row in the table");
+#endif
+		return err_set(
+		    e, ERR_INTERNAL, "unknown kind of event: %s", ev->kind);
+	}
+	assert(ev->actor != NULL);
+	if (!store_exec(tx,
+	        "INSERT INTO event (seq, at, kind, device_id, subject_id, "
+	        "actor, data) VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM "
+	        "event), $1, $2, $3, $4, $5, $6)",
+	        S_ARGS(S_INT(clock_now_ms()), S_TEXT(ev->kind),
+	            S_TEXT(ev->device_id), S_TEXT(ev->subject_id),
+	            S_TEXT(ev->actor), S_TEXT(ev->data)),
+	        NULL, e))
+		return err_wrap(e, "event %s", ev->kind);
+	store_notify(tx, STORE_CHANNEL_EVENT);
+	return true;
+}

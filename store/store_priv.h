@@ -1,0 +1,94 @@
+/*
+ * What store.c, store_defer.c and the drivers share: the table of a driver's
+ * functions and the part of a store, a transaction and a result that every
+ * driver puts first in its own structures.
+ */
+#pragma once
+
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "store/store.h"
+
+enum {
+	STORE_ARGS_MAX = 64,     /* parameters of one statement */
+	STORE_LISTENERS_MAX = 16 /* store_listen() calls; bits of a mask */
+};
+
+/*
+ * One row per kind of database.  open() gives a structure that begins with a
+ * zeroed struct store, which store.c then fills.  commit() and rollback() end
+ * and free the transaction whatever happens.  The contracts are otherwise
+ * those of the functions of store.h.
+ */
+struct store_driver {
+	bool (*open)(
+	    const struct store_options *o, struct store **out, struct err *e);
+	void (*close)(struct store *st);
+	bool (*begin)(struct store *st, enum store_mode mode,
+	    struct store_tx **out, struct err *e);
+	bool (*commit)(struct store_tx *tx, struct err *e);
+	void (*rollback)(struct store_tx *tx);
+	bool (*exec)(struct store_tx *tx, const char *sql,
+	    const struct store_value *args, int64_t *changed_out,
+	    struct err *e);
+	bool (*query)(struct store_tx *tx, const char *sql,
+	    const struct store_value *args, struct store_rows **out,
+	    struct err *e);
+	bool (*next)(struct store_rows *r, bool *more, struct err *e);
+	void (*rows_free)(struct store_rows *r);
+	const char *(*text)(const struct store_rows *r, int col);
+	int64_t (*integer)(const struct store_rows *r, int col);
+	struct slice (*blob)(const struct store_rows *r, int col);
+	bool (*null)(const struct store_rows *r, int col);
+	bool (*backup)(struct store *st, const char *path, struct err *e);
+};
+
+extern const struct store_driver store_sqlite_driver;
+
+/* The counters of struct store_stats. */
+struct store_counters {
+	_Atomic int64_t commits, writes, reads, statements, deferred, dropped,
+	    waiting;
+};
+
+struct store_listener {
+	const char *channel;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct store {
+	const struct store_driver *driver;
+	struct store_counters counters;
+	/* Written before the threads start, only read afterwards. */
+	struct store_listener listeners[STORE_LISTENERS_MAX];
+	size_t listener_count;
+	/* Transactions under way, and one for the open store; whoever brings
+	 * it to 0 posts idle. */
+	_Atomic int64_t users;
+	sem_t idle;
+	struct store_defer *defer;
+};
+
+struct store_tx {
+	struct store *st;
+	enum store_mode mode;
+	uint32_t notify; /* bit i: listeners[i] is to be called */
+	int open_rows;
+	int64_t statements;
+};
+
+struct store_rows {
+	struct store_tx *tx;
+};
+
+/*
+ * The queue of deferred writes and its thread (store_defer.c).  Freeing stops
+ * the thread and makes the writes that are left.
+ */
+MUST_CHECK bool store_defer_new(
+    struct store *st, struct store_defer **out, struct err *e);
+void store_defer_free(struct store_defer **d);
+void store_defer_add(
+    struct store_defer *d, const char *sql, const struct store_value *args);

@@ -1,0 +1,174 @@
+/*
+ * The parts of the SQLite driver, seen from each other:
+ *
+ *	store_sqlite_conn.c        a connection, its settings, error mapping
+ *	store_sqlite_stmt.c        prepared statements of one connection
+ *	store_sqlite_readers.c     the pool of read connections
+ *	store_sqlite_writer.c      turns, savepoints and group commit
+ *	store_sqlite_checkpoint.c  moves the WAL into the database
+ *	store_sqlite_migrate.c     brings the schema up to date
+ *	store_sqlite.c             the driver's table, open, close, backup
+ */
+#pragma once
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "store/store_priv.h"
+
+/* ---- connections and statements: one thread at a time ---- */
+
+enum sq_role { SQ_WRITER, SQ_READER, SQ_CHECKPOINT };
+
+struct sq_conn {
+	sqlite3 *db;
+	/* Prepared statements by the address of their SQL: open addressing,
+	 * cap is a power of two, NULL is free. */
+	struct sq_stmt **slots;
+	size_t cap, used;
+};
+
+struct sq_stmt {
+	struct store_rows rows; /* what a query hands out; first */
+	const char *sql;
+	sqlite3_stmt *h;
+	bool busy;   /* a query reads its rows */
+	bool cached; /* in the table of its connection */
+	uint8_t params;
+	uint8_t index[STORE_ARGS_MAX]; /* SQLite's index of $1, $2, ... */
+};
+
+/* The file must exist. */
+MUST_CHECK bool store_sqlite_conn_open(
+    struct sq_conn *c, const char *path, enum sq_role role, struct err *e);
+/* Accepts a connection that was never opened. */
+void store_sqlite_conn_close(struct sq_conn *c);
+/* Runs a statement (a literal) without parameters; rows are ignored. */
+MUST_CHECK bool store_sqlite_conn_run(
+    struct sq_conn *c, const char *sql, struct err *e);
+/* As store_sqlite_conn_run() for text of any number of statements. */
+MUST_CHECK bool store_sqlite_conn_script(
+    struct sq_conn *c, const char *sql, struct err *e);
+/* Sets e from the connection's last error; always false. */
+bool store_sqlite_conn_err(
+    const struct sq_conn *c, int rc, const char *what, struct err *e);
+
+/*
+ * Finds or prepares the statement and binds args to it; it stays busy until
+ * store_sqlite_stmt_release().  With copy, text and blobs are copied.
+ */
+MUST_CHECK bool store_sqlite_stmt_get(struct sq_conn *c, const char *sql,
+    const struct store_value *args, bool copy, struct sq_stmt **out,
+    struct err *e);
+void store_sqlite_stmt_release(struct sq_stmt *s);
+/* Finalizes all; none may be busy. */
+void store_sqlite_stmt_clear(struct sq_conn *c);
+
+/* ---- the writer ---- */
+
+/* A thread that waits: for its turn, then for the shared commit. */
+struct sq_waiter {
+	sem_t wake;
+	struct sq_waiter *next;
+	pthread_t thread;
+	bool alone;  /* wants the turn between two transactions */
+	bool failed; /* the shared transaction was lost: failure */
+	struct err failure;
+};
+
+struct sq_queue {
+	struct sq_waiter *first, *last;
+};
+
+struct sq_writer {
+	pthread_mutex_t mutex; /* guards queue, busy and holder */
+	struct sq_queue queue; /* who waits for the turn, first come first */
+	bool busy;             /* somebody has the turn */
+	pthread_t holder;      /* who, if busy */
+
+	/* What follows belongs to whoever has the turn. */
+	struct sq_conn conn;
+	bool open;               /* the shared transaction has begun */
+	int64_t began_us;        /* when it did, clock_mono_us() */
+	struct sq_queue members; /* wait for it to be committed */
+	int member_count;
+
+	struct store_counters *counters;
+};
+
+struct sq_tx {
+	struct store_tx base; /* first */
+	struct sq_conn *conn;
+	/* STORE_WRITE: SQLite undid the shared transaction under us; failure
+	 * in waiter says why, and nothing more is run. */
+	bool broken;
+	struct sq_waiter waiter;  /* STORE_WRITE */
+	struct sq_reader *reader; /* STORE_READ */
+};
+
+/* counters are borrowed. */
+MUST_CHECK bool store_sqlite_writer_open(struct sq_writer *w, const char *path,
+    struct store_counters *counters, struct err *e);
+void store_sqlite_writer_close(struct sq_writer *w);
+/* Waits for the turn and opens tx's savepoint in the shared transaction. */
+MUST_CHECK bool store_sqlite_writer_begin(
+    struct sq_writer *w, struct sq_tx *tx, struct err *e);
+/* Either of these gives the turn away. */
+MUST_CHECK bool store_sqlite_writer_commit(
+    struct sq_writer *w, struct sq_tx *tx, struct err *e);
+void store_sqlite_writer_rollback(struct sq_writer *w, struct sq_tx *tx);
+/* After a failed statement: notices when SQLite undid everything. */
+void store_sqlite_writer_failed(
+    struct sq_writer *w, struct sq_tx *tx, const struct err *why);
+/* The turn without a transaction; writers wait until resume. */
+void store_sqlite_writer_pause(struct sq_writer *w, struct sq_waiter *self);
+void store_sqlite_writer_resume(struct sq_writer *w);
+void store_sqlite_waiter_init(struct sq_waiter *self);
+void store_sqlite_waiter_clear(struct sq_waiter *self);
+
+/* ---- the readers ---- */
+
+struct sq_reader {
+	struct sq_tx tx; /* its only transaction */
+	struct sq_conn conn;
+	struct sq_reader *next;
+};
+
+struct sq_readers {
+	pthread_mutex_t mutex;  /* guards idle, made and waiting */
+	struct sq_reader *idle; /* the last used first: its cache is warm */
+	int made, waiting;
+	pthread_cond_t returned;
+	int max;
+	const char *path;
+};
+
+/* path is borrowed.  Connections are opened when they are first needed. */
+void store_sqlite_readers_init(struct sq_readers *p, const char *path, int max);
+/* All must have been given back. */
+void store_sqlite_readers_close(struct sq_readers *p);
+/* Waits while all are in use. */
+MUST_CHECK bool store_sqlite_readers_take(
+    struct sq_readers *p, struct sq_reader **out, struct err *e);
+void store_sqlite_readers_give(struct sq_readers *p, struct sq_reader *r);
+
+/* ---- checkpoints ---- */
+
+struct sq_checkpoint {
+	struct sq_writer *writer;
+	struct sq_conn conn; /* the thread's */
+	int due_pages;       /* of the writer's turn: next time to wake it */
+	atomic_bool asked, stop;
+	sem_t wake;
+	pthread_t thread;
+};
+
+/* Starts the thread and hooks it to the writer's commits. */
+MUST_CHECK bool store_sqlite_checkpoint_start(struct sq_checkpoint *k,
+    struct sq_writer *w, const char *path, struct err *e);
+void store_sqlite_checkpoint_stop(struct sq_checkpoint *k);
+
+/* ---- schema ---- */
+
+/* ERR_CONFLICT: newer than this program, or not one of our databases. */
+MUST_CHECK bool store_sqlite_migrate(struct sq_conn *c, struct err *e);
