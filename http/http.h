@@ -46,7 +46,9 @@ typedef bool (*http_handler)(const struct http_request *rq,
 struct http_route {
 	const char *method; /* "GET" also serves HEAD */
 	/* "/api/v1/devices/{id}": a segment in braces matches one segment;
-	 * a last "{rest...}" matches all that follows. */
+	 * a last "{rest...}" matches all that follows, slashes too.  What
+	 * they match is never empty.  Paths without braces are tried first,
+	 * then patterns, those with "{rest...}" last. */
 	const char *path;
 	unsigned rights;
 	size_t body_max; /* 0: no body */
@@ -81,6 +83,7 @@ struct http_listen {
 	 * other address the header is ignored.
 	 */
 	const char *proxy_header, *proxy_addresses;
+	bool no_client_cert; /* TLS: do not even ask for one */
 };
 
 struct http_options {
@@ -89,6 +92,8 @@ struct http_options {
 	int connections_max; /* per listener; 0: 20000 */
 	int64_t request_ms;  /* to send a whole request; 0: LIMIT_REQUEST_MS */
 	int idle_s;          /* 0: LIMIT_IDLE_S */
+	int per_ip_max;      /* connections of one address; 0: no limit */
+	int io_threads;      /* per listener; 0: 1 */
 };
 
 MUST_CHECK bool http_new(
@@ -110,7 +115,9 @@ const char *http_path(const struct http_request *rq); /* percent-decoded */
 /* Value of the {name} segment, percent-decoded; never NULL for a name in the
  * route's path. */
 const char *http_param(const struct http_request *rq, const char *name);
-/* First value of a query argument, decoded; NULL if absent, "" if empty. */
+/* First value of a query argument, decoded ('+' is a blank); NULL if absent,
+ * "" if empty.  One that is not UTF-8 text counts as absent: see
+ * http_raw_query(). */
 const char *http_query(const struct http_request *rq, const char *name);
 /* The query string as it was sent, without '?'; NULL if there was none. */
 const char *http_raw_query(const struct http_request *rq);
@@ -135,11 +142,15 @@ struct buf *http_out(struct http_reply *rp);
 /* name is a literal; value is copied. */
 void http_set_header(
     struct http_reply *rp, const char *name, const char *value);
-/* A body that outlives the server (static data): no copy is made. */
+/* A body that outlives the server (static data): no copy is made.  The later
+ * of this and http_out() counts. */
 void http_set_static(struct http_reply *rp, struct slice body);
 /*
  * Long poll: discards the reply and runs the handler again when http_wake()
  * is called or at the deadline (clock_mono_ms()), without holding a worker.
+ * The handler then returns true.  A wake that comes while the handler still
+ * runs is not lost.  When the server stops, or the client leaves, the request
+ * ends with 503 and the handler is not run again.
  */
 void http_park(struct http_reply *rp, int64_t deadline_mono_ms);
 /* When http_park() was first called for this request; 0: never. */
