@@ -146,8 +146,8 @@ load(struct store *st, const struct cert_authority_options *o,
 		    "the authority in the database is incomplete");
 	return check_issued(
 	           a->root.certificate, a->root.certificate, "root", e) &&
-	       check_issued(a->issuing.certificate, a->root.certificate,
-	           "issuing", e) &&
+	       check_issued(
+	           a->issuing.certificate, a->root.certificate, "issuing", e) &&
 	       load_key(o->key_dir, &a->issuing, &a->issuing_key, e);
 }
 
@@ -159,8 +159,7 @@ load_ra(struct store *st, const struct cert_authority_options *o,
 		a->issuing.certificate, a->issuing_key };
 
 	if (cert_authority_ra_due(a->ra.certificate, a->issuing.certificate) &&
-	    (!cert_authority_renew_ra(st, &renewal, e) ||
-	        !read_rows(st, a, e)))
+	    (!cert_authority_renew_ra(st, &renewal, e) || !read_rows(st, a, e)))
 		return false;
 	return check_issued(
 	           a->ra.certificate, a->issuing.certificate, "ra", e) &&
@@ -217,12 +216,12 @@ make_constants(struct cert_authority *a, struct err *e)
 	a->md = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (a->md == NULL)
 		return err_openssl(e, ERR_INTERNAL, "SHA-256");
-	return cert_spki_pub(X509_get_X509_PUBKEY(a->root.certificate),
-	           a->spki[0], e) &&
+	return cert_spki_pub(
+	           X509_get_X509_PUBKEY(a->root.certificate), a->spki[0], e) &&
 	       cert_spki_pub(X509_get_X509_PUBKEY(a->issuing.certificate),
 	           a->spki[1], e) &&
-	       cert_spki_pub(X509_get_X509_PUBKEY(a->ra.certificate),
-	           a->spki[2], e) &&
+	       cert_spki_pub(
+	           X509_get_X509_PUBKEY(a->ra.certificate), a->spki[2], e) &&
 	       make_chain(a, e) && make_usages(a, e);
 }
 
@@ -297,15 +296,13 @@ choose_usages(const struct cert_authority *a, const struct cert_issue *in,
 	default:
 		*out = NULL;
 	}
-	return *out != NULL ||
-	       err_set(e, ERR_FORBIDDEN,
-	           "template %s is not for this kind of key",
-	           in->template->name);
+	return *out != NULL || err_set(e, ERR_FORBIDDEN,
+	                           "template %s is not for this kind of key",
+	                           in->template->name);
 }
 
 static bool
-check_not_ours(
-    const struct cert_authority *a, const char *spki, struct err *e)
+check_not_ours(const struct cert_authority *a, const char *spki, struct err *e)
 {
 	for (size_t i = 0; i < COUNT(a->spki); i++)
 		if (str_eq(a->spki[i], spki))
@@ -400,9 +397,12 @@ cert_authority_tls(const struct cert_authority *a, const char *host,
 	AUTO(cert_issued_clear) struct cert_issued issued = { 0 };
 	AUTO(buf_wipe) struct buf *key_pem = NULL;
 	bool address = is_address(host);
-	struct cert_subject subject = { .cn = host,
+	/* Clients look at the alternative name; a CN has 64 characters. */
+	struct cert_subject subject = {
+		.cn = str_utf8_len(host) <= 64 ? host : CERT_TEMPLATE_TLS,
 		.dns = address ? NULL : host,
-		.ip = address ? host : NULL };
+		.ip = address ? host : NULL
+	};
 	struct cert_issue in = { cert_template_find(CERT_TEMPLATE_TLS),
 		&subject, NULL, clock_now_ms() };
 

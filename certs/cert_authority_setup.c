@@ -34,8 +34,8 @@ static const struct rank {
 	    ISSUING_YEARS },
 	/* No extended key usage: some SCEP clients do not expect one. */
 	{ CERT_ROLE_RA, "SCEP RA",
-	    { "critical,CA:FALSE",
-	        "critical,digitalSignature,keyEncipherment", NULL },
+	    { "critical,CA:FALSE", "critical,digitalSignature,keyEncipherment",
+	        NULL },
 	    RA_YEARS },
 };
 enum { ROOT, ISSUING, RA };
@@ -54,8 +54,7 @@ cert_authority_row_clear(struct cert_authority_row *r)
 }
 
 char *
-cert_authority_key_path(
-    const char *key_dir, const struct cert_authority_row *r)
+cert_authority_key_path(const char *key_dir, const struct cert_authority_row *r)
 {
 	return str_printf("%s/%s", key_dir, r->key_file);
 }
@@ -94,8 +93,7 @@ member_key(struct member *m, const struct cert_authority_options *o,
 	hex_to(hex, unique, sizeof(unique));
 	str_copy_cut(m->row.role, sizeof(m->row.role), rank->role);
 	snprintf(m->row.id, sizeof(m->row.id), "%s-%s", rank->role, hex);
-	snprintf(
-	    m->row.key_file, sizeof(m->row.key_file), "%s.key", m->row.id);
+	snprintf(m->row.key_file, sizeof(m->row.key_file), "%s.key", m->row.id);
 	if (!cert_key_new(kind, &m->key, e))
 		return err_wrap(e, "key of the %s", rank->name);
 	m->path = cert_authority_key_path(o->key_dir, &m->row);
@@ -120,7 +118,8 @@ member_sign(struct member *m, const struct cert_authority_options *o,
 	STACK_OF(X509_EXTENSION) *extensions = NULL;
 	AUTO(pubkey_free) X509_PUBKEY *pub = NULL;
 	AUTO(cert_x509_free) X509 *built = NULL;
-	AUTO(str_free) char *cn = str_printf("%s %s", o->organization, rank->name);
+	AUTO(str_free)
+	char *cn = str_printf("%s %s", o->organization, rank->name);
 	struct cert_subject subject = { .cn = cn, .o = o->organization };
 	struct cert_build_term term = { clock_now_ms(), rank->years * YEAR_DAYS,
 		MS_DAY };
@@ -185,11 +184,10 @@ cert_authority_setup(
 {
 	struct member m[COUNT(ranks)] = { 0 };
 	bool added = false;
-	bool good =
-	    make_members(m, o, e) && add_members(st, m, &added, e);
+	bool good = make_members(m, o, e) && add_members(st, m, &added, e);
 
 	for (size_t i = 0; i < COUNT(ranks); i++) {
-		if (!added)
+		if (!good || !added)
 			member_abandon(&m[i]);
 		member_clear(&m[i]);
 	}
@@ -227,12 +225,11 @@ cert_authority_renew_ra(
 		.key = r->issuing_key };
 	AUTO(member_clear) struct member m = { 0 };
 	bool added = false;
-	bool good =
-	    member_key(&m, r->options, &ranks[RA], CERT_RSA_2048, e) &&
-	    member_sign(&m, r->options, &ranks[RA], &issuer, e) &&
-	    replace_ra(st, &m, r->old->id, &added, e);
+	bool good = member_key(&m, r->options, &ranks[RA], CERT_RSA_2048, e) &&
+	            member_sign(&m, r->options, &ranks[RA], &issuer, e) &&
+	            replace_ra(st, &m, r->old->id, &added, e);
 
-	if (!added)
+	if (!good || !added)
 		member_abandon(&m);
 	return good || err_wrap(e, "renewing the RA certificate");
 }

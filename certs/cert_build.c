@@ -28,8 +28,8 @@ cert_build_extensions_free(STACK_OF(X509_EXTENSION) * *s)
 }
 
 static bool
-add_extension(STACK_OF(X509_EXTENSION) * s, int nid, const char *text,
-    struct err *e)
+add_extension(
+    STACK_OF(X509_EXTENSION) * s, int nid, const char *text, struct err *e)
 {
 	AUTO(extension_free) X509_EXTENSION *x = NULL;
 	X509V3_CTX ctx;
@@ -102,8 +102,8 @@ set_serial(X509 *x)
 		random_bytes(serial, sizeof(serial));
 		serial[0] &= 0x7f;
 	} while (serial[0] == 0);
-	return ASN1_STRING_set(X509_get_serialNumber(x), serial,
-	           sizeof(serial)) == 1;
+	return ASN1_STRING_set(
+	           X509_get_serialNumber(x), serial, sizeof(serial)) == 1;
 }
 
 /* Copies the key without decoding it. */

@@ -44,8 +44,7 @@ bool
 cert_cms_sign(struct slice content, X509 *signer, EVP_PKEY *key,
     STACK_OF(X509) * chain, struct buf **out, struct err *e)
 {
-	static const unsigned flags =
-	    CMS_BINARY | CMS_NOSMIMECAP | CMS_PARTIAL;
+	static const unsigned flags = CMS_BINARY | CMS_NOSMIMECAP | CMS_PARTIAL;
 	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_bio_free) BIO *in = NULL;
 

@@ -176,8 +176,8 @@ ec_acceptable(EVP_PKEY *k, struct err *e)
 {
 	char curve[64] = "";
 
-	if (!EVP_PKEY_get_utf8_string_param(k, OSSL_PKEY_PARAM_GROUP_NAME,
-	        curve, sizeof(curve), NULL))
+	if (!EVP_PKEY_get_utf8_string_param(
+	        k, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof(curve), NULL))
 		return err_openssl(e, ERR_INVALID, "an EC key without a name");
 	if (!str_eq(curve, SN_X9_62_prime256v1) && !str_eq(curve, SN_secp384r1))
 		return err_set(e, ERR_INVALID,

@@ -1,8 +1,11 @@
 /*
  * The issuance ledger: which certificate was issued by whom, for what, for
  * which device.  A certificate that is not here, or not alive here, is nobody.
+ * Works in the caller's transaction; no state of its own.
  */
 #pragma once
+
+#include <jansson.h>
 
 #include "certs/cert_authority.h"
 
@@ -16,6 +19,7 @@ struct cert_entry {
 	char user_id[64];
 	bool revoked;
 	int64_t not_before, not_after, created_at, revoked_at;
+	int revoke_reason; /* enum cert_reason, when revoked */
 };
 
 struct cert_record {
@@ -26,7 +30,7 @@ struct cert_record {
 };
 
 /* In the transaction that spends the challenge.  Writes the event
- * certificate.issued. */
+ * certificate.issued.  ERR_CONFLICT: it is there already. */
 MUST_CHECK bool cert_ledger_add(
     struct store_tx *tx, const struct cert_record *r, struct err *e);
 /* *found false if it is not in the ledger. */
@@ -35,14 +39,17 @@ MUST_CHECK bool cert_ledger_find(struct store_tx *tx, const char *fingerprint,
 /* The DER of a ledger entry; ERR_NOT_FOUND. */
 MUST_CHECK bool cert_ledger_der(struct store_tx *tx, const char *fingerprint,
     struct buf **out, struct err *e);
-/* Binds an unbound certificate to a device.  ERR_FORBIDDEN when it belongs to
- * another device already. */
+/* Binds an unbound certificate to a device; writes the event
+ * certificate.bound.  ERR_FORBIDDEN when it belongs to another device already,
+ * ERR_NOT_FOUND when it is not in the ledger; done before: success. */
 MUST_CHECK bool cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
     const char *device_id, struct err *e);
-/* reason: CRLReason (RFC 5280 5.3.1).  Revoking twice keeps the first. */
+/* reason: enum cert_reason.  Revoking twice keeps the first.  Writes the event
+ * certificate.revoked.  ERR_NOT_FOUND. */
 MUST_CHECK bool cert_ledger_revoke(struct store_tx *tx, const char *fingerprint,
     int reason, const char *actor, struct err *e);
-/* All live certificates of a device with this purpose (NULL: any). */
+/* All live (neither revoked nor expired) certificates of a device with this
+ * purpose (NULL: any). */
 MUST_CHECK bool cert_ledger_revoke_device(struct store_tx *tx,
     const char *device_id, const char *purpose, int reason, const char *actor,
     struct err *e);
@@ -54,3 +61,21 @@ enum cert_reason { /* RFC 5280 5.3.1 */
 	CERT_REASON_SUPERSEDED = 4,
 	CERT_REASON_CESSATION = 5
 };
+/* "superseded"; "unspecified" for a number that is none of these. */
+const char *cert_reason_name(int reason);
+
+/*
+ * Adds the objects the API shows to array, newest first: fingerprint, serial,
+ * subject, template, purpose, device_id, user_id, state (issued, revoked,
+ * expired), not_before, not_after, created_at, revoked_at, revoke_reason.
+ * *next_out is the key to go on from, NULL at the end; the caller's.
+ * ERR_INVALID: after is not such a key.
+ */
+struct cert_ledger_page {
+	const char *device_id; /* NULL: all */
+	const char *after;     /* NULL: from the newest */
+	int64_t limit;         /* at most LIMIT_PAGE */
+};
+MUST_CHECK bool cert_ledger_list(struct store_tx *tx,
+    const struct cert_ledger_page *page, json_t *array, char **next_out,
+    struct err *e);

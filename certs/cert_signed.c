@@ -22,7 +22,8 @@ cert_signed_bio(struct slice in, BIO **out, struct err *e)
 	if (in.len > INT_MAX)
 		return err_set(
 		    e, ERR_TOO_LARGE, "%zu bytes under a signature", in.len);
-	bio = BIO_new_mem_buf(in.len > 0 ? (const void *)in.p : "", (int)in.len);
+	bio =
+	    BIO_new_mem_buf(in.len > 0 ? (const void *)in.p : "", (int)in.len);
 	if (bio == NULL)
 		return err_openssl(e, ERR_INTERNAL, "reading a signature");
 	*out = bio;

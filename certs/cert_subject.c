@@ -58,13 +58,11 @@ add_entry(X509_NAME *name, int nid, size_t chars_max, const char *value,
 }
 
 bool
-cert_subject_name(
-    const struct cert_subject *s, X509_NAME *name, struct err *e)
+cert_subject_name(const struct cert_subject *s, X509_NAME *name, struct err *e)
 {
 	if (str_empty(s->cn))
 		return err_set(e, ERR_INVALID, "subject: no CN");
-	return add_entry(
-	           name, NID_organizationName, NAME_CHARS_MAX, s->o, e) &&
+	return add_entry(name, NID_organizationName, NAME_CHARS_MAX, s->o, e) &&
 	       add_entry(name, NID_organizationalUnitName, NAME_CHARS_MAX,
 	           s->ou, e) &&
 	       add_entry(name, NID_commonName, NAME_CHARS_MAX, s->cn, e) &&
@@ -76,8 +74,7 @@ static bool
 is_graphic(const char *s)
 {
 	for (; *s != '\0'; s++)
-		if (!isascii((unsigned char)*s) ||
-		    !isgraph((unsigned char)*s))
+		if (!isascii((unsigned char)*s) || !isgraph((unsigned char)*s))
 			return false;
 	return true;
 }
@@ -115,8 +112,7 @@ is_uri(const char *s)
 
 /* Takes value. */
 static bool
-push_name(
-    GENERAL_NAMES *names, int type, ASN1_STRING *value, struct err *e)
+push_name(GENERAL_NAMES *names, int type, ASN1_STRING *value, struct err *e)
 {
 	AUTO(name_free) GENERAL_NAME *name = GENERAL_NAME_new();
 
@@ -137,8 +133,7 @@ add_bytes(GENERAL_NAMES *names, int type, struct slice bytes, struct err *e)
 	ASN1_STRING *value = ASN1_STRING_type_new(
 	    type == GEN_IPADD ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
 
-	if (value == NULL ||
-	    !ASN1_STRING_set(value, bytes.p, (int)bytes.len)) {
+	if (value == NULL || !ASN1_STRING_set(value, bytes.p, (int)bytes.len)) {
 		ASN1_STRING_free(value);
 		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
 	}
@@ -191,12 +186,12 @@ cert_subject_add_san(const struct cert_subject *s, X509 *x, struct err *e)
 	if (names == NULL)
 		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
 	if (!add_text(names, GEN_EMAIL, s->email, e) ||
-	    !add_text(names, GEN_DNS, s->dns, e) ||
-	    !add_ip(names, s->ip, e) || !add_text(names, GEN_URI, s->uri, e))
+	    !add_text(names, GEN_DNS, s->dns, e) || !add_ip(names, s->ip, e) ||
+	    !add_text(names, GEN_URI, s->uri, e))
 		return false;
 	if (sk_GENERAL_NAME_num(names) > 0 &&
-	    X509_add1_ext_i2d(x, NID_subject_alt_name, names, 0,
-	        X509V3_ADD_APPEND) != 1)
+	    X509_add1_ext_i2d(
+	        x, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND) != 1)
 		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
 	return true;
 }

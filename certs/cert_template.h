@@ -28,9 +28,10 @@ const struct cert_template *cert_template_find(const char *name);
 const struct cert_template *cert_templates(void);
 
 #define CERT_TEMPLATE_DEVICE "device-identity" /* MDM identity; 1 year */
-#define CERT_TEMPLATE_USER "device-user" /* rolled out at assignment; 3 y 1 m  \
-	                                  */
-#define CERT_TEMPLATE_SCEP "scep"        /* other SCEP clients, by challenge */
+#define CERT_TEMPLATE_USER                                                     \
+	"device-user"             /* rolled out at assignment; 3 y 1 m         \
+	                           */
+#define CERT_TEMPLATE_SCEP "scep" /* other SCEP clients, by challenge */
 #define CERT_TEMPLATE_TLS "tls-server"
 
 /*

@@ -68,7 +68,7 @@ cert_parse_chain(struct slice pem, STACK_OF(X509) * *out, struct err *e)
 	if (bio == NULL || chain == NULL)
 		return err_openssl(e, ERR_INTERNAL, "reading certificates");
 	for (;;) {
-		X509 *x;
+		X509 *x = NULL;
 
 		if (!next_pem(bio, &x, e))
 			return false;
@@ -151,8 +151,7 @@ cert_spki(EVP_PKEY *k, char out[SHA256_HEX_SIZE], struct err *e)
 }
 
 bool
-cert_spki_pub(
-    const X509_PUBKEY *pub, char out[SHA256_HEX_SIZE], struct err *e)
+cert_spki_pub(const X509_PUBKEY *pub, char out[SHA256_HEX_SIZE], struct err *e)
 {
 	AUTO(openssl_free) unsigned char *der = NULL;
 	int len = i2d_X509_PUBKEY(pub, &der);

@@ -1,0 +1,196 @@
+/* SQL of table certificate.  No state of its own. */
+#include "certs/cert_ledger_priv.h"
+#include "core/clock.h"
+
+/* In the order that read_entry() takes. */
+#define ENTRY_COLUMNS                                                          \
+	"fingerprint, serial, subject, template, purpose, device_id, "         \
+	"user_id, state, not_before, not_after, created_at, revoked_at, "      \
+	"revoke_reason"
+
+bool
+cert_ledger_db_add(
+    struct store_tx *tx, const struct cert_record *r, struct err *e)
+{
+	const struct cert_issued *i = r->issued;
+
+	return store_exec(tx,
+	    "INSERT INTO certificate (fingerprint, serial, authority_id,"
+	    " subject, spki, template, purpose, enrollment_ref, device_id,"
+	    " user_id, challenge_id, transaction_id, der, not_before,"
+	    " not_after, state, created_at)"
+	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+	    " $14, $15, 'issued', $16)",
+	    S_ARGS(S_TEXT(i->fingerprint), S_TEXT(i->serial),
+	        S_TEXT(r->authority_id), S_TEXT(i->subject), S_TEXT(i->spki),
+	        S_TEXT(r->template), S_TEXT(r->purpose),
+	        S_TEXT(r->enrollment_ref), S_TEXT(r->device_id),
+	        S_TEXT(r->user_id), S_TEXT(r->challenge_id),
+	        S_TEXT(r->transaction_id), S_BLOB(buf_slice(i->der)),
+	        S_INT(i->not_before), S_INT(i->not_after),
+	        S_INT(clock_now_ms())),
+	    NULL, e);
+}
+
+static void
+copy(char *out, size_t size, const struct store_rows *rows, int col)
+{
+	const char *text = store_text(rows, col);
+
+	str_copy_cut(out, size, text != NULL ? text : "");
+}
+
+static void
+read_entry(const struct store_rows *rows, struct cert_entry *out)
+{
+	copy(out->fingerprint, sizeof(out->fingerprint), rows, 0);
+	copy(out->serial, sizeof(out->serial), rows, 1);
+	copy(out->subject, sizeof(out->subject), rows, 2);
+	copy(out->template, sizeof(out->template), rows, 3);
+	copy(out->purpose, sizeof(out->purpose), rows, 4);
+	copy(out->device_id, sizeof(out->device_id), rows, 5);
+	copy(out->user_id, sizeof(out->user_id), rows, 6);
+	out->revoked = !str_eq(store_text(rows, 7), "issued");
+	out->not_before = store_int(rows, 8);
+	out->not_after = store_int(rows, 9);
+	out->created_at = store_int(rows, 10);
+	out->revoked_at = store_int(rows, 11);
+	out->revoke_reason = (int)store_int(rows, 12);
+}
+
+bool
+cert_ledger_db_find(struct store_tx *tx, const char *fingerprint,
+    struct cert_entry *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+
+	if (!store_query(tx,
+	        "SELECT " ENTRY_COLUMNS
+	        " FROM certificate WHERE fingerprint = $1",
+	        S_ARGS(S_TEXT(fingerprint)), &rows, e) ||
+	    !store_next(rows, found, e))
+		return false;
+	if (*found)
+		read_entry(rows, out);
+	return true;
+}
+
+bool
+cert_ledger_db_der(struct store_tx *tx, const char *fingerprint,
+    struct buf **out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+	struct slice der;
+	bool found;
+
+	if (!store_query(tx,
+	        "SELECT der FROM certificate WHERE fingerprint = $1",
+	        S_ARGS(S_TEXT(fingerprint)), &rows, e) ||
+	    !store_next(rows, &found, e))
+		return false;
+	*out = NULL;
+	if (!found)
+		return true;
+	der = store_blob(rows, 0);
+	*out = buf_new(der.len);
+	buf_add(*out, der.p, der.len);
+	return true;
+}
+
+bool
+cert_ledger_db_bind(struct store_tx *tx, const char *fingerprint,
+    const char *device_id, bool *changed, struct err *e)
+{
+	int64_t n;
+
+	if (!store_exec(tx,
+	        "UPDATE certificate SET device_id = $1"
+	        " WHERE fingerprint = $2 AND device_id IS NULL",
+	        S_ARGS(S_TEXT(device_id), S_TEXT(fingerprint)), &n, e))
+		return false;
+	*changed = n > 0;
+	return true;
+}
+
+bool
+cert_ledger_db_revoke(struct store_tx *tx, const char *fingerprint, int reason,
+    bool *changed, struct err *e)
+{
+	int64_t n;
+
+	if (!store_exec(tx,
+	        "UPDATE certificate SET state = 'revoked', revoked_at = $1,"
+	        " revoke_reason = $2"
+	        " WHERE fingerprint = $3 AND state = 'issued'",
+	        S_ARGS(
+	            S_INT(clock_now_ms()), S_INT(reason), S_TEXT(fingerprint)),
+	        &n, e))
+		return false;
+	*changed = n > 0;
+	return true;
+}
+
+bool
+cert_ledger_db_live(struct store_tx *tx, const char *device_id,
+    const char *purpose, char fingerprint_out[SHA256_HEX_SIZE], bool *found,
+    struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+
+	if (!store_query(tx,
+	        "SELECT fingerprint FROM certificate"
+	        " WHERE device_id = $1 AND state = 'issued' AND not_after > $2"
+	        " AND purpose = COALESCE($3, purpose)"
+	        " ORDER BY created_at LIMIT 1",
+	        S_ARGS(
+	            S_TEXT(device_id), S_INT(clock_now_ms()), S_TEXT(purpose)),
+	        &rows, e) ||
+	    !store_next(rows, found, e))
+		return false;
+	if (*found)
+		copy(fingerprint_out, SHA256_HEX_SIZE, rows, 0);
+	return true;
+}
+
+/* Two statements, so that each has its index. */
+static bool
+query_page(struct store_tx *tx, const struct cert_ledger_query *q,
+    struct store_rows **rows, struct err *e)
+{
+	if (q->device_id == NULL)
+		return store_query(tx,
+		    "SELECT " ENTRY_COLUMNS " FROM certificate"
+		    " WHERE (created_at, fingerprint) < ($1, $2)"
+		    " ORDER BY created_at DESC, fingerprint DESC LIMIT $3",
+		    S_ARGS(S_INT(q->after.created_at),
+		        S_TEXT(q->after.fingerprint), S_INT(q->limit)),
+		    rows, e);
+	return store_query(tx,
+	    "SELECT " ENTRY_COLUMNS " FROM certificate"
+	    " WHERE device_id = $1 AND (created_at, fingerprint) < ($2, $3)"
+	    " ORDER BY created_at DESC, fingerprint DESC LIMIT $4",
+	    S_ARGS(S_TEXT(q->device_id), S_INT(q->after.created_at),
+	        S_TEXT(q->after.fingerprint), S_INT(q->limit)),
+	    rows, e);
+}
+
+bool
+cert_ledger_db_page(
+    struct store_tx *tx, const struct cert_ledger_query *q, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+
+	if (!query_page(tx, q, &rows, e))
+		return false;
+	for (;;) {
+		struct cert_entry entry;
+		bool more;
+
+		if (!store_next(rows, &more, e))
+			return false;
+		if (!more)
+			return true;
+		read_entry(rows, &entry);
+		q->row(&entry, q->arg);
+	}
+}
