@@ -30,9 +30,15 @@ send_answer(struct http_request *rq)
 static enum MHD_Result
 refuse(struct http_request *rq, int status, const struct err *e)
 {
+	bool in_head = rq->phase == HTTP_READING_HEAD;
+
 	rq->refused = rq->refused || rq->body_coming;
 	http_reply_fail(rq, status, e);
 	http_reply_seal(rq, e);
+	/* libmicrohttpd closes a connection that is answered in the first
+	 * call; without a body a second call comes, and it stays open. */
+	if (in_head && !rq->refused)
+		return MHD_YES;
 	return send_answer(rq);
 }
 
