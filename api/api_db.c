@@ -1,0 +1,242 @@
+/*
+ * All SQL of api/: tokens, the event feed, the lists that no other layer
+ * owns, and counts for metrics.  Functions belong to the transaction they are
+ * given.
+ */
+#include "api/api_priv.h"
+
+static void
+copy(char *dst, size_t size, const struct store_rows *r, int col)
+{
+	const char *s = store_text(r, col);
+
+	str_copy_cut(dst, size, s == NULL ? "" : s);
+}
+
+/* ---- tokens ---- */
+
+static bool
+read_token(
+    struct store_rows *r, struct api_token_row *out, bool *found, struct err *e)
+{
+	bool there;
+
+	if (!store_next(r, &there, e))
+		return false;
+	*found = there;
+	if (!there)
+		return true;
+	copy(out->name, sizeof(out->name), r, 0);
+	copy(out->role, sizeof(out->role), r, 1);
+	out->revoked = !store_null(r, 2);
+	return true;
+}
+
+bool
+api_db_token_by_mac(struct store_tx *tx, const char *mac,
+    struct api_token_row *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT name, role, revoked_at FROM token WHERE mac = $1",
+	           S_ARGS(S_TEXT(mac)), &r, e) &&
+	       read_token(r, out, found, e);
+}
+
+bool
+api_db_token_by_name(struct store_tx *tx, const char *name,
+    struct api_token_row *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT name, role, revoked_at FROM token WHERE name = $1",
+	           S_ARGS(S_TEXT(name)), &r, e) &&
+	       read_token(r, out, found, e);
+}
+
+bool
+api_db_token_add(struct store_tx *tx, const char *id, const char *name,
+    const char *mac, const char *role, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO token (id, name, mac, role, created_at) "
+	    "VALUES ($1, $2, $3, $4, $5)",
+	    S_ARGS(S_TEXT(id), S_TEXT(name), S_TEXT(mac), S_TEXT(role),
+	        S_INT(clock_now_ms())),
+	    NULL, e);
+}
+
+bool
+api_db_token_revoke(struct store_tx *tx, const char *name, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE token SET revoked_at = $1 WHERE name = $2",
+	    S_ARGS(S_INT(clock_now_ms()), S_TEXT(name)), NULL, e);
+}
+
+/* The one number of a query's one row. */
+static bool
+read_number(struct store_rows *r, int64_t *out, struct err *e)
+{
+	bool there;
+
+	if (!store_next(r, &there, e))
+		return false;
+	*out = there ? store_int(r, 0) : 0;
+	return true;
+}
+
+bool
+api_db_token_admins(struct store_tx *tx, int64_t *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT COUNT(*) FROM token WHERE role = 'admin' "
+	           "AND revoked_at IS NULL",
+	           S_ARGS(), &r, e) &&
+	       read_number(r, out, e);
+}
+
+bool
+api_db_tokens(struct store_tx *tx, const char *after, int64_t limit,
+    struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT name, role, created_at, revoked_at FROM token "
+	    "WHERE name > $1 ORDER BY name LIMIT $2",
+	    S_ARGS(S_TEXT(after == NULL ? "" : after), S_INT(limit)), out, e);
+}
+
+/* ---- lists and look-ups ---- */
+
+bool
+api_db_channel(struct store_tx *tx, const char *device_id,
+    char out[LIMIT_ID + 1], bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool there;
+
+	if (!store_query(tx,
+	        "SELECT id FROM enrollment WHERE device_id = $1 "
+	        "AND channel = 'device' AND state = 'enrolled'",
+	        S_ARGS(S_TEXT(device_id)), &r, e) ||
+	    !store_next(r, &there, e))
+		return false;
+	*found = there;
+	if (there)
+		copy(out, LIMIT_ID + 1, r, 0);
+	return true;
+}
+
+bool
+api_db_order_by_key(struct store_tx *tx, const char *by, const char *key,
+    char out[37], struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool there;
+
+	if (!store_query(tx,
+	        "SELECT id FROM orders WHERE requested_by = $1 "
+	        "AND idempotency_key = $2",
+	        S_ARGS(S_TEXT(by), S_TEXT(key)), &r, e) ||
+	    !store_next(r, &there, e))
+		return false;
+	out[0] = '\0';
+	if (there)
+		copy(out, UUID_SIZE, r, 0);
+	return true;
+}
+
+bool
+api_db_events(struct store_tx *tx, int64_t after, int64_t limit,
+    struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT e.seq, e.at, e.kind, d.serial, e.device_id, e.subject_id, "
+	    "e.actor, e.data FROM event e LEFT JOIN device d "
+	    "ON d.id = e.device_id WHERE e.seq > $1 ORDER BY e.seq LIMIT $2",
+	    S_ARGS(S_INT(after), S_INT(limit)), out, e);
+}
+
+#define CERTIFICATE_COLUMNS                                                    \
+	"SELECT c.fingerprint, c.serial, c.subject, c.template, c.purpose, "   \
+	"d.serial, c.device_id, u.name, c.state, c.not_before, c.not_after, "  \
+	"c.revoked_at, c.revoke_reason, c.created_at FROM certificate c "      \
+	"LEFT JOIN device d ON d.id = c.device_id "                            \
+	"LEFT JOIN users u ON u.id = c.user_id "                               \
+	"WHERE (c.created_at < $1 "                                            \
+	"OR (c.created_at = $1 AND c.fingerprint < $2)) "
+#define CERTIFICATE_ORDER                                                      \
+	"ORDER BY c.created_at DESC, c.fingerprint DESC LIMIT $3"
+
+bool
+api_db_certificates(struct store_tx *tx,
+    const struct api_certificate_page *page, struct store_rows **out,
+    struct err *e)
+{
+	if (page->device_id[0] == '\0')
+		return store_query(tx, CERTIFICATE_COLUMNS CERTIFICATE_ORDER,
+		    S_ARGS(S_INT(page->before_at), S_TEXT(page->before_id),
+		        S_INT(page->limit)),
+		    out, e);
+	return store_query(tx,
+	    CERTIFICATE_COLUMNS "AND c.device_id = $4 " CERTIFICATE_ORDER,
+	    S_ARGS(S_INT(page->before_at), S_TEXT(page->before_id),
+	        S_INT(page->limit), S_TEXT(page->device_id)),
+	    out, e);
+}
+
+bool
+api_db_push_certificate(
+    struct store_tx *tx, struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT id, topic, owner, not_after, created_at "
+	    "FROM push_certificate WHERE state = 'active' "
+	    "ORDER BY created_at DESC LIMIT 1",
+	    S_ARGS(), out, e);
+}
+
+/* ---- counts ---- */
+
+bool
+api_db_count_devices(
+    struct store_tx *tx, struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT state, chip, COUNT(*) FROM device GROUP BY state, chip "
+	    "ORDER BY state, chip",
+	    S_ARGS(), out, e);
+}
+
+bool
+api_db_count_rollouts(
+    struct store_tx *tx, struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT state, COUNT(*) FROM rollout GROUP BY state ORDER BY state",
+	    S_ARGS(), out, e);
+}
+
+bool
+api_db_count_commands(
+    struct store_tx *tx, struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT state, COUNT(*) FROM command WHERE done_at IS NULL "
+	    "GROUP BY state ORDER BY state",
+	    S_ARGS(), out, e);
+}
+
+bool
+api_db_last_event(struct store_tx *tx, int64_t *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx, "SELECT COALESCE(MAX(seq), 0) FROM event",
+	           S_ARGS(), &r, e) &&
+	       read_number(r, out, e);
+}
