@@ -16,7 +16,10 @@ struct apns_client_options {
 	const char *cert_pem, *key_pem;
 	int connections_max; /* 0: 2 */
 	int streams_max;   /* per connection, below the peer's limit; 0: 1000 */
-	int64_t answer_ms; /* 0: 30 s */
+	int64_t answer_ms; /* per push, once it is sent; 0: 30 s */
+	int64_t connect_ms; /* per address, until HTTP/2 runs; 0: 10 s */
+	int64_t idle_ms;    /* silent for longer: PING before use; 0: 60 s */
+	int64_t ping_ms;    /* a PING unanswered so long: dead; 0: 5 s */
 };
 
 /* One notification.  Copied by apns_client_push(). */
