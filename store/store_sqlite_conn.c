@@ -48,9 +48,14 @@ bool
 store_sqlite_conn_err(
     const struct sq_conn *c, int rc, const char *what, struct err *e)
 {
+	const char *text =
+	    c->db != NULL ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
+	enum err_code code = code_of(rc);
+
 	/* The message names tables and columns, never values. */
-	return err_set(e, code_of(rc), "%s: %s (%d)", what,
-	    c->db != NULL ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc), rc);
+	if (code == ERR_CONFLICT)
+		return err_set(e, code, "%s", text);
+	return err_set(e, code, "%s (%d): %s", text, rc, what);
 }
 
 static bool
