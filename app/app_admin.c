@@ -1,0 +1,158 @@
+/* mutsu token ..., mutsu push-cert ...  One thread. */
+#include <stdio.h>
+
+#include "app/app_cli.h"
+#include "core/file.h"
+#include "core/json.h"
+
+enum { PEM_MAX = 64 << 10 };
+
+static const struct app_column token_columns[] = {
+	{ "NAME", "name" },
+	{ "ROLE", "role" },
+	{ "CREATED", "created_at" },
+	{ "REVOKED", "revoked_at" },
+	{ NULL, NULL },
+};
+
+static const struct app_column push_fields[] = {
+	{ "Topic", "topic" },
+	{ "Owner", "owner" },
+	{ "Not after", "not_after" },
+	{ "State", "state" },
+	{ NULL, NULL },
+};
+
+static const struct app_option token_options[] = {
+	{ "role", "ROLE", "viewer, operator or admin (viewer)" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_option push_options[] = {
+	{ "owner", "ACCOUNT", "Apple account that the certificate belongs to" },
+	{ "allow-topic-change", NULL,
+	    "even if enrolled Macs depend on another topic" },
+	{ NULL, NULL, NULL },
+};
+
+static int
+token_list(const struct app_args *a)
+{
+	AUTO(json_free) json_t *page = NULL;
+	int code = app_call(a,
+	    &(struct app_call){ .method = "GET", .path = "/api/v1/tokens" },
+	    &page);
+
+	if (code == APP_OK)
+		app_print_list(a, json_object_get(page, "tokens"),
+		    token_columns, "No tokens.");
+	return code;
+}
+
+static int
+token_create(const struct app_args *a)
+{
+	static const struct app_column columns[] = {
+		{ "Name", "name" },
+		{ "Role", "role" },
+		{ "Token", "token" },
+		{ NULL, NULL },
+	};
+	AUTO(json_free) json_t *body = json_object();
+	AUTO(json_free) json_t *token = NULL;
+	const char *role = app_arg(a, "role");
+	int code;
+
+	json_put_str(body, "name", a->words[0]);
+	json_put_str(body, "role", role != NULL ? role : "viewer");
+	code = app_call(a,
+	    &(struct app_call){
+	        .method = "POST", .path = "/api/v1/tokens", .body = body },
+	    &token);
+	if (code == APP_OK) {
+		app_print_one(a, token, columns);
+		app_say(a, "It is shown this once only.");
+	}
+	return code;
+}
+
+static int
+token_revoke(const struct app_args *a)
+{
+	AUTO(str_free) char *id = app_escape(a->words[0]);
+	AUTO(str_free) char *path = str_printf("/api/v1/tokens/%s", id);
+	AUTO(json_free) json_t *answer = NULL;
+	int code = app_call(
+	    a, &(struct app_call){ .method = "DELETE", .path = path }, &answer);
+
+	if (code == APP_OK)
+		app_say(a, "Revoked.");
+	return code;
+}
+
+static int
+push_show(const struct app_args *a)
+{
+	AUTO(json_free) json_t *c = NULL;
+	int code = app_call(a,
+	    &(struct app_call){
+	        .method = "GET", .path = "/api/v1/push-certificate" },
+	    &c);
+
+	if (code == APP_OK)
+		app_print_one(a, c, push_fields);
+	return code;
+}
+
+static bool
+read_pem(const char *path, struct buf **out)
+{
+	struct err e = { 0 };
+
+	if (file_read(path, PEM_MAX, out, &e))
+		return true;
+	fprintf(stderr, "mutsu: %s\n", e.text);
+	return false;
+}
+
+static int
+push_import(const struct app_args *a)
+{
+	AUTO(buf_free) struct buf *cert = NULL;
+	AUTO(buf_wipe) struct buf *key = NULL;
+	AUTO(json_free) json_t *body = json_object();
+	AUTO(json_free) json_t *c = NULL;
+	int code;
+
+	if (!read_pem(a->words[0], &cert) || !read_pem(a->words[1], &key))
+		return APP_USAGE;
+	json_put_str(body, "certificate", buf_str(cert));
+	json_put_str(body, "key", buf_str(key));
+	if (app_arg(a, "owner") != NULL)
+		json_put_str(body, "owner", app_arg(a, "owner"));
+	json_put_bool(body, "allow_topic_change",
+	    app_arg(a, "allow-topic-change") != NULL);
+	code = app_call(a,
+	    &(struct app_call){ .method = "PUT",
+	        .path = "/api/v1/push-certificate",
+	        .body = body },
+	    &c);
+	if (code == APP_OK) {
+		app_print_one(a, c, push_fields);
+		app_say(a, "Macs can enrol now: open the enrolment URL.");
+	}
+	return code;
+}
+
+const struct app_subcommand app_admin_commands[] = {
+	{ "token", "list", "", 0, 0, NULL, "API tokens", token_list, false },
+	{ "token", "create", "NAME", 1, 1, token_options, "make an API token",
+	    token_create, false },
+	{ "token", "revoke", "NAME", 1, 1, NULL, "end an API token",
+	    token_revoke, false },
+	{ "push-cert", "show", "", 0, 0, NULL, "the MDM push certificate",
+	    push_show, false },
+	{ "push-cert", "import", "CERT.PEM KEY.PEM", 2, 2, push_options,
+	    "use Apple's MDM push certificate", push_import, false },
+	{ 0 },
+};

@@ -1,0 +1,108 @@
+/*
+ * What the subcommands share: the table of them, their options, and the
+ * client of the admin side's REST API.  One thread.
+ *
+ * Exit codes, documented in docs/cli.md from here.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "core/str.h"
+
+enum app_exit {
+	APP_OK = 0,
+	APP_FAILED = 1,      /* the server or the network failed */
+	APP_USAGE = 2,       /* the command line is wrong */
+	APP_REFUSED = 3,     /* a rule forbids it: T2, unknown chip, name */
+	APP_NOT_FOUND = 4,   /* no such device, order, user, command */
+	APP_CONFLICT = 5,    /* against the present state */
+	APP_NOT_ALLOWED = 6, /* no token, a bad one, or too few rights */
+};
+
+/* An option of a subcommand: "--name VALUE", or a flag when value is NULL. */
+struct app_option {
+	const char *name, *value, *help;
+};
+
+enum { APP_ARGS_MAX = 8, APP_OPTIONS_MAX = 24, APP_SETTINGS_MAX = 64 };
+
+/* A setting given on the command line: "--name value". */
+struct app_setting {
+	const char *name, *value;
+};
+
+struct app_args {
+	const char *words[APP_ARGS_MAX]; /* what is no option, in order */
+	size_t count;
+	const struct app_option *options; /* the table that was parsed with */
+	/* By row of it, then of the common ones; flags: "1". */
+	const char *values[APP_OPTIONS_MAX];
+	struct app_setting settings[APP_SETTINGS_MAX];
+	size_t setting_count;
+	bool json;
+};
+
+struct app_subcommand {
+	const char *group; /* "device", or NULL for "mutsu lock" */
+	const char *name;
+	const char *words; /* "DEVICE USER" */
+	size_t words_min, words_max;
+	const struct app_option *options; /* ended by a NULL name, or NULL */
+	const char *help;
+	int (*run)(const struct app_args *args);
+	bool settings; /* the settings of the server are options too */
+};
+
+/* One table a file; app_main.c joins them. */
+extern const struct app_subcommand app_device_commands[];
+extern const struct app_subcommand app_order_commands[];
+extern const struct app_subcommand app_user_commands[];
+extern const struct app_subcommand app_queue_commands[];
+extern const struct app_subcommand app_admin_commands[];
+extern const struct app_subcommand app_serve_commands[];
+extern const struct app_subcommand app_sim_commands[];
+
+/* Finds and runs the subcommand; the process's exit code. */
+int app_run(int argc, char **argv);
+
+/* Value of an option, or NULL; a name that has no row is a bug. */
+const char *app_arg(const struct app_args *a, const char *name);
+
+/* ---- talking to the server ---- */
+
+/*
+ * Does one request and parses the answer.  Returns APP_OK with *out set (the
+ * caller's; an empty object for an empty answer); otherwise the problem was
+ * printed on standard error and its exit code is returned.  body may be NULL.
+ */
+struct app_call {
+	const char *method;
+	const char *path;            /* already escaped */
+	const json_t *body;          /* borrowed */
+	const char *idempotency_key; /* or NULL */
+};
+int app_call(const struct app_args *a, const struct app_call *c, json_t **out);
+
+/* Path segment, percent-encoded; caller's. */
+char *app_escape(const char *s);
+
+/* ---- printing ---- */
+
+/* A column of a table: title and key ("user", "error.text"). */
+struct app_column {
+	const char *title, *key;
+};
+/* --json: the value as it is; else a table.  empty: said when there are no
+ * rows. */
+void app_print_list(const struct app_args *a, const json_t *rows,
+    const struct app_column *columns, const char *empty);
+/* --json: as it is; else "title: value" lines of what is set. */
+void app_print_one(const struct app_args *a, const json_t *object,
+    const struct app_column *columns);
+/* Prints a line for people only (not with --json). */
+void app_say(const struct app_args *a, const char *fmt, ...) PRINTF(2, 3);
+/* String value at a dotted key, "" when it is not there; numbers and booleans
+ * are written into the scratch buffer. */
+const char *app_value(
+    const json_t *o, const char *key, char *scratch, size_t size);

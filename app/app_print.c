@@ -1,0 +1,158 @@
+/* Tables for people, JSON for programs.  One thread. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "app/app_cli.h"
+#include "core/json.h"
+
+enum { CELL_MAX = 48, COLUMNS_MAX = 16 };
+
+const char *
+app_value(const json_t *o, const char *key, char *scratch, size_t size)
+{
+	const json_t *v = o;
+	char part[64];
+
+	while (v != NULL && *key != '\0') {
+		size_t n = 0;
+
+		while (key[n] != '\0' && key[n] != '.')
+			n++;
+		snprintf(part, sizeof(part), "%.*s", (int)n, key);
+		v = json_object_get(v, part);
+		key += n + (key[n] == '.');
+	}
+	if (json_is_string(v))
+		return json_string_value(v);
+	if (json_is_integer(v))
+		snprintf(
+		    scratch, size, "%lld", (long long)json_integer_value(v));
+	else if (json_is_boolean(v))
+		snprintf(scratch, size, "%s", json_is_true(v) ? "yes" : "no");
+	else
+		snprintf(scratch, size, "%s", "");
+	return scratch;
+}
+
+static void
+print_json(const json_t *j)
+{
+	AUTO(str_free) char *text = json_dumps(j, JSON_INDENT(2));
+
+	printf("%s\n", text);
+}
+
+/* Control characters of device strings must not reach a terminal. */
+static void
+print_cell(const char *s, size_t width, bool last)
+{
+	size_t shown = 0;
+
+	for (; *s != '\0' && (last || shown < CELL_MAX); s++) {
+		unsigned char c = (unsigned char)*s;
+
+		putchar(c < 0x20 || c == 0x7f ? '?' : c);
+		shown += (c & 0xc0) != 0x80;
+	}
+	for (; !last && shown < width; shown++)
+		putchar(' ');
+	if (!last)
+		printf("  ");
+}
+
+static size_t
+cell_width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n > CELL_MAX ? CELL_MAX : n;
+}
+
+static void
+measure(const json_t *rows, const struct app_column *columns, size_t *widths)
+{
+	char scratch[32];
+	const json_t *row;
+	size_t i;
+
+	for (size_t c = 0; columns[c].title != NULL; c++)
+		widths[c] = cell_width(columns[c].title);
+	json_array_foreach(rows, i, row) for (size_t c = 0;
+	                                      columns[c].title != NULL; c++)
+	{
+		size_t n = cell_width(
+		    app_value(row, columns[c].key, scratch, sizeof(scratch)));
+
+		if (n > widths[c])
+			widths[c] = n;
+	}
+}
+
+void
+app_print_list(const struct app_args *a, const json_t *rows,
+    const struct app_column *columns, const char *empty)
+{
+	size_t widths[COLUMNS_MAX] = { 0 };
+	char scratch[32];
+	const json_t *row;
+	size_t i;
+
+	if (a->json) {
+		print_json(rows);
+		return;
+	}
+	if (json_array_size(rows) == 0) {
+		printf("%s\n", empty);
+		return;
+	}
+	measure(rows, columns, widths);
+	for (size_t c = 0; columns[c].title != NULL; c++)
+		print_cell(
+		    columns[c].title, widths[c], columns[c + 1].title == NULL);
+	putchar('\n');
+	json_array_foreach(rows, i, row)
+	{
+		for (size_t c = 0; columns[c].title != NULL; c++)
+			print_cell(app_value(row, columns[c].key, scratch,
+			               sizeof(scratch)),
+			    widths[c], columns[c + 1].title == NULL);
+		putchar('\n');
+	}
+}
+
+void
+app_print_one(const struct app_args *a, const json_t *object,
+    const struct app_column *columns)
+{
+	char scratch[32];
+
+	if (a->json) {
+		print_json(object);
+		return;
+	}
+	for (; columns->title != NULL; columns++) {
+		const char *v =
+		    app_value(object, columns->key, scratch, sizeof(scratch));
+
+		if (*v == '\0')
+			continue;
+		print_cell(columns->title, 16, false);
+		print_cell(v, 0, true);
+		putchar('\n');
+	}
+}
+
+void
+app_say(const struct app_args *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (a->json)
+		return;
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}

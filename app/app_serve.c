@@ -1,0 +1,108 @@
+/* mutsu serve: the server in the foreground.  Main thread. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "app/app_cli.h"
+#include "app/app_server.h"
+#include "app/app_settings.h"
+#include "core/file.h"
+#include "core/log.h"
+
+static const struct app_option serve_options[] = {
+	{ "config", "FILE", "settings file (DATA/mutsu.conf)" },
+	{ NULL, NULL, NULL },
+};
+
+/* The data directory has to be known before the file in it is read. */
+static bool
+set_given(struct settings *s, const struct app_args *a, struct err *e)
+{
+	if (app_arg(a, "data") != NULL &&
+	    !settings_set(s, "data", app_arg(a, "data"), e))
+		return false;
+	for (size_t i = 0; i < a->setting_count; i++)
+		if (!settings_set(
+		        s, a->settings[i].name, a->settings[i].value, e))
+			return false;
+	return true;
+}
+
+static bool
+load(struct settings *s, const struct app_args *a, struct err *e)
+{
+	AUTO(str_free) char *path = NULL;
+	const char *config = app_arg(a, "config");
+
+	if (!settings_env(s, e) || !set_given(s, a, e))
+		return false;
+	path = str_printf("%s/mutsu.conf", settings_str(s, "data"));
+	if (config != NULL || file_exists(path)) {
+		if (!settings_load(s, config != NULL ? config : path, e) ||
+		    !settings_env(s, e) || !set_given(s, a, e))
+			return false;
+	}
+	return true;
+}
+
+static bool
+set_log_level(const char *name, struct err *e)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (str_eq(names[i], name)) {
+			log_set_level((enum log_level)i);
+			return true;
+		}
+	return err_set(e, ERR_INVALID,
+	    "log-level: \"%s\" is none of debug, info, warn, error", name);
+}
+
+/* Every thread made from here on leaves the signals to sigwait() below. */
+static void
+block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int
+serve(const struct app_args *a)
+{
+	AUTO(settings_free)
+	struct settings *s = settings_new(app_settings, app_settings_count);
+	AUTO(app_server_stop) struct app_server *server = NULL;
+	struct err e = { 0 };
+	sigset_t signals;
+	int sig = 0;
+
+	if (!load(s, a, &e) ||
+	    !set_log_level(settings_str(s, "log-level"), &e)) {
+		fprintf(stderr, "mutsu: %s\n", e.text);
+		return APP_USAGE;
+	}
+	block_signals(&signals);
+	if (!app_server_start(s, &server, &e)) {
+		fprintf(stderr, "mutsu: %s\n", e.text);
+		return APP_FAILED;
+	}
+	printf("Enrolment URL  %s/enroll\nAdmin side     %s\n"
+	       "Ctrl-C stops.\n",
+	    app_server_url(server), app_server_admin_url(server));
+	fflush(stdout);
+	while (sigwait(&signals, &sig) == 0 && sig == SIGHUP)
+		;
+	log_event(LOG_INFO, "stopping", NULL);
+	return APP_OK;
+}
+
+const struct app_subcommand app_serve_commands[] = {
+	{ NULL, "serve", "", 0, 0, serve_options, "run the server", serve,
+	    true },
+	{ 0 },
+};

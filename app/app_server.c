@@ -1,0 +1,373 @@
+/*
+ * Making, wiring and ending the server.  The main thread makes and ends it;
+ * in between the services have threads of their own.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "apns/apns_cert.h"
+#include "app/app_server_priv.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "scep/scep_http.h"
+
+static bool
+open_data(struct app_server *s, struct err *e)
+{
+	AUTO(str_free) char *db = str_printf("%s/mutsu.db", s->data);
+	AUTO(str_free) char *master = str_printf("%s/master.key", s->data);
+	AUTO(str_free) char *keys = str_printf("%s/keys", s->data);
+	static const struct {
+		const char *name;
+		enum cert_key_kind kind;
+	} kinds[] = {
+		{ "rsa2048", CERT_RSA_2048 },
+		{ "rsa3072", CERT_RSA_3072 },
+		{ "rsa4096", CERT_RSA_4096 },
+		{ "p256", CERT_P256 },
+	};
+	const char *want = settings_str(s->settings, "issuing-key");
+	struct cert_authority_options o = { .key_dir = keys,
+		.organization = settings_str(s->settings, "organization") };
+	bool known = false;
+
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (str_eq(kinds[i].name, want)) {
+			o.issuing_key = kinds[i].kind;
+			known = true;
+		}
+	if (!known)
+		return err_set(e, ERR_INVALID,
+		    "issuing-key: \"%s\" is none of rsa2048, rsa3072, "
+		    "rsa4096, p256",
+		    want);
+	return file_mkdir(s->data, e) && file_private(s->data, e) &&
+	       seal_open(master, &s->seal, e) &&
+	       store_open(
+	           &(struct store_options){ .path = db }, &s->store, e) &&
+	       cert_authority_open(s->store, &o, &s->authority, e);
+}
+
+/* Topic of the push certificate in use; the trial's counts in a trial only. */
+static bool
+load_topic(struct app_server *s, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(apns_cert_free) struct apns_cert *c = NULL;
+
+	if (!store_begin(s->store, STORE_READ, &tx, e) ||
+	    !apns_cert_load(tx, s->seal, &c, e))
+		return false;
+	str_copy_cut(s->topic, sizeof(s->topic), c != NULL ? c->topic : "");
+	return true;
+}
+
+static bool
+open_trial(struct app_server *s, struct err *e)
+{
+	AUTO(str_free) char *dir = str_printf("%s/trial", s->data);
+
+	if (!load_topic(s, e))
+		return false;
+	if (settings_bool(s->settings, "trial") &&
+	    (s->topic[0] == '\0' || str_eq(s->topic, APP_TRIAL_TOPIC)))
+		return app_trial_open(s->store, s->seal, dir, &s->trial, e) &&
+		       load_topic(s, e);
+	if (str_eq(s->topic, APP_TRIAL_TOPIC)) {
+		s->topic[0] = '\0';
+		log_event(LOG_WARN, "trial_certificate_idle", "what",
+		    "the push certificate is the trial's: Macs cannot enrol "
+		    "until Apple's is imported",
+		    NULL);
+	}
+	return true;
+}
+
+static void
+split_hosts(struct app_server *s)
+{
+	char *p;
+	size_t n = 0;
+
+	s->host_text =
+	    str_dup(s->trial != NULL ? app_trial_apns(s->trial)
+	                             : settings_str(s->settings, "apns-hosts"));
+	for (p = s->host_text; *p != '\0' && n < APP_HOSTS_MAX;) {
+		size_t len = strcspn(p, ", ");
+
+		if (len != 0)
+			s->hosts[n++] = p;
+		p += len;
+		if (*p != '\0')
+			*p++ = '\0';
+	}
+}
+
+static bool
+start_push(struct app_server *s, struct err *e)
+{
+	split_hosts(s);
+	return apns_scheduler_new(
+	    &(struct apns_scheduler_options){ .store = s->store,
+	        .seal = s->seal,
+	        .hosts = s->hosts,
+	        .ca_file = s->trial != NULL
+	                       ? app_trial_apns_ca(s->trial)
+	                       : settings_str(s->settings, "apns-ca") },
+	    &s->scheduler, e);
+}
+
+/* After an administrator imported a push certificate. */
+static void
+push_certificate_changed(const char *topic, void *arg)
+{
+	struct app_server *s = arg;
+
+	enroll_service_set_topic(s->enroll, topic);
+	mdm_service_set_topic(s->mdm, topic);
+	apns_scheduler_reload(s->scheduler);
+}
+
+/* Hooks of mdm/: what ends or begins with an enrolment above it. */
+static bool
+device_left(struct store_tx *tx, const char *device_id, const char *why,
+    void *arg, struct err *e)
+{
+	struct app_server *s = arg;
+
+	return enroll_rollout_left(tx, device_id, why, s->enroll, e);
+}
+
+static bool
+device_enrolled(
+    struct store_tx *tx, const char *device_id, void *arg, struct err *e)
+{
+	struct app_server *s = arg;
+
+	return enroll_rollout_enrolled(tx, device_id, s->enroll, e);
+}
+
+static bool
+start_services(struct app_server *s, struct err *e)
+{
+	const struct settings *set = s->settings;
+
+	if (!enroll_service_new(
+	        &(struct enroll_options){ .store = s->store,
+	            .seal = s->seal,
+	            .authority = s->authority,
+	            .organization = settings_str(set, "organization"),
+	            .public_url = s->url,
+	            .signer_cert_pem = buf_str(s->tls_cert),
+	            .signer_key_pem = buf_str(s->tls_key),
+	            .topic = s->topic,
+	            .challenge_ttl_ms =
+	                settings_int(set, "challenge-minutes") * MS_MIN,
+	            .ship_anchors = true },
+	        &s->enroll, e))
+		return false;
+	s->renderers[0] = enroll_rollout_renderer(s->enroll);
+	return mdm_service_new(&(struct mdm_options){ .store = s->store,
+	                           .seal = s->seal,
+	                           .renderers = s->renderers,
+	                           .topic = s->topic,
+	                           .on_left = device_left,
+	                           .on_enrolled = device_enrolled,
+	                           .hook_arg = s },
+	           &s->mdm, e) &&
+	       scep_service_new(
+	           &(struct scep_options){ .store = s->store,
+	               .seal = s->seal,
+	               .authority = s->authority,
+	               .legacy_des = settings_bool(set, "scep-legacy-des"),
+	               .on_issued = enroll_rollout_issued,
+	               .on_issued_arg = s->enroll },
+	           &s->scep, e) &&
+	       api_service_new(
+	           &(struct api_options){ .store = s->store,
+	               .seal = s->seal,
+	               .http = s->http,
+	               .on_push_certificate = push_certificate_changed,
+	               .metrics = app_server_metrics,
+	               .arg = s },
+	           &s->api, e);
+}
+
+static bool
+listen_device(struct app_server *s, struct err *e)
+{
+	const struct settings *set = s->settings;
+	bool tls = settings_bool(set, "tls");
+	struct http_listen l = { .side = HTTP_DEVICE_SIDE,
+		.address = settings_str(set, "device-address"),
+		.port = (uint16_t)settings_int(set, "device-port"),
+		.cert_pem = tls ? buf_str(s->tls_cert) : NULL,
+		.key_pem = tls ? buf_str(s->tls_key) : NULL,
+		.proxy_header = settings_str(set, "proxy-header"),
+		.proxy_addresses = settings_str(set, "proxy-addresses") };
+	uint16_t port;
+
+	return http_listen(s->http, &l, &port, e) ||
+	       err_wrap(e, "device side on port %d", (int)l.port);
+}
+
+static bool
+is_loopback(const char *address)
+{
+	return str_starts(address, "127.") || str_eq(address, "::1");
+}
+
+static bool
+listen_admin(struct app_server *s, struct err *e)
+{
+	const char *address = settings_str(s->settings, "admin-address");
+	bool tls = !is_loopback(address);
+	struct http_listen l = { .side = HTTP_ADMIN_SIDE,
+		.address = address,
+		.port = (uint16_t)settings_int(s->settings, "admin-port"),
+		.cert_pem = tls ? buf_str(s->tls_cert) : NULL,
+		.key_pem = tls ? buf_str(s->tls_key) : NULL,
+		.authorizer = api_authorize,
+		.authorizer_arg = s->api };
+	uint16_t port;
+
+	if (!http_listen(s->http, &l, &port, e))
+		return err_wrap(e, "admin side on port %d", (int)l.port);
+	s->admin_url = str_printf("%s://%s:%d", tls ? "https" : "http",
+	    str_eq(address, "0.0.0.0") ? "127.0.0.1" : address, (int)port);
+	return true;
+}
+
+static bool
+listen_plain(struct app_server *s, struct err *e)
+{
+	struct http_listen l = { .side = HTTP_PLAIN_SIDE,
+		.address = settings_str(s->settings, "http-address"),
+		.port = (uint16_t)settings_int(s->settings, "http-port") };
+	uint16_t port;
+
+	if (settings_int(s->settings, "http-port") < 0)
+		return true;
+	if (!http_listen(s->http, &l, &port, e))
+		return err_wrap(e, "plain listener on port %d", (int)l.port);
+	log_event(LOG_INFO, "plain_listener", "port", LOG_NUM(port), NULL);
+	return true;
+}
+
+/* Host of "https://host:port/", for the certificate. */
+static char *
+host_of(const char *url)
+{
+	const char *p = strstr(url, "://");
+
+	p = p != NULL ? p + 3 : url;
+	return str_printf("%.*s", (int)strcspn(p, ":/"), p);
+}
+
+static void
+set_url(struct app_server *s)
+{
+	const char *url = settings_str(s->settings, "public-url");
+
+	if (url != NULL)
+		s->url = str_dup(url);
+	else
+		s->url = str_printf("https://localhost:%d",
+		    (int)settings_int(s->settings, "device-port"));
+}
+
+static bool
+start_listeners(struct app_server *s, struct err *e)
+{
+	scep_http_add(s->http, s->scep);
+	mdm_http_add(s->http, s->mdm);
+	enroll_http_add(s->http, s->enroll);
+	api_http_add(s->http, s->api);
+	return listen_device(s, e) && listen_admin(s, e) && listen_plain(s, e);
+}
+
+bool
+app_server_start(
+    const struct settings *set, struct app_server **out, struct err *e)
+{
+	AUTO(app_server_stop) struct app_server *s = mem_zalloc(1, sizeof(*s));
+	AUTO(str_free) char *host = NULL;
+
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->wake, NULL);
+	s->settings = set;
+	s->data = str_dup(settings_str(set, "data"));
+	s->metrics = app_server_metrics_new();
+	set_url(s);
+	host = host_of(s->url);
+	if (!open_data(s, e) || !app_server_tls(s, host, e) ||
+	    !open_trial(s, e) ||
+	    !http_new(&(struct http_options){ .workers = (int)settings_int(
+	                                          set, "workers") },
+	        &s->http, e) ||
+	    !start_services(s, e) || !start_push(s, e) ||
+	    !start_listeners(s, e) || !app_server_token(s, e))
+		return false;
+	s->ticking = pthread_create(&s->ticker, NULL, app_server_tick, s) == 0;
+	if (!s->ticking)
+		return err_set(e, ERR_INTERNAL, "no thread for periodic work");
+	log_event(LOG_INFO, "started", "version", MUTSU_VERSION, "url", s->url,
+	    "admin", s->admin_url, NULL);
+	*out = TAKE(s);
+	return true;
+}
+
+void
+app_server_stop(struct app_server **sp)
+{
+	struct app_server *s = *sp;
+
+	if (s == NULL)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->stopping = true;
+	pthread_cond_broadcast(&s->wake);
+	pthread_mutex_unlock(&s->lock);
+	if (s->ticking)
+		pthread_join(s->ticker, NULL);
+	app_trial_halt(s->trial); /* its Macs still need the listeners */
+	http_free(&s->http);
+	apns_scheduler_free(&s->scheduler);
+	app_trial_close(&s->trial);
+	api_service_free(&s->api);
+	scep_service_free(&s->scep);
+	mdm_service_free(&s->mdm);
+	enroll_service_free(&s->enroll);
+	http_metrics_free(&s->metrics);
+	cert_authority_free(&s->authority);
+	store_close(&s->store);
+	seal_free(&s->seal);
+	buf_free(&s->tls_cert);
+	buf_wipe(&s->tls_key);
+	str_free(&s->data);
+	str_free(&s->host_text);
+	str_free(&s->url);
+	str_free(&s->admin_url);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->wake);
+	mem_free(sp);
+}
+
+const char *
+app_server_url(const struct app_server *s)
+{
+	return s->url;
+}
+
+const char *
+app_server_admin_url(const struct app_server *s)
+{
+	return s->admin_url;
+}
+
+struct app_trial *
+app_server_trial(struct app_server *s)
+{
+	return s->trial;
+}

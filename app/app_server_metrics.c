@@ -1,0 +1,124 @@
+/*
+ * Metrics of MDM, push and the process, and the periodic work.  Metrics are
+ * written by the worker that serves /metrics; the ticker is one thread.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/app_server_priv.h"
+#include "core/clock.h"
+#include "core/log.h"
+
+enum row {
+	ROW_MDM,
+	ROW_REJECTED,
+	ROW_PUSH,
+	ROW_PUSH_DUE,
+	ROW_PUSH_STOPPED,
+	ROW_PUSH_CERT,
+	ROW_RSS
+};
+
+static const char *const mdm_values[] = { "idle", "acknowledged", "error",
+	"format_error", "not_now", "authenticate", "token_update", "check_out",
+	NULL };
+/* In the order of enum apns_outcome. */
+static const char *const push_values[] = { "accepted", "dead", "refused",
+	"back_off", "our_fault", "bug", "unreachable", NULL };
+
+static const struct http_metric rows[] = {
+	[ROW_MDM] = { "mutsu_mdm_messages_total",
+	    "Messages of devices that proved themselves", "counter", "type",
+	    mdm_values },
+	[ROW_REJECTED] = { "mutsu_mdm_rejected_total",
+	    "Messages of devices that did not", "counter", NULL, NULL },
+	[ROW_PUSH] = { "mutsu_pushes_total", "Pushes by what APNs answered",
+	    "counter", "outcome", push_values },
+	[ROW_PUSH_DUE] = { "mutsu_push_due", "Enrolments whose push is due",
+	    "gauge", NULL, NULL },
+	[ROW_PUSH_STOPPED] = { "mutsu_push_stopped",
+	    "1 while pushing is stopped by a fault of certificate or topic",
+	    "gauge", NULL, NULL },
+	[ROW_PUSH_CERT] = { "mutsu_push_certificate_not_after_seconds",
+	    "End of the push certificate, Unix time; 0: none", "gauge", NULL,
+	    NULL },
+	[ROW_RSS] = { "process_resident_memory_bytes", "Resident memory",
+	    "gauge", NULL, NULL },
+};
+
+struct http_metrics *
+app_server_metrics_new(void)
+{
+	return http_metrics_new(rows, COUNT(rows));
+}
+
+static int64_t
+resident_bytes(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long size = 0, resident = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%ld %ld", &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+void
+app_server_metrics(struct buf *out, void *arg)
+{
+	struct app_server *s = arg;
+	struct mdm_stats m = { 0 };
+	struct apns_scheduler_stats p = { 0 };
+
+	mdm_service_stats(s->mdm, &m);
+	apns_scheduler_stats(s->scheduler, &p);
+	const int64_t mdm[] = { m.idle, m.acknowledged, m.error, m.format_error,
+		m.not_now, m.authenticate, m.token_update, m.check_out };
+	for (size_t i = 0; i < COUNT(mdm); i++)
+		http_metric_set(s->metrics, ROW_MDM, i, mdm[i]);
+	for (size_t i = 0; i < COUNT(p.pushes); i++)
+		http_metric_set(s->metrics, ROW_PUSH, i, p.pushes[i]);
+	http_metric_set(s->metrics, ROW_REJECTED, 0, m.rejected);
+	http_metric_set(s->metrics, ROW_PUSH_DUE, 0, p.due);
+	http_metric_set(s->metrics, ROW_PUSH_STOPPED, 0, p.stopped);
+	http_metric_set(s->metrics, ROW_PUSH_CERT, 0, p.cert_not_after / MS_S);
+	http_metric_set(s->metrics, ROW_RSS, 0, resident_bytes());
+	http_metrics_write(s->metrics, out);
+}
+
+/* Until the next minute or the stop; false when stopping. */
+static bool
+wait_a_minute(struct app_server *s)
+{
+	struct timespec until;
+	bool go_on;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	pthread_mutex_lock(&s->lock);
+	while (!s->stopping &&
+	       pthread_cond_timedwait(&s->wake, &s->lock, &until) == 0)
+		;
+	go_on = !s->stopping;
+	pthread_mutex_unlock(&s->lock);
+	return go_on;
+}
+
+void *
+app_server_tick(void *arg)
+{
+	struct app_server *s = arg;
+
+	while (wait_a_minute(s)) {
+		struct err e = { 0 };
+
+		if (!mdm_service_tick(s->mdm, &e) ||
+		    !enroll_service_tick(s->enroll, &e))
+			log_event(
+			    LOG_ERROR, "periodic_work", "why", e.text, NULL);
+	}
+	return NULL;
+}

@@ -1,0 +1,48 @@
+/* Inside of the server, shared by the app_server_*.c files. */
+#pragma once
+
+#include <pthread.h>
+
+#include "app/app_server.h"
+
+enum { APP_HOSTS_MAX = 8 };
+
+struct app_server {
+	const struct settings *settings; /* borrowed */
+	char *data;
+	struct store *store;
+	struct seal *seal;
+	struct cert_authority *authority;
+	struct buf *tls_cert, *tls_key;
+	char topic[257]; /* of the push certificate at start; "": none */
+	struct app_trial *trial;
+	char *host_text; /* split in place into hosts */
+	const char *hosts[APP_HOSTS_MAX + 1];
+	struct apns_scheduler *scheduler;
+	struct http_server *http;
+	struct scep_service *scep;
+	struct mdm_renderer renderers[2];
+	struct mdm_service *mdm;
+	struct enroll_service *enroll;
+	struct api_service *api;
+	struct http_metrics *metrics;
+	char *url, *admin_url;
+	pthread_t ticker;
+	bool ticking;
+	pthread_mutex_t lock; /* guards stopping */
+	pthread_cond_t wake;
+	bool stopping;
+};
+
+/* Reads the TLS certificate of the settings, or makes one that our CA
+ * issued and renews it 30 days before its end. */
+MUST_CHECK bool app_server_tls(
+    struct app_server *s, const char *host, struct err *e);
+/* Makes the administrator's token on first start; leaves DATA/admin.token
+ * and DATA/admin.url. */
+MUST_CHECK bool app_server_token(struct app_server *s, struct err *e);
+/* Metrics of push, MDM and the process; arg is the server. */
+struct http_metrics *app_server_metrics_new(void);
+void app_server_metrics(struct buf *out, void *arg);
+/* Periodic work, every minute until stopping. */
+void *app_server_tick(void *arg);

@@ -1,0 +1,58 @@
+/* The settings of the server, one row each.  Data only. */
+#include "app/app_settings.h"
+
+const struct setting_row app_settings[] = {
+	{ "data", SETTING_STR, "data", 0, 0,
+	    "directory of database, keys and tokens" },
+	{ "device-address", SETTING_STR, "127.0.0.1", 0, 0,
+	    "address that Macs connect to (0.0.0.0: all)" },
+	{ "device-port", SETTING_INT, "8443", 0, 65535,
+	    "port of the device side (TLS); 0: any free one" },
+	{ "admin-address", SETTING_STR, "127.0.0.1", 0, 0,
+	    "address of the admin side: API and metrics" },
+	{ "admin-port", SETTING_INT, "8444", 0, 65535,
+	    "port of the admin side; 0: any free one" },
+	{ "http-address", SETTING_STR, "127.0.0.1", 0, 0,
+	    "address of the plain listener, SCEP only" },
+	{ "http-port", SETTING_INT, "-1", -1, 65535,
+	    "port of the plain listener; -1: none" },
+	{ "public-url", SETTING_STR, NULL, 0, 0,
+	    "https URL by which Macs reach the device side; for ever "
+	    "(https://localhost:PORT)" },
+	{ "organization", SETTING_STR, "Mutsu", 0, 0,
+	    "name in certificates and on the enrolment page" },
+	{ "tls-cert", SETTING_STR, NULL, 0, 0,
+	    "PEM file with the server's certificate and chain (made by "
+	    "itself)" },
+	{ "tls-key", SETTING_STR, NULL, 0, 0, "PEM file with its key" },
+	{ "tls", SETTING_BOOL, "yes", 0, 0,
+	    "no: a proxy in front ends TLS; loopback only" },
+	{ "proxy-header", SETTING_STR, NULL, 0, 0,
+	    "header with the client certificate, from such a proxy" },
+	{ "proxy-addresses", SETTING_STR, NULL, 0, 0,
+	    "addresses it counts from, comma-separated" },
+	{ "apns-hosts", SETTING_STR,
+	    "api.push.apple.com:443,api.push.apple.com:2197", 0, 0,
+	    "APNs, in order of preference" },
+	{ "apns-ca", SETTING_STR, NULL, 0, 0,
+	    "PEM file of APNs' trust anchors (the system's)" },
+	{ "workers", SETTING_INT, "32", 1, 512, "threads that serve requests" },
+	{ "log-level", SETTING_STR, "info", 0, 0,
+	    "debug, info, warn or error" },
+	{ "challenge-minutes", SETTING_INT, "60", 5, 10080,
+	    "life of a downloaded enrolment profile's challenge" },
+	{ "scep-failures-per-minute", SETTING_INT, "10", 1, 1000000,
+	    "failed challenges of one address before it is put off" },
+	{ "enroll-per-minute", SETTING_INT, "60", 1, 1000000,
+	    "enrolment profiles one address may download" },
+	{ "scep-legacy-des", SETTING_BOOL, "no", 0, 0,
+	    "accept single DES; for tests with old SCEP clients only" },
+	{ "issuing-key", SETTING_STR, "rsa2048", 0, 0,
+	    "key of the issuing CA, at first start: rsa2048, rsa3072, "
+	    "rsa4096 or p256" },
+	{ "trial", SETTING_BOOL, "no", 0, 0,
+	    "without a push certificate: simulate APNs and three Macs" },
+};
+
+const size_t app_settings_count =
+    sizeof(app_settings) / sizeof(app_settings[0]);
