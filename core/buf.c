@@ -146,6 +146,21 @@ buf_addf(struct buf *b, const char *fmt, ...)
 		b->len += len;
 }
 
+void
+buf_add_utf8(struct buf *b, struct slice text)
+{
+	while (text.len > 0) {
+		size_t step = slice_utf8_step(text);
+
+		if (step > 0)
+			buf_add(b, text.p, step);
+		else
+			buf_adds(b, "\xef\xbf\xbd");
+		text.p += step > 0 ? step : 1;
+		text.len -= step > 0 ? step : 1;
+	}
+}
+
 struct slice
 buf_slice(const struct buf *b)
 {

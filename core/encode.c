@@ -1,5 +1,5 @@
 /*
- * Base64, hexadecimal, UUIDs and XML text.  No state; any thread may call.
+ * Base64, hexadecimal and UUIDs.  No state; any thread may call.
  */
 #include <string.h>
 
@@ -86,6 +86,14 @@ b64_value(uint8_t c, unsigned flags)
 	}
 }
 
+/* out is NULL when the text is only checked. */
+static void
+b64_out(struct buf *out, const void *p, size_t len)
+{
+	if (out != NULL)
+		buf_add(out, p, len);
+}
+
 /* One character that is not part of a plain group; false if it is wrong. */
 static bool
 b64_step(struct b64_state *st, uint8_t c, unsigned flags, struct buf *out)
@@ -107,7 +115,7 @@ b64_step(struct b64_state *st, uint8_t c, unsigned flags, struct buf *out)
 	three[0] = (uint8_t)(st->bits >> 16);
 	three[1] = (uint8_t)(st->bits >> 8);
 	three[2] = (uint8_t)st->bits;
-	buf_add(out, three, sizeof(three));
+	b64_out(out, three, sizeof(three));
 	*st = (struct b64_state){ 0 };
 	return true;
 }
@@ -117,6 +125,7 @@ static bool
 b64_finish(const struct b64_state *st, unsigned flags, struct buf *out)
 {
 	uint32_t bits = st->bits;
+	uint8_t two[2];
 
 	if (st->count == 0)
 		return st->pads == 0;
@@ -126,11 +135,13 @@ b64_finish(const struct b64_state *st, unsigned flags, struct buf *out)
 	    (st->pads > 0 || !(flags & B64_NO_PAD)))
 		return false;
 	if (st->count == 2) {
-		buf_addc(out, (char)(bits >> 4));
+		two[0] = (uint8_t)(bits >> 4);
+		b64_out(out, two, 1);
 		return (bits & 0xf) == 0;
 	}
-	buf_addc(out, (char)(bits >> 10));
-	buf_addc(out, (char)(bits >> 2));
+	two[0] = (uint8_t)(bits >> 10);
+	two[1] = (uint8_t)(bits >> 2);
+	b64_out(out, two, 2);
 	return (bits & 3) == 0;
 }
 
@@ -158,33 +169,46 @@ b64_groups(struct buf *out, struct slice in)
 		chunk[used++] = (uint8_t)(bits >> 8);
 		chunk[used++] = (uint8_t)bits;
 		if (used == sizeof(chunk)) {
-			buf_add(out, chunk, used);
+			b64_out(out, chunk, used);
 			used = 0;
 		}
 	}
-	buf_add(out, chunk, used);
+	b64_out(out, chunk, used);
 	mem_wipe(chunk, used);
 	return done;
+}
+
+static bool
+b64_run(struct buf *out, struct slice in, unsigned flags)
+{
+	struct b64_state st = { 0 };
+	size_t i = 0;
+
+	while (i < in.len) {
+		if (st.count == 0 && st.pads == 0)
+			i += b64_groups(out, slice_of(in.p + i, in.len - i));
+		if (i < in.len && !b64_step(&st, in.p[i++], flags, out))
+			return false;
+	}
+	return b64_finish(&st, flags, out);
 }
 
 bool
 b64_decode(struct buf *out, struct slice in, unsigned flags, struct err *e)
 {
-	struct b64_state st = { 0 };
-	size_t before = out->len, i = 0;
-	bool good = true;
+	size_t before = out->len;
 
-	while (good && i < in.len) {
-		if (st.count == 0 && st.pads == 0)
-			i += b64_groups(out, slice_of(in.p + i, in.len - i));
-		if (i < in.len)
-			good = b64_step(&st, in.p[i++], flags, out);
-	}
-	if (!good || !b64_finish(&st, flags, out)) {
+	if (!b64_run(out, in, flags)) {
 		buf_cut(out, before);
 		return err_set(e, ERR_INVALID, "malformed base64");
 	}
 	return buf_ok(out, e);
+}
+
+bool
+b64_valid(struct slice in, unsigned flags)
+{
+	return b64_run(NULL, in, flags);
 }
 
 void
@@ -284,61 +308,4 @@ uuid_valid(const char *s)
 			return false;
 	}
 	return true;
-}
-
-/* What stands for the character in XML; NULL: itself; "": nothing. */
-static const char *
-xml_reference(struct slice c)
-{
-	switch (c.p[0]) {
-	case '&':
-		return "&amp;";
-	case '<':
-		return "&lt;";
-	case '>':
-		return "&gt;";
-	case '"':
-		return "&quot;";
-	case '\'':
-		return "&#39;";
-	case '\r':
-		/* As itself, a reader would take it for a line feed. */
-		return "&#13;";
-	case '\t':
-	case '\n':
-		return NULL;
-	case 0xef:
-		/* U+FFFE and U+FFFF are not characters of XML. */
-		if (c.len == 3 && c.p[1] == 0xbf && c.p[2] >= 0xbe)
-			return "";
-		return NULL;
-	default:
-		return c.p[0] < 0x20 || c.p[0] == 0x7f ? "" : NULL;
-	}
-}
-
-void
-xml_escape(struct buf *out, const char *s)
-{
-	struct slice rest = slice_str(s);
-	size_t plain = 0; /* bytes at rest.p that go out as they are */
-
-	while (plain < rest.len) {
-		struct slice c = slice_of(rest.p + plain, rest.len - plain);
-		size_t step = slice_utf8_step(c);
-		const char *instead =
-		    step > 0 ? xml_reference(slice_of(c.p, step)) : "";
-
-		if (instead == NULL) {
-			plain += step;
-			continue;
-		}
-		buf_add(out, rest.p, plain);
-		buf_adds(out, instead);
-		plain += step > 0 ? step : 1;
-		rest.p += plain;
-		rest.len -= plain;
-		plain = 0;
-	}
-	buf_add(out, rest.p, plain);
 }

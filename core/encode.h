@@ -22,6 +22,9 @@ enum b64_flags {
 MUST_CHECK bool b64_decode(
     struct buf *out, struct slice in, unsigned flags, struct err *e);
 
+/* True if b64_decode() would take it. */
+bool b64_valid(struct slice in, unsigned flags);
+
 /* Lower case. */
 void hex_encode(struct buf *out, struct slice in);
 /* out has room for 2 * len + 1 bytes. */
@@ -36,8 +39,14 @@ void uuid_new(char out[UUID_SIZE]);
 void uuid_new_lower(char out[UUID_SIZE]);
 bool uuid_valid(const char *s);
 
-/* Appends text with & < > " ' escaped and control characters dropped. */
+/*
+ * Appends text with & < > " ' escaped.  What XML cannot hold is dropped:
+ * control characters other than tab and line ends, and bytes that are not
+ * UTF-8.
+ */
 void xml_escape(struct buf *out, const char *s);
+/* Appends UTF-8 text as a JSON string, with its quotes. */
+void json_escape(struct buf *out, struct slice text);
 
 enum { SHA256_SIZE = 32, SHA256_HEX_SIZE = 65 };
 void sha256(uint8_t out[SHA256_SIZE], struct slice in);

@@ -33,9 +33,12 @@ MUST_CHECK bool json_get_int(const json_t *o, const char *key, int64_t absent,
 MUST_CHECK bool json_only_keys(
     const json_t *o, const char *const *keys, struct err *e);
 
-/* Compact text, keys in the order they were set. */
+/* Compact text, keys in the order they were set; free with str_free(). */
 char *json_text(const json_t *j);
-/* Sets key to a string, or to null for NULL.  (jansson dislikes NULL.) */
+/*
+ * Sets key to a string, or to null for NULL.  (jansson dislikes NULL.)  Bytes
+ * that are not UTF-8 become U+FFFD.
+ */
 void json_put_str(json_t *o, const char *key, const char *s);
 void json_put_int(json_t *o, const char *key, int64_t n);
 void json_put_bool(json_t *o, const char *key, bool v);

@@ -3,8 +3,8 @@
  *
  * libplist recurses and reports no errors, so XML is scanned first (size,
  * depth, node count, DOCTYPE subset), parsed then, and every getter checks
- * type and length.  Binary plists are refused.  Only this file's sources
- * include libplist.  A struct pl belongs to one thread.
+ * type and length.  Binary plists are refused.  Only the sources of this
+ * header include libplist.  A struct pl belongs to one thread.
  */
 #pragma once
 
@@ -14,8 +14,10 @@ struct pl; /* a parsed document, or a node borrowed from one */
 
 /*
  * Parses an XML plist whose root is a dictionary.  ERR_INVALID for a binary
- * plist, another root, malformed or truncated XML, or nesting deeper than
- * LIMIT_PLIST_DEPTH; ERR_TOO_LARGE for more than LIMIT_PLIST_NODES nodes.
+ * plist, another root, malformed or truncated XML, a key that is twice in one
+ * dictionary, an integer beyond 64 bits with sign, or nesting deeper than
+ * LIMIT_PLIST_DEPTH; ERR_TOO_LARGE for more than LIMIT_PLIST_NODES elements or
+ * LIMIT_BODY_CONNECT bytes.  The text is not needed afterwards.
  */
 MUST_CHECK bool pl_parse(struct slice xml, struct pl **out, struct err *e);
 void pl_free(struct pl **p);
@@ -24,7 +26,8 @@ void pl_free(struct pl **p);
  * Getters: value of key in a dictionary.  Absent is success with NULL / the
  * given default / an empty slice; of another type, or longer than max bytes,
  * is ERR_INVALID naming the key.  Strings are borrowed from p, are valid
- * UTF-8 and hold no NUL.
+ * UTF-8 and hold no NUL; other control characters they may hold.  In what is
+ * not a dictionary every key is absent.
  */
 MUST_CHECK bool pl_get_str(const struct pl *p, const char *key, size_t max,
     const char **out, struct err *e);
@@ -52,15 +55,17 @@ const char *pl_node_str(const struct pl *node);
 bool pl_is_dict(const struct pl *node);
 
 /*
- * Appends the node as JSON: data as base64 strings, dates as RFC 3339.
+ * Appends the node as JSON: data as base64 strings, dates as RFC 3339,
+ * infinities and NaN as null.
  * For storing and showing what a device reported.
  */
 MUST_CHECK bool pl_to_json(
     const struct pl *node, struct buf *out, struct err *e);
 
 /*
- * Writer.  Emits one XML document; calls must nest properly (asserted).  Text
- * is escaped; characters XML cannot hold are dropped.
+ * Writer.  Emits one XML document; calls must nest properly, with a dictionary
+ * at the root (pl_end() asserts it in builds with MUTSU_CHECKS).  The buffer
+ * is empty at first.  Text is escaped; characters XML cannot hold are dropped.
  *
  *	pl_begin(b); pl_dict(b); pl_key_str(b, "PIN", pin);
  *	pl_dict_end(b); pl_end(b);

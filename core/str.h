@@ -95,6 +95,8 @@ void buf_addf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 uint8_t *buf_grow(struct buf *b, size_t len);
 /* Shortens the content to len bytes; a buffer that is shorter stays. */
 void buf_cut(struct buf *b, size_t len);
+/* Adds UTF-8 text; bytes that are not become U+FFFD. */
+void buf_add_utf8(struct buf *b, struct slice text);
 struct slice buf_slice(const struct buf *b);
 const char *buf_str(const struct buf *b);
 /* ERR_TOO_LARGE if anything did not fit. */
