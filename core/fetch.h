@@ -12,10 +12,10 @@ struct fetch;
 
 struct fetch_options {
 	const char *ca_file; /* PEM trust anchors; NULL: the system's */
-	const char *ca_pem;  /* the same as text; NULL: none */
-	const char
-	    *cert_pem;       /* client certificate and chain as text, or NULL */
-	const char *key_pem; /* its key as text */
+	const char *ca_pem;  /* the same as text, instead of ca_file */
+	/* Client certificate and chain as text, or NULL. */
+	const char *cert_pem;
+	const char *key_pem;   /* its key as text */
 	const char *unix_path; /* connect to this socket, or NULL */
 	int64_t timeout_ms;    /* for a whole request; 0: 30 s */
 	bool fresh;            /* a new connection for each request */
@@ -35,13 +35,15 @@ struct fetch_answer {
 	struct buf *body;
 };
 
+/* Copies what o points to. */
 MUST_CHECK bool fetch_new(
     const struct fetch_options *o, struct fetch **out, struct err *e);
 void fetch_free(struct fetch **f);
 /*
- * Does one request, following no redirects.  Any HTTP status is success.
- * ERR_UNAVAILABLE: no connection, TLS failure, timeout.  ERR_TOO_LARGE: the
- * answer.  The caller frees the answer's body with fetch_answer_clear().
+ * Does one request, following no redirects and asking no proxy.  Any HTTP
+ * status is success.  ERR_UNAVAILABLE: no connection, TLS failure, timeout.
+ * ERR_TOO_LARGE: the answer.  ERR_INVALID: URL, headers, or our certificate.
+ * The caller frees the answer's body with fetch_answer_clear().
  */
 MUST_CHECK bool fetch_do(struct fetch *f, const struct fetch_request *rq,
     struct fetch_answer *out, struct err *e);

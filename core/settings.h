@@ -23,14 +23,23 @@ struct settings;
 /* rows stay borrowed for the life of the settings. */
 struct settings *settings_new(const struct setting_row *rows, size_t count);
 void settings_free(struct settings **s);
-/* ERR_INVALID names file, line and setting; ERR_NOT_FOUND: no file. */
+/*
+ * Reads a file of lines "name = value"; empty lines and lines that begin with
+ * '#' are skipped.  ERR_INVALID names file, line and setting, also for one
+ * that is there twice; ERR_NOT_FOUND: no file.
+ */
 MUST_CHECK bool settings_load(
     struct settings *s, const char *path, struct err *e);
+/* Variables of the environment that have no row are left alone. */
 MUST_CHECK bool settings_env(struct settings *s, struct err *e);
-/* ERR_INVALID for an unknown name or a bad value. */
+/*
+ * ERR_INVALID for an unknown name or a bad value; "yes", "true", "on", "1" and
+ * their opposites are booleans.  An empty string unsets a SETTING_STR.
+ */
 MUST_CHECK bool settings_set(
     struct settings *s, const char *name, const char *value, struct err *e);
-/* NULL when unset.  Asking for a name that has no row is a bug (asserted). */
+/* NULL, 0 or false when unset.  Asking for a name that has no row is a bug
+ * (asserted). */
 const char *settings_str(const struct settings *s, const char *name);
 int64_t settings_int(const struct settings *s, const char *name);
 bool settings_bool(const struct settings *s, const char *name);
