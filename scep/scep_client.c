@@ -256,7 +256,7 @@ scep_client_enroll(struct fetch *f, const struct scep_client_options *o,
 	AUTO(scep_client_result_clear) struct scep_client_result r = { 0 };
 	AUTO(scep_pending_clear) struct scep_pending p = { 0 };
 	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
-	bool get;
+	bool get = false;
 
 	if (!check_caps(f, o, &get, e) || !get_chain(f, o, &r.chain, e) ||
 	    !scep_client_prepare(o, r.chain, &p, e) ||

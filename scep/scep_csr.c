@@ -146,7 +146,7 @@ scep_csr_parse(struct slice der, bool ec, struct scep_csr **out,
 		scep_refuse(verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
 		return;
 	}
-	if (!scep_spki(X509_REQ_get_X509_PUBKEY(c->req), c->spki, &e)) {
+	if (!cert_spki_pub(X509_REQ_get_X509_PUBKEY(c->req), c->spki, &e)) {
 		scep_refuse(verdict, SCEP_BAD_REQUEST, SCEP_TEXT_UNREADABLE);
 		return;
 	}

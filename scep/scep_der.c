@@ -52,16 +52,3 @@ scep_cms_free(CMS_ContentInfo **c)
 	CMS_ContentInfo_free(*c);
 	*c = NULL;
 }
-
-bool
-scep_spki(X509_PUBKEY *pub, char out[SHA256_HEX_SIZE], struct err *e)
-{
-	uint8_t *der = NULL;
-	int len = i2d_X509_PUBKEY(pub, &der);
-
-	if (len <= 0)
-		return err_openssl(e, ERR_INTERNAL, "public key");
-	sha256_hex(out, slice_of(der, (size_t)len));
-	OPENSSL_free(der);
-	return true;
-}

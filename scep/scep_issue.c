@@ -13,12 +13,14 @@
 #include "scep/scep_service_priv.h"
 #include "store/store_event.h"
 
+static const char key_taken[] = "the key belongs to another certificate";
+
 /* What the database says about a request. */
 enum sight {
 	SIGHT_BAD,    /* no usable challenge */
 	SIGHT_REUSED, /* a spent challenge, with another key */
 	SIGHT_AGAIN,  /* issued before: the same certificate again */
-	SIGHT_TAKEN,  /* the key belongs to another device */
+	SIGHT_TAKEN,  /* the key is that of another device */
 	SIGHT_GOOD
 };
 
@@ -215,15 +217,6 @@ report_reuse(const struct work *w, struct err *e)
 	       store_event_add(tx, &ev, e) && store_commit(&tx, e);
 }
 
-static bool
-own_key(const struct scep_service *s, const char *spki)
-{
-	for (size_t i = 0; i < COUNT(s->own_spki); i++)
-		if (str_eq(s->own_spki[i], spki))
-			return true;
-	return false;
-}
-
 /* The template's own rules, for a challenge that is good. */
 static bool
 permitted(const struct work *w)
@@ -261,15 +254,21 @@ attempt(struct work *w, bool *done, struct err *e)
 		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
 		return true;
 	case SIGHT_TAKEN:
-		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
-		    "the key belongs to another certificate");
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST, key_taken);
 		return true;
 	case SIGHT_GOOD:
 		break;
 	}
 	if (!permitted(w))
 		return true;
-	if (!build(w, e) || !spend(w, &won, e))
+	if (!build(w, e)) {
+		if (e->code != ERR_FORBIDDEN)
+			return false;
+		/* One of the authority's own keys. */
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST, key_taken);
+		return true;
+	}
+	if (!spend(w, &won, e))
 		return false;
 	if (won) {
 		str_copy_cut(out->fingerprint, sizeof(out->fingerprint),
@@ -288,11 +287,6 @@ scep_issue(struct scep_service *s, const struct scep_request *rq,
 	bool done = false;
 
 	*out = (struct scep_outcome){ .verdict = { -1, NULL } };
-	if (own_key(s, rq->csr->spki)) {
-		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
-		    "the key belongs to another certificate");
-		return true;
-	}
 	/* A lost race leaves the challenge spent, so the second look ends. */
 	for (int round = 0; !done && round < 3; round++)
 		if (!attempt(&w, &done, e))

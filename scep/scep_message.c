@@ -193,7 +193,7 @@ scep_parse(struct slice der, struct scep_message **out,
 	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(scep_message_free) struct scep_message *m = NULL;
 	struct scep_attr_value attrs[SCEP_ATTRS];
-	CMS_SignerInfo *si;
+	CMS_SignerInfo *si = NULL;
 	ASN1_OCTET_STRING **inner;
 	struct slice content = slice_str("");
 
@@ -233,7 +233,7 @@ scep_sign(const struct scep_sign *in, struct buf **out, struct err *e)
 	BIO *bio = BIO_new_mem_buf(
 	    in->content.len > 0 ? (const void *)in->content.p : "",
 	    (int)in->content.len);
-	CMS_SignerInfo *si;
+	CMS_SignerInfo *si = NULL;
 	uint8_t *der = NULL;
 	int len;
 

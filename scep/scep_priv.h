@@ -78,10 +78,6 @@ MUST_CHECK bool scep_envelope_make(struct slice content, X509 *recipient,
  * 3.4); DER. */
 void scep_degenerate(struct slice cert_der, struct buf *out);
 
-/* SHA-256 of a SubjectPublicKeyInfo, hex, without decoding the key. */
-MUST_CHECK bool scep_spki(
-    X509_PUBKEY *pub, char out[SHA256_HEX_SIZE], struct err *e);
-
 /* A key policy of RFC 8894 2.9 and ours: NULL if k is good, or a literal. */
 const char *scep_key_problem(EVP_PKEY *k, bool ec);
 /* The digests a signature may use: SHA-1 and SHA-2, never MD5. */

@@ -148,7 +148,7 @@ scep_client_prepare(const struct scep_client_options *o, STACK_OF(X509) * ca,
 		    "GetCACert: no certificate that signs and decrypts");
 	random_bytes(p.nonce, sizeof(p.nonce));
 	if (!make_self(o, md, &p.self, e) || !make_csr(o, md, &csr, e) ||
-	    !scep_spki(X509_get_X509_PUBKEY(p.self), p.transaction_id, e) ||
+	    !cert_spki_pub(X509_get_X509_PUBKEY(p.self), p.transaction_id, e) ||
 	    !scep_envelope_make(buf_slice(csr), p.ra, cipher, &envelope, e) ||
 	    !sign_message(o, &p, buf_slice(envelope), e))
 		return false;

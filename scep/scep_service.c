@@ -16,26 +16,11 @@
 static const char capabilities[] = "POSTPKIOperation\nSHA-512\nSHA-384\n"
                                    "SHA-256\nSHA-1\nAES\nDES3\nSCEPStandard";
 
-static bool
-own_keys(struct scep_service *s, struct err *e)
-{
-	X509 *own[COUNT(s->own_spki)] = {
-		cert_authority_root(s->o.authority),
-		cert_authority_issuing(s->o.authority),
-		cert_authority_ra(s->o.authority),
-	};
-
-	for (size_t i = 0; i < COUNT(own); i++)
-		if (!scep_spki(X509_get_X509_PUBKEY(own[i]), s->own_spki[i], e))
-			return false;
-	return true;
-}
-
 bool
 scep_service_new(
     const struct scep_options *o, struct scep_service **out, struct err *e)
 {
-	AUTO(scep_service_free) struct scep_service *s = NULL;
+	struct scep_service *s;
 
 	if (!scep_init(o->legacy_des, e))
 		return false;
@@ -44,9 +29,7 @@ scep_service_new(
 	if (s->o.retry_ms == 0)
 		s->o.retry_ms = MS_H;
 	s->rate = scep_rate_new(o->failures_per_min);
-	if (!own_keys(s, e))
-		return false;
-	*out = TAKE(s);
+	*out = s;
 	return true;
 }
 
@@ -143,7 +126,8 @@ answer_request(struct scep_service *s, struct scep_message *m, const char *peer,
 	if (!read_request(s, m, peer, &csr, &out->verdict))
 		return true;
 	rq.csr = csr;
-	return scep_spki(X509_get_X509_PUBKEY(m->signer), rq.signer_spki, e) &&
+	return cert_spki_pub(
+	           X509_get_X509_PUBKEY(m->signer), rq.signer_spki, e) &&
 	       scep_issue(s, &rq, out, e);
 }
 

@@ -14,8 +14,6 @@ struct scep_rate;
 struct scep_service {
 	struct scep_options o;
 	struct scep_rate *rate;
-	/* Keys of our own: root, issuing CA, RA. */
-	char own_spki[3][SHA256_HEX_SIZE];
 };
 
 /* ---- scep_rate.c: failed challenges by address ---- */
