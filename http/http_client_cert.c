@@ -108,7 +108,7 @@ decode_pem(const char *pem, struct buf *out, struct err *e)
 static bool
 decode_escaped_pem(const char *value, struct buf *out, struct err *e)
 {
-	AUTO(str_wipe) char *pem = mem_alloc(strlen(value) + 1);
+	AUTO(str_free) char *pem = mem_alloc(strlen(value) + 1);
 	size_t len;
 
 	if (!http_percent_decode(value, strlen(value), false, pem, &len))

@@ -137,9 +137,11 @@ start(struct http_listener *l, const struct http_listen *how, struct err *e)
 	    MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)o->per_ip_max,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->idle_s,
 	    MHD_OPTION_ARRAY, more, MHD_OPTION_END);
-	if (l->mhd == NULL)
+	if (l->mhd == NULL) {
+		l->fd = -1; /* the library closes it when it fails */
 		return err_set(e, ERR_INVALID, "start of the listener: %s",
 		    l->start_error);
+	}
 	atomic_store(&l->started, true);
 	return true;
 }
@@ -177,8 +179,10 @@ http_listener_new(struct http_server *s, const struct http_listen *how,
 void
 http_listener_quiesce(struct http_listener *l)
 {
+	/* The library's threads still know the descriptor until they end, so
+	 * it is shut, which refuses connections, and not yet closed. */
 	if (MHD_quiesce_daemon(l->mhd) != MHD_INVALID_SOCKET)
-		close_fd(&l->fd);
+		shutdown(l->fd, SHUT_RDWR);
 }
 
 void
@@ -188,6 +192,7 @@ http_listener_free(struct http_listener **lp)
 
 	if (l == NULL)
 		return;
+	/* Quiesced or never started, the socket is ours to close. */
 	if (l->mhd != NULL)
 		MHD_stop_daemon(l->mhd);
 	close_fd(&l->fd);

@@ -153,7 +153,7 @@ struct http_listener {
 	struct http_server *server;
 	struct http_listener *next;
 	struct MHD_Daemon *mhd;
-	int fd; /* listening socket; -1 once closed */
+	int fd; /* listening socket; ours once the library is quiesced */
 	enum http_side side;
 	http_authorizer authorizer;
 	void *authorizer_arg;

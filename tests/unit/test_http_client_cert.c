@@ -44,7 +44,7 @@ make_identity(const char *name, const char *issuer)
 	X509_NAME_add_entry_by_txt(
 	    n, "CN", MBSTRING_ASC, (const uint8_t *)issuer, -1, -1, 0);
 	X509_set_issuer_name(id.cert, n);
-	X509_NAME_delete_entry(n, 0);
+	X509_NAME_ENTRY_free(X509_NAME_delete_entry(n, 0));
 	X509_NAME_add_entry_by_txt(
 	    n, "CN", MBSTRING_ASC, (const uint8_t *)name, -1, -1, 0);
 	X509_set_pubkey(id.cert, id.key);
