@@ -113,7 +113,7 @@ device_post(const struct app_args *a, const char *what, const char *next)
 	if (code == APP_OK && a->json)
 		app_print_one(a, answer, NULL);
 	if (code == APP_OK)
-		app_say(a, next, a->words[0]);
+		app_say(a, "%s %s", next, a->words[0]);
 	return code;
 }
 
@@ -121,14 +121,14 @@ static int
 device_refresh(const struct app_args *a)
 {
 	return device_post(a, "refresh",
-	    "Asked. The Mac answers when it is awake: mutsu device show %s");
+	    "Asked. The Mac answers when it is awake: mutsu device show");
 }
 
 static int
 device_push(const struct app_args *a)
 {
 	return device_post(a, "push",
-	    "A push is due now; what waits: mutsu command list --device %s");
+	    "A push is due now; what waits: mutsu command list --device");
 }
 
 const struct app_subcommand app_device_commands[] = {

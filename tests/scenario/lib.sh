@@ -1,0 +1,97 @@
+# What the scenarios share.  Sourced; MUTSU names the program under test.
+# Everything runs on loopback and free ports below one temporary directory,
+# and stops by the ids of the processes that were started here.
+set -euo pipefail
+MUTSU=${MUTSU:-$(dirname "${BASH_SOURCE[0]}")/../../build/dev/mutsu}
+T=$(mktemp -d)
+PIDS=()
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:exitcode=99}
+
+cleanup() {
+	local status=$? pid
+	set +e
+	for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null; done
+	for pid in "${PIDS[@]}"; do
+		wait "$pid" 2>/dev/null
+		[ $? -eq 99 ] && { echo "sanitizer report:"; status=99; }
+	done
+	if [ $status -ne 0 ]; then
+		for f in "$T"/*.log; do echo "--- ${f##*/}"; tail -40 "$f"; done
+	fi
+	rm -rf "$T"
+	exit $status
+}
+trap cleanup EXIT
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+# until_ok SECONDS COMMAND...: runs it until it succeeds.
+until_ok() {
+	local end=$((SECONDS + $1)); shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || fail "never came true: $*"
+		sleep 0.1
+	done
+}
+
+# background NAME COMMAND...: starts it, log in $T/NAME.log, id in $PID.
+background() {
+	local name=$1; shift
+	"$@" >"$T/$name.log" 2>&1 &
+	PID=$!
+	PIDS+=("$PID")
+}
+
+start_apns() {
+	background apns "$MUTSU" sim apns --dir "$T/apns" "$@"
+	until_ok 30 test -s "$T/apns/ports"
+	read -r APNS_PORT APNS_DEVICE_PORT <"$T/apns/ports"
+}
+
+# start_server [SETTINGS...]: waits until it answers; sets URL, ADMIN, SERVER.
+start_server() {
+	background server "$MUTSU" serve --data "$T/data" --device-port 0 \
+		--admin-port 0 --apns-hosts "localhost:${APNS_PORT:-9}" \
+		${APNS_PORT:+--apns-ca "$T/apns/server.pem"} "$@"
+	SERVER=$PID
+	until_ok 60 grep -q '^Ctrl-C' "$T/server.log"
+	URL=$(sed -n 's/^Enrolment URL *\(.*\)\/enroll$/\1/p' "$T/server.log")
+	ADMIN=$(sed -n 's/^Admin side *//p' "$T/server.log")
+	TOKEN=$(cat "$T/data/admin.token")
+	CA=$T/data/ca.pem
+}
+
+stop_server() { kill "$SERVER"; wait "$SERVER" || fail "the server's end: $?"; }
+
+m() { "$MUTSU" "$@" --data "$T/data"; }
+
+import_push_cert() {
+	m push-cert import "$T/apns/push.pem" "$T/apns/push.key" --owner test@example.com >/dev/null
+}
+
+# start_macs NAME [OPTIONS...]: waits until all have enrolled; id in $PID.
+start_macs() {
+	local name=$1; shift
+	background "$name" "$MUTSU" sim mac --enroll-url "$URL/enroll" --ca "$CA" \
+		--apns "127.0.0.1:$APNS_DEVICE_PORT" "$@"
+	until_ok 90 grep -q '^ready' "$T/$name.log"
+}
+
+# api METHOD PATH [CURL OPTIONS...]: body, then the status on a line.
+api() {
+	local method=$1 path=$2; shift 2
+	curl -sS -X "$method" -H "Authorization: Bearer $TOKEN" \
+		-w '\n%{http_code}\n' "$@" "$ADMIN$path"
+}
+
+# is STATE-PATH VALUE JQ-FILTER COMMAND...: the command's JSON has this value.
+json_is() {
+	local want=$1 filter=$2; shift 2
+	[ "$("$@" | jq -r "$filter")" = "$want" ]
+}
+
+device_is() { json_is "$2" "$3" m device show "$1" --json; }
+order_is() { json_is "$2" .state m order show "$1" --json; }
+
+# everything STARTED with a Mac, an APNs and a server.
+start_all() { start_apns; start_server "$@"; import_push_cert; }
