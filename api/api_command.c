@@ -149,7 +149,7 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(json_free) json_t *body = NULL;
 	AUTO(buf_wipe) struct buf *dict = buf_new(DICT_MAX);
 	enum mdm_danger danger;
-	const json_t *args;
+	const json_t *args = NULL;
 	const char *type;
 	char id[UUID_SIZE];
 	json_t *j;

@@ -79,6 +79,21 @@ recall_refusal(struct api_order_made *m)
 	    &m->refused, ERR_REFUSED, "%s", text != NULL ? text : "refused");
 }
 
+/* The key under which the order is stored: for one of a bulk order, a hash
+ * of the caller's key and the device, since one key makes many orders. */
+static char *
+stored_key(const struct api_order_ask *ask, const char *device_id)
+{
+	AUTO(str_free) char *both = NULL;
+	char hex[SHA256_HEX_SIZE];
+
+	if (ask->idempotency_key == NULL || !ask->key_per_device)
+		return str_dup(ask->idempotency_key);
+	both = str_printf("%s %s", ask->idempotency_key, device_id);
+	sha256_hex(hex, slice_str(both));
+	return str_printf("bulk:%s", hex);
+}
+
 static bool
 make_in(struct api_service *s, struct store_tx *tx,
     const struct http_request *rq, const struct api_order_ask *ask,
@@ -90,10 +105,7 @@ make_in(struct api_service *s, struct store_tx *tx,
 
 	if (!mdm_device_find(tx, ask->device, &d, e))
 		return false;
-	if (ask->idempotency_key != NULL)
-		key = ask->key_per_device
-		          ? str_printf("%s:%s", ask->idempotency_key, d.id)
-		          : str_dup(ask->idempotency_key);
+	key = stored_key(ask, d.id);
 	if (key != NULL && !api_db_order_by_key(tx, api_by(rq), key, before, e))
 		return false;
 	if (!mdm_order_create(tx, s->o.seal, &d,
@@ -260,7 +272,7 @@ bulk(const struct http_request *rq, struct http_reply *rp, void *service,
 		"phone", "note", "obliteration", NULL };
 	AUTO(json_free) json_t *body = NULL;
 	struct api_order_ask ask = { .key_per_device = true };
-	json_t *devices, *results, *j;
+	json_t *devices = NULL, *results, *j;
 
 	if (!api_body(rq, keys, &body, e) || !decode(body, &ask, e) ||
 	    !bulk_devices(body, &devices, e) ||

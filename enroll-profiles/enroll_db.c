@@ -213,6 +213,21 @@ enroll_db_rollout_due(struct store_tx *tx, int64_t now_ms,
 }
 
 bool
+enroll_db_rollout_orphan(
+    struct store_tx *tx, struct enroll_rollout *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           ROLLOUT_COLUMNS
+	           "WHERE command_id IS NOT NULL AND EXISTS (SELECT 1 "
+	           "FROM command c WHERE c.id = rollout.command_id "
+	           "AND c.done_at IS NOT NULL) LIMIT 1",
+	           S_ARGS(), &r, e) &&
+	       read_rollout(r, out, found, e);
+}
+
+bool
 enroll_db_rollout_add(
     struct store_tx *tx, const struct enroll_rollout *r, struct err *e)
 {

@@ -121,7 +121,8 @@ MUST_CHECK bool enroll_rollout_move(struct store_tx *tx,
 MUST_CHECK bool enroll_rollout_done(struct store_tx *tx, const char *ref,
     const char *command_id, const char *state, const char *text, void *arg,
     struct err *e);
-/* Begins again what waited for its retry; at most limit of them. */
+/* Begins again what waited for its retry, and ends what lost its command; at
+ * most limit of each. */
 MUST_CHECK bool enroll_rollout_retry(
     struct enroll_service *s, int limit, struct err *e);
 
@@ -166,6 +167,9 @@ MUST_CHECK bool enroll_db_rollout_open(struct store_tx *tx,
     struct err *e);
 /* One whose retry is due. */
 MUST_CHECK bool enroll_db_rollout_due(struct store_tx *tx, int64_t now_ms,
+    struct enroll_rollout *out, bool *found, struct err *e);
+/* One whose command has ended without its knowing: somebody cancelled it. */
+MUST_CHECK bool enroll_db_rollout_orphan(struct store_tx *tx,
     struct enroll_rollout *out, bool *found, struct err *e);
 MUST_CHECK bool enroll_db_rollout_add(
     struct store_tx *tx, const struct enroll_rollout *r, struct err *e);

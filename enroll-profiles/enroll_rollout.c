@@ -391,21 +391,52 @@ try_again(struct store_tx *tx, const struct seal *seal,
 	    tx, r, removing ? "removing" : "issuing", "system", e);
 }
 
+/* An administrator cancelled its command: that is not tried again by itself. */
+static bool
+withdraw(struct store_tx *tx, struct enroll_rollout *r, struct err *e)
+{
+	static const char why[] = "its command was cancelled";
+
+	if (str_eq(r->state, "removing")) {
+		set_reason(r, why);
+		r->command_id[0] = '\0';
+		return enroll_rollout_move(tx, r, r->state, "system", e);
+	}
+	r->attempts = TRIES;
+	return failed(tx, r, why, e);
+}
+
+/* One step in a transaction of its own; *more_out: something was found. */
+static bool
+step(struct enroll_service *s, bool orphans, bool *more_out, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct enroll_rollout r;
+	bool found;
+
+	if (!store_begin(s->store, STORE_WRITE, &tx, e) ||
+	    !(orphans
+	            ? enroll_db_rollout_orphan(tx, &r, &found, e)
+	            : enroll_db_rollout_due(tx, clock_now_ms(), &r, &found, e)))
+		return false;
+	*more_out = found;
+	if (!found)
+		return true;
+	if (!(orphans ? withdraw(tx, &r, e) : try_again(tx, s->seal, &r, e)) ||
+	    !store_commit(&tx, e))
+		return err_wrap(e, "rollout %s", r.id);
+	return true;
+}
+
 bool
 enroll_rollout_retry(struct enroll_service *s, int limit, struct err *e)
 {
-	for (int i = 0; i < limit; i++) {
-		AUTO(store_rollback) struct store_tx *tx = NULL;
-		struct enroll_rollout r;
-		bool found;
+	for (int orphans = 0; orphans < 2; orphans++) {
+		bool more = true;
 
-		if (!store_begin(s->store, STORE_WRITE, &tx, e) ||
-		    !enroll_db_rollout_due(tx, clock_now_ms(), &r, &found, e))
-			return false;
-		if (!found)
-			return true;
-		if (!try_again(tx, s->seal, &r, e) || !store_commit(&tx, e))
-			return err_wrap(e, "rollout %s", r.id);
+		for (int i = 0; i < limit && more; i++)
+			if (!step(s, orphans == 1, &more, e))
+				return false;
 	}
 	return true;
 }

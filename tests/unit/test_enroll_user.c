@@ -1,0 +1,194 @@
+/* Users: names and addresses that are taken, lists, deletion. */
+#include "core/json.h"
+#include "tests/unit/enroll_fixture.h"
+
+static bool
+put(struct site *s, struct enroll_user u, struct err *why)
+{
+	AUTO(store_rollback) struct store_tx *tx = site_write(s);
+	char id[UUID_SIZE];
+
+	return enroll_user_put(tx, &u, "test", id, why) &&
+	       store_commit(&tx, why);
+}
+
+static void
+make(struct site *s, const char *name)
+{
+	OK(put(s, (struct enroll_user){ .name = name }, &e));
+}
+
+static void
+names_and_addresses(void **state)
+{
+	static const struct {
+		struct enroll_user u;
+		const char *slug; /* NULL: good */
+	} rows[] = {
+		{ { "sato", NULL, NULL }, NULL },
+		{ { "佐藤 花子", "佐藤", "s@example.com" }, NULL },
+		{ { "a", "", "" }, NULL },
+		{ { "", NULL, NULL }, "user_name_invalid" },
+		{ { " a", NULL, NULL }, "user_name_invalid" },
+		{ { "a ", NULL, NULL }, "user_name_invalid" },
+		{ { "a/b", NULL, NULL }, "user_name_invalid" },
+		{ { "..", NULL, NULL }, "user_name_invalid" },
+		{ { "a\nb", NULL, NULL }, "user_name_invalid" },
+		{ { "\xff\xfe", NULL, NULL }, "user_name_invalid" },
+		{ { "0123456789012345678901234567890123456789"
+		    "0123456789012345678901234",
+		      NULL, NULL },
+		    "user_name_invalid" },
+		{ { "6ba7b810-9dad-41d1-80b4-00c04fd430c8", NULL, NULL },
+		    "user_name_invalid" },
+		{ { "b", "x\x01", NULL }, "invalid" },
+		{ { "b", NULL, "nobody" }, "email_invalid" },
+		{ { "b", NULL, "@x" }, "email_invalid" },
+		{ { "b", NULL, "x@" }, "email_invalid" },
+		{ { "b", NULL, "a@b@c" }, "email_invalid" },
+		{ { "b", NULL, "a b@c" }, "email_invalid" },
+		{ { "b", NULL, "佐藤@c" }, "email_invalid" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct err why = { 0 };
+		bool ok = put(*state, rows[i].u, &why);
+
+		if (ok != (rows[i].slug == NULL))
+			fail_msg("row %zu: %s", i, why.text);
+		if (!ok)
+			assert_string_equal(err_name(&why), rows[i].slug);
+	}
+}
+
+static json_t *
+show(struct site *s, const char *name)
+{
+	AUTO(store_rollback) struct store_tx *tx = site_write(s);
+	json_t *j = NULL;
+
+	OK(enroll_user_json(tx, name, &j, &e));
+	return j;
+}
+
+static const char *
+member(const json_t *j, const char *key)
+{
+	return json_string_value(json_object_get(j, key));
+}
+
+static void
+update_keeps_what_is_not_given(void **state)
+{
+	struct site *s = *state;
+	AUTO(json_free) json_t *j = NULL;
+
+	OK(put(s, (struct enroll_user){ "u1", "One", "one@example.com" }, &e));
+	OK(put(s, (struct enroll_user){ "u1", NULL, "two@example.com" }, &e));
+	OK(put(s, (struct enroll_user){ "u1", NULL, NULL }, &e));
+	j = show(s, "u1");
+	assert_string_equal(member(j, "full_name"), "One");
+	assert_string_equal(member(j, "email"), "two@example.com");
+	assert_int_equal(site_events(s, "user.updated"), 1);
+}
+
+static void
+list_is_paged_by_name(void **state)
+{
+	struct site *s = *state;
+	AUTO(str_free) char *after = str_dup("p");
+	char name[8];
+	int seen = 0;
+
+	for (int i = 0; i < 7; i++) {
+		snprintf(name, sizeof(name), "p%d", i);
+		make(s, name);
+	}
+	while (after != NULL) {
+		AUTO(store_rollback) struct store_tx *tx = site_write(s);
+		AUTO(json_free) json_t *page = json_array();
+		char *next = NULL;
+
+		OK(enroll_user_list(tx, after, 3, page, &next, &e));
+		assert_true(json_array_size(page) <= 3);
+		for (size_t i = 0; i < json_array_size(page); i++) {
+			const char *n = member(json_array_get(page, i), "name");
+
+			seen += n[0] == 'p';
+		}
+		str_free(&after);
+		after = next;
+	}
+	assert_int_equal(seen, 7);
+}
+
+static void
+deletion_unassigns_all_devices(void **state)
+{
+	struct site *s = *state;
+	AUTO(json_free) json_t *j = NULL;
+	struct store_tx *tx;
+	struct err why = { 0 };
+
+	make(s, "gone");
+	site_mac(s, (struct mac){ .id = "U1", .serial = "S1" });
+	site_mac(s, (struct mac){ .id = "U2", .serial = "S2" });
+	tx = site_write(s);
+	for (int i = 1; i <= 2; i++) {
+		struct mdm_device d = site_find(tx, i == 1 ? "S1" : "S2");
+
+		OK(enroll_user_assign(tx, s->seal, &d, "gone", "test", &e));
+	}
+	site_commit(tx);
+	j = show(s, "gone");
+	assert_int_equal(json_array_size(json_object_get(j, "devices")), 2);
+
+	tx = site_write(s);
+	OK(enroll_user_delete(tx, s->seal, "gone", "test", &e));
+	site_commit(tx);
+	assert_int_equal(
+	    site_number(s,
+	        "SELECT COUNT(*) FROM device WHERE user_id IS NOT NULL", NULL),
+	    0);
+	assert_int_equal(site_number(s,
+	                     "SELECT COUNT(*) FROM rollout "
+	                     "WHERE state <> 'removed'",
+	                     NULL),
+	    0);
+	assert_int_equal(site_events(s, "user.deleted"), 1);
+	tx = site_write(s);
+	assert_false(enroll_user_delete(tx, s->seal, "gone", "test", &why));
+	assert_string_equal(err_name(&why), "no_such_user");
+	store_rollback(&tx);
+}
+
+static void
+assigning_nobody(void **state)
+{
+	struct site *s = *state;
+	struct err why = { 0 };
+	struct store_tx *tx;
+	struct mdm_device d;
+
+	site_mac(s, (struct mac){ .id = "U3", .serial = "S3" });
+	tx = site_write(s);
+	d = site_find(tx, "S3");
+	assert_false(
+	    enroll_user_assign(tx, s->seal, &d, "nobody", "test", &why));
+	assert_int_equal(why.code, ERR_NOT_FOUND);
+	store_rollback(&tx);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_and_addresses),
+		cmocka_unit_test(update_keeps_what_is_not_given),
+		cmocka_unit_test(list_is_paged_by_name),
+		cmocka_unit_test(deletion_unassigns_all_devices),
+		cmocka_unit_test(assigning_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, site_setup, site_teardown);
+}
