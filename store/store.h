@@ -13,7 +13,8 @@
  * shared transaction; store_commit() returns when that transaction is on
  * disk, so waiting writers pay for one sync together (group commit).  A write
  * transaction therefore does nothing slow between begin and commit: parse,
- * sign and encrypt before or after.
+ * sign and encrypt before or after.  The schema has no deferred constraints:
+ * they would fail at the shared commit, for everybody in it.
  *
  * struct store may be used by any thread; a struct store_tx and its rows
  * belong to the thread that began it.
@@ -46,7 +47,8 @@ MUST_CHECK bool store_open(
 void store_close(struct store **st);
 
 /*
- * A write transaction waits for its turn.  *out must go to store_commit() or
+ * A write transaction waits for its turn; beginning a second one in the same
+ * thread is a bug (asserted).  *out must go to store_commit() or
  * store_rollback(); declare it AUTO(store_rollback).
  */
 MUST_CHECK bool store_begin(struct store *st, enum store_mode mode,
@@ -85,7 +87,10 @@ struct store_value store_value_blob(struct slice s); /* p NULL: SQL NULL */
  *	    S_ARGS(S_INT(3), S_TEXT(id)), &changed, e)
  *
  * changed_out (may be NULL) gets the number of rows written.  ERR_CONFLICT: a
- * unique or foreign key constraint; the transaction remains usable.
+ * unique or foreign key constraint; the transaction remains usable.  After
+ * ERR_UNAVAILABLE (disk full, I/O error) it may be lost: every later call and
+ * the commit then fail with the same error.  At most 64 parameters, and as
+ * many args as the statement has.
  */
 MUST_CHECK bool store_exec(struct store_tx *tx, const char *sql,
     const struct store_value *args, int64_t *changed_out, struct err *e);
@@ -139,5 +144,8 @@ struct store_stats {
 void store_stats(struct store *st, struct store_stats *out);
 /* A trivial read; for /readyz. */
 MUST_CHECK bool store_ping(struct store *st, struct err *e);
-/* A consistent copy of the database at path, made while running. */
+/*
+ * A consistent copy of the database at path (mode 0600), made while running.
+ * ERR_CONFLICT: there is a file already.
+ */
 MUST_CHECK bool store_backup(struct store *st, const char *path, struct err *e);

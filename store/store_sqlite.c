@@ -5,12 +5,11 @@
  * struct sqlite belongs to store.c, which calls close once no transaction is
  * left.  Any thread may begin; see store_sqlite_priv.h for the parts.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -377,6 +376,21 @@ backup_to(const char *from, const char *to, struct err *e)
 	return ok;
 }
 
+/* Makes the new name itself last. */
+static bool
+sync_parent(const char *path, struct err *e)
+{
+	AUTO(str_free) char *copy = str_dup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
+
+	if (!ok)
+		err_errno(e, ERR_UNAVAILABLE, "directory of %s", path);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 static bool
 driver_backup(struct store *st, const char *path, struct err *e)
 {
@@ -397,7 +411,7 @@ driver_backup(struct store *st, const char *path, struct err *e)
 		(void)unlink(part);
 		return false;
 	}
-	return true;
+	return sync_parent(path, e);
 }
 
 const struct store_driver store_sqlite_driver = {

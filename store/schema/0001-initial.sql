@@ -1,4 +1,4 @@
--- Times are Unix milliseconds.  Never edited once released; see store/README in docs/architecture.md.
+-- Times are Unix milliseconds.  Never edited once released; see docs/architecture.md.
 
 -- A Mac.  One row per machine for its whole life: the serial number is unique.
 CREATE TABLE device (
@@ -25,6 +25,7 @@ CREATE TABLE device (
 );
 CREATE INDEX device_name ON device (name);
 CREATE INDEX device_user ON device (user_id);
+CREATE INDEX device_list ON device (COALESCE(serial, ''), id); -- the order of lists
 
 -- A channel over which a Mac talks to us: UDID, or UDID:UserID.
 CREATE TABLE enrollment (
@@ -79,8 +80,10 @@ CREATE TABLE command (
 	error_text TEXT
 );
 CREATE INDEX command_open ON command (enrollment_id, urgent DESC, sort_key) WHERE done_at IS NULL;
+CREATE INDEX command_urgent ON command (enrollment_id) WHERE done_at IS NULL AND urgent = 1;
 CREATE INDEX command_list ON command (enrollment_id, sort_key);
 CREATE INDEX command_sort ON command (sort_key);
+CREATE INDEX command_expiry ON command (expires_at) WHERE done_at IS NULL AND expires_at IS NOT NULL;
 CREATE INDEX command_order ON command (order_id) WHERE order_id IS NOT NULL;
 
 -- A lock or wipe asked for by somebody.
@@ -191,6 +194,7 @@ CREATE TABLE challenge (
 	fingerprint TEXT                     -- certificate issued for it
 );
 CREATE INDEX challenge_expiry ON challenge (expires_at);
+CREATE INDEX challenge_device ON challenge (device_id) WHERE device_id IS NOT NULL;
 
 -- SCEP transactions (RFC 8894 3.2.1.1), for retries and replays.
 CREATE TABLE scep_transaction (

@@ -20,7 +20,12 @@
 #include "core/clock.h"
 #include "store/store_event.h"
 
-enum { DEVICES = 10000, THREADS_MAX = 256, SAMPLES = 1 << 16 };
+enum {
+	DEVICES = 10000,
+	THREADS_MAX = 256,
+	SAMPLES = 1 << 16,
+	PAGE_SIZE = 8192
+};
 
 struct run {
 	struct store *st;
@@ -231,23 +236,31 @@ measure_writes(struct store *st, int threads, double seconds)
 	        (double)(b.commits > a.commits ? b.commits - a.commits : 1));
 }
 
+static void
+put_page(int fd, off_t at)
+{
+	static const char page[PAGE_SIZE];
+
+	if (pwrite(fd, page, sizeof(page), at) != (ssize_t)sizeof(page)) {
+		perror("bench_store: write");
+		exit(1);
+	}
+}
+
 /* The bound: appends of two pages, each synced, to a file of its own. */
 static void
 measure_disk(const char *path, double seconds)
 {
-	static const char page[8192];
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	int64_t n = 0, from = clock_mono_us(), now;
 
 	/* Space that is already there, as in a log that is written again. */
 	for (int i = 0; i < 2000; i++)
-		assert(write(fd, page, sizeof(page)) == sizeof(page));
+		put_page(fd, (off_t)i * PAGE_SIZE);
 	fsync(fd);
 	from = clock_mono_us();
 	do {
-		off_t at = (off_t)(n % 2000) * (off_t)sizeof(page);
-
-		assert(pwrite(fd, page, sizeof(page), at) == sizeof(page));
+		put_page(fd, (off_t)(n % 2000) * PAGE_SIZE);
 		fdatasync(fd);
 		n++;
 		now = clock_mono_us();
@@ -307,7 +320,10 @@ main(int argc, char **argv)
 	struct err e;
 	int64_t from;
 
-	assert(mkdtemp(dir) != NULL);
+	if (mkdtemp(dir) == NULL) {
+		perror(dir);
+		return 1;
+	}
 	path = str_printf("%s/db", dir);
 	measure_disk(path, seconds);
 	from = clock_mono_us();

@@ -257,6 +257,7 @@ struct heard {
 	pthread_t thread;
 };
 
+/* The read is for this test: listeners should take no transaction. */
 static void
 hear(void *arg)
 {
