@@ -8,6 +8,8 @@
  * OpenSSL reads, and the known certificate checks the signature.  Everything
  * else takes the general path, and both give the same answers.
  */
+#include <stdatomic.h>
+
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -19,6 +21,7 @@
 struct cert_verifier {
 	struct cert_signers *signers;
 	X509 *issuer; /* NULL: remember any signer */
+	atomic_llong known, unknown;
 };
 
 struct cert_verifier *
@@ -46,6 +49,20 @@ cert_verifier_prefer(struct cert_verifier *v, X509 *issuer)
 	X509_up_ref(issuer);
 	cert_x509_free(&v->issuer);
 	v->issuer = issuer;
+}
+
+void
+cert_verifier_stats(
+    const struct cert_verifier *v, struct cert_verifier_stats *out)
+{
+	out->known = atomic_load_explicit(&v->known, memory_order_relaxed);
+	out->unknown = atomic_load_explicit(&v->unknown, memory_order_relaxed);
+}
+
+static void
+count(atomic_llong *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
 static void
@@ -117,6 +134,7 @@ check_any(struct cert_verifier *v, struct slice der, BIO *body,
 	AUTO(buf_free) struct buf *own = NULL;
 	CMS_SignerInfo *si;
 
+	count(&v->unknown);
 	if (!cert_signed_parse(der, &cms, &si, e) || !check_detached(cms, e) ||
 	    !cert_signed_signer(cms, si, &chain, &k.certificate, e) ||
 	    !cert_signed_verify(cms, si, k.certificate, body, NULL, e) ||
@@ -146,6 +164,7 @@ check(struct cert_verifier *v, struct slice der, struct slice body,
 	sha256(digest, found.certificate);
 	if (!cert_signers_find(v->signers, digest, &known))
 		return check_any(v, der, bio, out, e);
+	count(&v->known);
 	if (!check_known(&found, &known, bio, e))
 		return false;
 	answer(&known, out);

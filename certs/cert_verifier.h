@@ -24,6 +24,13 @@ void cert_verifier_free(struct cert_verifier **v);
  */
 void cert_verifier_prefer(struct cert_verifier *v, X509 *issuer);
 
+/* How often the signer was remembered, and how often not; for /metrics. */
+struct cert_verifier_stats {
+	int64_t known, unknown;
+};
+void cert_verifier_stats(
+    const struct cert_verifier *v, struct cert_verifier_stats *out);
+
 struct cert_signer {
 	char fingerprint[SHA256_HEX_SIZE];
 	int64_t not_before, not_after; /* ms */

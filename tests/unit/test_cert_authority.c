@@ -1,0 +1,588 @@
+/*
+ * The authority with a real database: hierarchy, first and later starts,
+ * starts that were interrupted, RA renewal, and what it issues.
+ */
+#include "cert_authority_fixture.h"
+
+#include <openssl/err.h>
+#include <openssl/pkcs7.h>
+#include <sys/stat.h>
+
+#include "certs/cert_authority_priv.h"
+
+static int
+make(void **state)
+{
+	struct place *p = mem_zalloc(1, sizeof(*p));
+
+	place_make(p);
+	*state = p;
+	return 0;
+}
+
+static int
+drop(void **state)
+{
+	struct place *p = *state;
+
+	place_remove(p);
+	free(p);
+	return 0;
+}
+
+/* Made once, for the tests that only look: making keys takes a second. */
+static struct place shared;
+
+static int
+make_shared(void **state)
+{
+	(void)state;
+	place_make(&shared);
+	return 0;
+}
+
+static int
+drop_shared(void **state)
+{
+	(void)state;
+	place_remove(&shared);
+	return 0;
+}
+
+static int
+share(void **state)
+{
+	*state = &shared;
+	return 0;
+}
+
+static int
+reset_clock(void **state)
+{
+	(void)state;
+	clock_set_offset_ms(0);
+	return 0;
+}
+
+/* X509_V_OK, or why x does not stand below the root, strictly. */
+static int
+chain_error(const struct cert_authority *a, X509 *x, int purpose)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	STACK_OF(X509) *between = sk_X509_new_null();
+	X509_VERIFY_PARAM *param;
+	int error;
+
+	sk_X509_push(between, cert_authority_issuing(a));
+	X509_STORE_add_cert(store, cert_authority_root(a));
+	assert_int_equal(X509_STORE_CTX_init(ctx, store, x, between), 1);
+	param = X509_STORE_CTX_get0_param(ctx);
+	X509_VERIFY_PARAM_set_flags(
+	    param, X509_V_FLAG_X509_STRICT | X509_V_FLAG_CHECK_SS_SIGNATURE);
+	X509_VERIFY_PARAM_set_time(param, (time_t)(clock_now_ms() / MS_S));
+	if (purpose != 0)
+		X509_VERIFY_PARAM_set_purpose(param, purpose);
+	X509_verify_cert(ctx);
+	error = X509_STORE_CTX_get_error(ctx);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	sk_X509_free(between);
+	return error;
+}
+
+static void
+check_life(X509 *x, int64_t days)
+{
+	int64_t now = clock_now_ms();
+
+	assert_in_range(now - cert_not_before(x), MS_H, 2 * MS_DAY);
+	assert_in_range(cert_not_after(x) - now, days * MS_DAY - MS_MIN,
+	    days * MS_DAY + MS_S);
+}
+
+static void
+hierarchy_is_strict(void **state)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	X509 *root = cert_authority_root(a), *ca = cert_authority_issuing(a),
+	     *ra = cert_authority_ra(a);
+	char text[128];
+
+	assert_int_equal(chain_error(a, ca, 0), X509_V_OK);
+	assert_int_equal(chain_error(a, ra, 0), X509_V_OK);
+	cert_subject(root, text, sizeof(text));
+	assert_string_equal(text, "CN=Example Root CA,O=Example");
+	cert_subject(ca, text, sizeof(text));
+	assert_string_equal(text, "CN=Example Issuing CA G1,O=Example");
+	cert_subject(ra, text, sizeof(text));
+	assert_string_equal(text, "CN=Example SCEP RA,O=Example");
+	assert_int_equal(
+	    X509_get_key_usage(root), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+	assert_int_equal(
+	    X509_get_key_usage(ca), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+	assert_int_equal(
+	    X509_get_key_usage(ra), KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT);
+	assert_int_equal(X509_get_extended_key_usage(ra), UINT32_MAX);
+	assert_int_equal(X509_get_pathlen(root), 1);
+	assert_int_equal(X509_get_pathlen(ca), 0);
+	assert_int_equal(X509_check_ca(ra), 0);
+	assert_int_equal(EVP_PKEY_get_bits(X509_get0_pubkey(ca)), 2048);
+	assert_int_equal(EVP_PKEY_get_bits(X509_get0_pubkey(ra)), 2048);
+	check_life(root, 20 * 365);
+	check_life(ca, 10 * 365);
+	check_life(ra, 2 * 365);
+	assert_int_equal(
+	    X509_check_private_key(ra, cert_authority_ra_key(a)), 1);
+}
+
+static void
+chain_lists_ra_first(void **state)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	struct slice der = cert_authority_ra_chain(a);
+	const unsigned char *p = der.p;
+	PKCS7 *p7 = d2i_PKCS7(NULL, &p, (long)der.len);
+	STACK_OF(X509) * got;
+
+	assert_non_null(p7);
+	assert_ptr_equal(p, der.p + der.len);
+	got = p7->d.sign->cert;
+	assert_int_equal(sk_X509_num(got), 3);
+	assert_int_equal(
+	    X509_cmp(sk_X509_value(got, 0), cert_authority_ra(a)), 0);
+	assert_int_equal(
+	    X509_cmp(sk_X509_value(got, 1), cert_authority_issuing(a)), 0);
+	assert_int_equal(
+	    X509_cmp(sk_X509_value(got, 2), cert_authority_root(a)), 0);
+	PKCS7_free(p7);
+}
+
+static void
+check_mode(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void
+second_start_keeps_everything(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+	struct stat st;
+
+	assert_int_equal(stat(p->keys, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(each_file(p->keys, check_mode), 3);
+	store_close(&p->st);
+	place_open(p);
+	b = open_authority(p);
+	assert_int_equal(each_file(p->keys, NULL), 3);
+	assert_string_equal(cert_authority_id(a), cert_authority_id(b));
+	assert_int_equal(
+	    X509_cmp(cert_authority_root(a), cert_authority_root(b)), 0);
+	assert_int_equal(
+	    X509_cmp(cert_authority_ra(a), cert_authority_ra(b)), 0);
+}
+
+static void
+half_made_start_is_forgotten(void **state)
+{
+	struct place *p = *state;
+	AUTO(str_free) char *whole = str_printf("%s/root-00.key", p->keys);
+	AUTO(str_free) char *torn = str_printf("%s/ra-00.key.Ab1", p->keys);
+	AUTO(cert_key_free) EVP_PKEY *k = new_key(CERT_P256);
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	struct err e = { 0 };
+
+	must(file_mkdir(p->keys, &e), &e);
+	must(cert_key_save(whole, k, &e), &e);
+	must(file_write(torn, slice_str("-----BEGIN"), 0600, &e), &e);
+	a = open_authority(p);
+	assert_int_equal(each_file(p->keys, NULL), 5);
+	assert_int_not_equal(
+	    EVP_PKEY_eq(k, X509_get0_pubkey(cert_authority_root(a))), 1);
+}
+
+static bool
+open_with(struct place *p, const char *organization, struct err *e)
+{
+	struct cert_authority_options o = { .key_dir = p->keys,
+		.organization = organization };
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+
+	return cert_authority_open(p->st, &o, &a, e);
+}
+
+static void
+exec(struct place *p, const char *sql)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct err e = { 0 };
+
+	must(store_begin(p->st, STORE_WRITE, &tx, &e), &e);
+	must(store_exec(tx, sql, S_ARGS(), NULL, &e), &e);
+	must(store_commit(&tx, &e), &e);
+}
+
+static void
+bad_starts_are_refused(void **state)
+{
+	struct place *p = *state;
+	struct err e = { 0 };
+
+	must_fail(open_with(p, "", &failure), ERR_INVALID);
+	must_fail(
+	    open_with(p, "an organization with a name far beyond the bounds",
+	        &failure),
+	    ERR_INVALID);
+	must(file_mkdir(p->keys, &e), &e);
+	assert_int_equal(chmod(p->keys, 0755), 0);
+	must_fail(open_with(p, "Example", &failure), ERR_FORBIDDEN);
+	assert_int_equal(each_file(p->keys, NULL), 0);
+	assert_int_equal(chmod(p->keys, 0700), 0);
+	must(open_with(p, "Example", &e), &e);
+
+	exec(p, "UPDATE authority SET key_file = (SELECT key_file FROM"
+	        " authority WHERE role = 'ra') WHERE role = 'issuing'");
+	must_fail(open_with(p, "Example", &failure), ERR_INTERNAL);
+	exec(p, "UPDATE authority SET key_file = 'gone.key'"
+	        " WHERE role = 'issuing'");
+	must_fail(open_with(p, "Example", &failure), ERR_NOT_FOUND);
+	exec(p, "UPDATE authority SET state = 'old' WHERE role = 'issuing'");
+	must_fail(open_with(p, "Example", &failure), ERR_INTERNAL);
+}
+
+static void
+unlink_root(const char *path)
+{
+	if (strstr(path, "/root-") != NULL)
+		unlink(path);
+}
+
+static void
+root_key_may_be_away(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+
+	each_file(p->keys, unlink_root);
+	b = open_authority(p);
+	assert_non_null(b);
+}
+
+static int64_t
+count(struct place *p, const char *sql)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+	struct err e = { 0 };
+	bool more;
+
+	must(store_begin(p->st, STORE_READ, &tx, &e), &e);
+	must(store_query(tx, sql, S_ARGS(), &rows, &e), &e);
+	must(store_next(rows, &more, &e), &e);
+	return store_int(rows, 0);
+}
+
+static void
+ra_renews_itself(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+	AUTO(cert_authority_free) struct cert_authority *c = NULL;
+	AUTO(cert_authority_free) struct cert_authority *d = NULL;
+
+	clock_set_offset_ms((2 * 365 - 61) * MS_DAY);
+	b = open_authority(p);
+	assert_int_equal(
+	    X509_cmp(cert_authority_ra(a), cert_authority_ra(b)), 0);
+
+	clock_set_offset_ms((2 * 365 - 59) * MS_DAY);
+	c = open_authority(p);
+	assert_int_not_equal(
+	    X509_cmp(cert_authority_ra(a), cert_authority_ra(c)), 0);
+	assert_string_equal(cert_authority_id(a), cert_authority_id(c));
+	assert_int_equal(chain_error(c, cert_authority_ra(c), 0), X509_V_OK);
+	check_life(cert_authority_ra(c), 2 * 365);
+	assert_int_equal(count(p, "SELECT COUNT(*) FROM authority"
+	                          " WHERE role = 'ra' AND state = 'old'"),
+	    1);
+	d = open_authority(p);
+	assert_int_equal(
+	    X509_cmp(cert_authority_ra(c), cert_authority_ra(d)), 0);
+}
+
+static void
+ra_ends_with_its_issuer(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+
+	clock_set_offset_ms((10 * 365 - 30) * MS_DAY);
+	cert_authority_free(&a);
+	a = open_authority(p);
+	assert_int_equal(cert_not_after(cert_authority_ra(a)),
+	    cert_not_after(cert_authority_issuing(a)));
+	/* A new one would not last longer, so there is none. */
+	b = open_authority(p);
+	assert_int_equal(
+	    X509_cmp(cert_authority_ra(a), cert_authority_ra(b)), 0);
+}
+
+static X509 *
+issued_cert(const struct cert_issued *i)
+{
+	struct err e = { 0 };
+	X509 *x = NULL;
+
+	must(cert_parse(buf_slice(i->der), &x, &e), &e);
+	return x;
+}
+
+static void
+templates_decide(void **state)
+{
+	static const struct {
+		const char *template;
+		int64_t days;
+		unsigned extended;
+		int purpose;
+	} cases[] = {
+		{ CERT_TEMPLATE_DEVICE, 365, XKU_SSL_CLIENT,
+		    X509_PURPOSE_SSL_CLIENT },
+		{ CERT_TEMPLATE_USER, 1126, XKU_SSL_CLIENT,
+		    X509_PURPOSE_SSL_CLIENT },
+		{ CERT_TEMPLATE_SCEP, 365, XKU_SSL_CLIENT,
+		    X509_PURPOSE_SSL_CLIENT },
+		{ CERT_TEMPLATE_TLS, 397, XKU_SSL_SERVER,
+		    X509_PURPOSE_SSL_SERVER },
+	};
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	AUTO(cert_key_free) EVP_PKEY *rsa = new_key(CERT_RSA_2048);
+	AUTO(cert_key_free) EVP_PKEY *ec = new_key(CERT_P256);
+	struct cert_subject s = { .cn = "Mac", .dns = "mac.example" };
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
+		EVP_PKEY *key = i % 2 == 0 ? rsa : ec;
+		AUTO(cert_issued_clear) struct cert_issued out = { 0 };
+		AUTO(cert_x509_free) X509 *x = NULL;
+
+		must(
+		    issue_for(a, cases[i / 2].template, &s, key, &out, &e), &e);
+		x = issued_cert(&out);
+		assert_int_equal(
+		    chain_error(a, x, cases[i / 2].purpose), X509_V_OK);
+		check_life(x, cases[i / 2].days);
+		assert_int_equal(
+		    X509_get_extended_key_usage(x), cases[i / 2].extended);
+		assert_int_equal(X509_get_key_usage(x),
+		    key == rsa ? KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT
+		               : KU_DIGITAL_SIGNATURE);
+		assert_int_equal(X509_check_ca(x), 0);
+		assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(x), key), 1);
+		/* Apple: server certificates live at most 825 days. */
+		if (cases[i / 2].purpose == X509_PURPOSE_SSL_SERVER)
+			assert_true(cert_not_after(x) - cert_not_before(x) <
+			            398 * MS_DAY);
+	}
+}
+
+static void
+issued_describes_the_certificate(void **state)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	AUTO(cert_key_free) EVP_PKEY *k = new_key(CERT_RSA_2048);
+	struct cert_subject s = { .cn = "佐藤", .o = "O, CN=evil", .uid = "u" };
+	char text[512], last[64] = "";
+	struct err e = { 0 };
+
+	for (int i = 0; i < 8; i++) {
+		AUTO(cert_issued_clear) struct cert_issued out = { 0 };
+		AUTO(cert_x509_free) X509 *x = NULL;
+
+		must(issue_for(a, CERT_TEMPLATE_DEVICE, &s, k, &out, &e), &e);
+		x = issued_cert(&out);
+		cert_fingerprint(x, text);
+		assert_string_equal(text, out.fingerprint);
+		cert_serial(x, text, sizeof(text));
+		assert_string_equal(text, out.serial);
+		assert_int_equal(strlen(text), 40);
+		assert_true(text[0] < '8');
+		assert_string_not_equal(text, last);
+		memcpy(last, text, sizeof(last));
+		cert_subject(x, text, sizeof(text));
+		assert_string_equal(text, out.subject);
+		assert_string_equal(text, "UID=u,CN=佐藤,O=O\\, CN=evil");
+		assert_int_equal(cert_not_before(x), out.not_before);
+		assert_int_equal(cert_not_after(x), out.not_after);
+		must(cert_spki(k, text, &e), &e);
+		assert_string_equal(text, out.spki);
+	}
+}
+
+static void
+never_outlives_the_issuer(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(cert_key_free) EVP_PKEY *k = new_key(CERT_P256);
+	AUTO(cert_issued_clear) struct cert_issued first = { 0 };
+	AUTO(cert_issued_clear) struct cert_issued last = { 0 };
+	AUTO(cert_issued_clear) struct cert_issued none = { 0 };
+	struct cert_subject s = { .cn = "Mac" };
+	struct err e = { 0 };
+	X509 *ca = cert_authority_issuing(a);
+
+	must(issue_for(a, CERT_TEMPLATE_DEVICE, &s, k, &first, &e), &e);
+	assert_true(first.not_before >= cert_not_before(ca));
+	clock_set_offset_ms(3600 * MS_DAY);
+	must(issue_for(a, CERT_TEMPLATE_DEVICE, &s, k, &last, &e), &e);
+	assert_int_equal(last.not_after, cert_not_after(ca));
+	assert_true(last.not_before <= clock_now_ms() - MS_DAY);
+	clock_set_offset_ms(3651 * MS_DAY);
+	must_fail(issue_for(a, CERT_TEMPLATE_DEVICE, &s, k, &none, &failure),
+	    ERR_INTERNAL);
+	assert_null(none.der);
+}
+
+static void
+refuses_wrong_keys(void **state)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	AUTO(cert_key_free)
+	EVP_PKEY *ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	struct cert_subject s = { .cn = "Mac" };
+	struct cert_issued out = { 0 };
+
+	must_fail(issue_for(a, CERT_TEMPLATE_DEVICE, &s, ed, &out, &failure),
+	    ERR_FORBIDDEN);
+	must_fail(issue_for(a, CERT_TEMPLATE_DEVICE, &s,
+	              cert_authority_ra_key(a), &out, &failure),
+	    ERR_FORBIDDEN);
+	must_fail(issue_for(a, CERT_TEMPLATE_DEVICE, &s,
+	              X509_get0_pubkey(cert_authority_root(a)), &out, &failure),
+	    ERR_FORBIDDEN);
+	s.cn = "";
+	must_fail(issue_for(a, CERT_TEMPLATE_DEVICE, &s, ed, &out, &failure),
+	    ERR_FORBIDDEN);
+	assert_null(out.der);
+}
+
+static void
+tls_certificate_names_its_host(void **state)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	static const char *const hosts[] = { "mdm.example.com", "127.0.0.1",
+		"::1",
+		"a.very.long.name.of.a.host.in.some.domain.of.some.company."
+		"example.com" };
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		AUTO(buf_free) struct buf *cert = NULL;
+		AUTO(buf_wipe) struct buf *key = NULL;
+		AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
+		AUTO(cert_key_free) EVP_PKEY *k = NULL;
+		X509 *x;
+
+		must(cert_authority_tls(a, hosts[i], &cert, &key, &e), &e);
+		must(cert_parse_chain(buf_slice(cert), &chain, &e), &e);
+		must(cert_key_parse(buf_slice(key), &k, &e), &e);
+		assert_int_equal(sk_X509_num(chain), 2);
+		x = sk_X509_value(chain, 0);
+		assert_int_equal(X509_check_private_key(x, k), 1);
+		assert_int_equal(
+		    chain_error(a, x, X509_PURPOSE_SSL_SERVER), X509_V_OK);
+		assert_int_equal(i == 1 || i == 2
+		                     ? X509_check_ip_asc(x, hosts[i], 0)
+		                     : X509_check_host(x, hosts[i], 0, 0, NULL),
+		    1);
+		assert_int_not_equal(
+		    X509_check_host(x, "other.example", 0, 0, NULL), 1);
+	}
+}
+
+static void
+tls_refuses_bad_hosts(void **state)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	struct buf *cert = NULL, *key = NULL;
+
+	must_fail(
+	    cert_authority_tls(a, "a b", &cert, &key, &failure), ERR_INVALID);
+	must_fail(cert_authority_tls(a, "a,DNS:b", &cert, &key, &failure),
+	    ERR_INVALID);
+	assert_null(cert);
+	assert_null(key);
+}
+
+static void
+issuing_key_may_be_ec(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = { .key_dir = p->keys,
+		.organization = "Example",
+		.issuing_key = CERT_P256 };
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	struct err e = { 0 };
+
+	must(cert_authority_open(p->st, &o, &a, &e), &e);
+	assert_int_equal(
+	    EVP_PKEY_get_base_id(X509_get0_pubkey(cert_authority_issuing(a))),
+	    EVP_PKEY_EC);
+	assert_int_equal(chain_error(a, cert_authority_ra(a), 0), X509_V_OK);
+}
+
+static void
+leaves_no_errors_behind(void **state)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+
+	assert_non_null(a);
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+#define OWN(f) cmocka_unit_test_setup_teardown(f, make, drop)
+#define SHARED(f) cmocka_unit_test_setup_teardown(f, share, reset_clock)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SHARED(hierarchy_is_strict),
+		SHARED(chain_lists_ra_first),
+		OWN(second_start_keeps_everything),
+		OWN(half_made_start_is_forgotten),
+		OWN(bad_starts_are_refused),
+		OWN(root_key_may_be_away),
+		OWN(ra_renews_itself),
+		OWN(ra_ends_with_its_issuer),
+		SHARED(templates_decide),
+		SHARED(issued_describes_the_certificate),
+		SHARED(never_outlives_the_issuer),
+		SHARED(refuses_wrong_keys),
+		SHARED(tls_certificate_names_its_host),
+		SHARED(tls_refuses_bad_hosts),
+		OWN(issuing_key_may_be_ec),
+		SHARED(leaves_no_errors_behind),
+	};
+
+	return cmocka_run_group_tests(tests, make_shared, drop_shared);
+}
