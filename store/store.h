@@ -77,7 +77,8 @@ struct store_value store_value_blob(struct slice s); /* p NULL: SQL NULL */
 #define S_NULL		((struct store_value){ .type = STORE_NULL })
 /* NULL instead of 0: for times that may be absent. */
 #define S_TIME(i)	((i) != 0 ? S_INT(i) : S_NULL)
-#define S_ARGS(...)	((const struct store_value[]){ __VA_ARGS__ __VA_OPT__(,) { .type = STORE_END } })
+/* Begins with a value that is skipped, so that S_ARGS() is right too. */
+#define S_ARGS(...)	((const struct store_value[]){ S_NULL, ##__VA_ARGS__, { .type = STORE_END } } + 1)
 /* clang-format on */
 
 /*
