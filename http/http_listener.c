@@ -52,31 +52,29 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
+/* l owns the socket, also when this fails. */
 static bool
-open_socket(
-    const struct http_listen *l, int *fd_out, uint16_t *port_out, struct err *e)
+open_socket(struct http_listener *l, const struct http_listen *how,
+    uint16_t *port_out, struct err *e)
 {
-	AUTO(close_fd) int fd = -1;
 	union address a;
-	socklen_t len;
+	socklen_t len = 0;
 	int on = 1;
 
-	if (!parse_address(l, &a, &len, e))
+	if (!parse_address(how, &a, &len, e))
 		return false;
-	fd = socket(
+	l->fd = socket(
 	    a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	if (l->fd < 0)
 		return err_errno(e, ERR_INTERNAL, "socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, &a.any, len) != 0 || listen(fd, SOMAXCONN) != 0 ||
-	    getsockname(fd, &a.any, &len) != 0)
+	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(l->fd, &a.any, len) != 0 || listen(l->fd, SOMAXCONN) != 0 ||
+	    getsockname(l->fd, &a.any, &len) != 0)
 		return err_errno(e,
 		    errno == EADDRINUSE ? ERR_CONFLICT : ERR_INTERNAL,
-		    "listen on %s port %u", l->address, (unsigned)l->port);
+		    "listen on %s port %u", how->address, (unsigned)how->port);
 	*port_out =
 	    ntohs(a.any.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
-	*fd_out = fd;
-	fd = -1;
 	return true;
 }
 
@@ -170,7 +168,7 @@ http_listener_new(struct http_server *s, const struct http_listen *how,
 		return err_set(e, ERR_INTERNAL, "no memory for a reply");
 	if (l->tls && !http_cert_tickets_new(l, e))
 		return false;
-	if (!open_socket(how, &l->fd, port_out, e) || !start(l, how, e))
+	if (!open_socket(l, how, port_out, e) || !start(l, how, e))
 		return false;
 	*out = TAKE(l);
 	return true;
