@@ -48,6 +48,8 @@ struct mdm_options {
 MUST_CHECK bool mdm_service_new(
     const struct mdm_options *o, struct mdm_service **out, struct err *e);
 void mdm_service_free(struct mdm_service **s);
+/* After a push certificate was imported; any thread.  NULL or "": any. */
+void mdm_service_set_topic(struct mdm_service *s, const char *topic);
 void mdm_http_add(struct http_server *h, struct mdm_service *s);
 /* Periodic work: expire commands and orders.  Called every minute. */
 MUST_CHECK bool mdm_service_tick(struct mdm_service *s, struct err *e);

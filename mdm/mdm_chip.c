@@ -1,0 +1,189 @@
+/*
+ * Which security chip a Mac has.  No state; any thread.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "mdm/mdm_chip_priv.h"
+
+/* Plain "MacN,M" is Apple silicon from this N on. */
+enum { FIRST_PLAIN_MAC = 13 };
+
+static const char *const chip_names[] = {
+	[MDM_CHIP_UNKNOWN] = "unknown",
+	[MDM_CHIP_NONE] = "none",
+	[MDM_CHIP_T1] = "t1",
+	[MDM_CHIP_T2] = "t2",
+	[MDM_CHIP_APPLE_SILICON] = "apple-silicon",
+	[MDM_CHIP_VIRTUAL] = "virtual",
+};
+
+static const struct mdm_chip_model *
+find_model(const char *id)
+{
+	size_t low = 0, high = mdm_chip_models_count;
+
+	while (id != NULL && low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct mdm_chip_model *m = &mdm_chip_models[middle];
+		size_t len = strlen(m->id), id_len = strlen(id);
+		int order =
+		    memcmp(id, m->id, (len < id_len ? len : id_len) + 1);
+
+		if (order == 0)
+			return m;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+/* Reads 1 to 4 digits at *s and moves behind them; -1 if there are none. */
+static int
+read_number(const char **s)
+{
+	int n = 0, digits = 0;
+
+	while (isdigit((unsigned char)**s) && digits < 4) {
+		n = n * 10 + (**s - '0');
+		digits++;
+		(*s)++;
+	}
+	return digits > 0 ? n : -1;
+}
+
+/* A model newer than the table: only "MacN,M" can be told from its name. */
+static bool
+is_new_apple_silicon(const char *id)
+{
+	const char *s = id + strlen("Mac");
+	int major;
+
+	if (!str_starts(id, "Mac"))
+		return false;
+	major = read_number(&s);
+	if (major < FIRST_PLAIN_MAC || *s++ != ',')
+		return false;
+	return read_number(&s) >= 0 && *s == '\0';
+}
+
+static enum mdm_chip
+chip_of_model(const char *id)
+{
+	const struct mdm_chip_model *m = find_model(id);
+
+	if (id == NULL)
+		return MDM_CHIP_UNKNOWN;
+	if (m != NULL)
+		return m->chip;
+	if (is_new_apple_silicon(id))
+		return MDM_CHIP_APPLE_SILICON;
+	if (str_starts(id, "VirtualMac") || str_starts(id, "VMware") ||
+	    str_starts(id, "Parallels"))
+		return MDM_CHIP_VIRTUAL;
+	return MDM_CHIP_UNKNOWN;
+}
+
+static bool
+is_secure_boot_level(const char *level)
+{
+	return str_eq(level, "off") || str_eq(level, "medium") ||
+	       str_eq(level, "full");
+}
+
+/* Intel without T2: no secure boot, no erase of contents and settings. */
+static bool
+old_intel_contradicted(const struct mdm_chip_facts *f)
+{
+	return f->is_apple_silicon == 1 ||
+	       is_secure_boot_level(f->secure_boot_level) ||
+	       str_eq(f->eacs_preflight, "success");
+}
+
+static bool
+modern_contradicted(const struct mdm_chip_facts *f)
+{
+	return str_eq(f->secure_boot_level, "not supported") ||
+	       str_eq(f->eacs_preflight, "not supported");
+}
+
+static bool
+contradicted(enum mdm_chip chip, const struct mdm_chip_facts *f)
+{
+	switch (chip) {
+	case MDM_CHIP_NONE:
+	case MDM_CHIP_T1:
+		return old_intel_contradicted(f);
+	case MDM_CHIP_T2:
+		return f->is_apple_silicon == 1 || modern_contradicted(f);
+	case MDM_CHIP_APPLE_SILICON:
+		return f->is_apple_silicon == 0 || modern_contradicted(f);
+	case MDM_CHIP_VIRTUAL: /* guests answer what their host likes */
+	case MDM_CHIP_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+enum mdm_chip
+mdm_chip_decide(const struct mdm_chip_facts *f)
+{
+	enum mdm_chip chip = chip_of_model(f->model_id);
+
+	/* No T2 Mac says this, so a model we never heard of is safe. */
+	if (chip == MDM_CHIP_UNKNOWN && f->is_apple_silicon == 1)
+		chip = MDM_CHIP_APPLE_SILICON;
+	return contradicted(chip, f) ? MDM_CHIP_UNKNOWN : chip;
+}
+
+const char *
+mdm_chip_name(enum mdm_chip c)
+{
+	return (size_t)c < COUNT(chip_names) ? chip_names[c] : chip_names[0];
+}
+
+enum mdm_chip
+mdm_chip_from_name(const char *name)
+{
+	for (size_t i = 0; i < COUNT(chip_names); i++)
+		if (str_eq(name, chip_names[i]))
+			return (enum mdm_chip)i;
+	return MDM_CHIP_UNKNOWN;
+}
+
+const char *
+mdm_chip_model_name(const char *model_id)
+{
+	const struct mdm_chip_model *m = find_model(model_id);
+
+	return m != NULL ? m->name : NULL;
+}
+
+bool
+mdm_chip_may_wipe(enum mdm_chip c, struct err *e)
+{
+	switch (c) {
+	case MDM_CHIP_NONE:
+	case MDM_CHIP_T1:
+	case MDM_CHIP_APPLE_SILICON:
+	case MDM_CHIP_VIRTUAL:
+		return true;
+	case MDM_CHIP_T2:
+		return err_slug(e, ERR_REFUSED, "wipe_refused_t2",
+		    "a Mac with the T2 chip is not wiped: it may be left "
+		    "without a system that starts; lock it instead");
+	case MDM_CHIP_UNKNOWN:
+		break;
+	}
+	return err_slug(e, ERR_REFUSED, "chip_unknown",
+	    "not wiped: it is not known which security chip this Mac has; "
+	    "it was asked for its model, order again when it has answered");
+}
+
+bool
+mdm_chip_erases(const char *request_type)
+{
+	return str_eq(request_type, "EraseDevice");
+}

@@ -1,0 +1,199 @@
+/*
+ * Connect: a Mac reports on a command and gets the next one, in one write
+ * transaction; an Idle with nothing to do costs one read.  Any thread.
+ */
+#include "apns/apns_scheduler.h"
+#include "mdm/mdm_connect_priv.h"
+
+enum { SEEN_MS = 60 * 1000, ERASING_MS = 10 * 60 * 1000, TRIES = 4 };
+
+/* One row a Status. */
+static const struct {
+	const char *name;
+	enum mdm_status status;
+	enum mdm_counter counter = MDM_COUNT_IDLE;
+} statuses[] = {
+	{ "Idle", MDM_IDLE, MDM_COUNT_IDLE },
+	{ "Acknowledged", MDM_ACKNOWLEDGED, MDM_COUNT_ACKNOWLEDGED },
+	{ "Error", MDM_ERROR, MDM_COUNT_ERROR },
+	{ "CommandFormatError", MDM_FORMAT_ERROR, MDM_COUNT_FORMAT_ERROR },
+	{ "NotNow", MDM_NOT_NOW, MDM_COUNT_NOT_NOW },
+};
+
+static bool
+read_status(struct mdm_visit *v, enum mdm_counter *counter_out, struct err *e)
+{
+	const char *name;
+
+	if (!pl_need_str(v->m->doc, "Status", LIMIT_ID, &name, e))
+		return false;
+	for (size_t i = 0; i < COUNT(statuses); i++) {
+		if (!str_eq(name, statuses[i].name))
+			continue;
+		v->status = statuses[i].status;
+		*counter_out = statuses[i].counter;
+		return v->status == MDM_IDLE ||
+		       pl_need_str(v->m->doc, "CommandUUID", LIMIT_ID,
+		           &v->command_id, e);
+	}
+	return err_set(e, ERR_INVALID, "Status: not known");
+}
+
+/* Why this visitor is turned away, if it is. */
+static enum mdm_refusal
+may_visit(const struct mdm_visit *v)
+{
+	enum mdm_refusal why = mdm_auth_bound(&v->who, v->now);
+
+	/* A user's channel without a TokenUpdate is no stolen identity. */
+	if (why == MDM_OTHER_DEVICE && !v->who.enrollment &&
+	    v->m->user_id != NULL)
+		return MDM_UNKNOWN_DEVICE;
+	return why;
+}
+
+/* It acknowledged a wipe a moment ago: there is nothing to tell it. */
+static bool
+is_being_erased(const struct mdm_visit *v)
+{
+	return str_eq(v->who.state, "left") &&
+	       v->now - v->who.device_changed_at < ERASING_MS;
+}
+
+/* It acknowledged a wipe, and yet here it is. */
+static bool
+come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
+{
+	json_t *data;
+
+	if (!str_eq(v->who.state, "left"))
+		return true;
+	log_event(LOG_WARN, "wiped_device_returned", "udid", v->m->udid, NULL);
+	data = json_object();
+	json_put_str(data, "why", "it was not erased by the wipe");
+	return mdm_db_enrollment_back(tx, v->m->enrollment_id, e) &&
+	       mdm_db_device_state(
+	           tx, v->who.device_id, "enrolled", v->now, e) &&
+	       mdm_event(tx,
+	           &(struct store_event){ .kind = "device.enrolled",
+	               .device_id = v->who.device_id,
+	               .actor = "device" },
+	           data, e);
+}
+
+/* What is left waiting decides when to push next; 0: never. */
+static bool
+next_push(
+    struct mdm_visit *v, struct store_tx *tx, int64_t *at_out, struct err *e)
+{
+	int64_t patience, gap = 15 * MS_MIN;
+
+	if (v->offered.id[0] != '\0') {
+		*at_out = v->now + apns_next_gap_ms(1, v->offered.urgent,
+		                       v->now - v->offered.queued_at);
+		return true;
+	}
+	*at_out = 0;
+	if (!mdm_db_command_patience(tx, v->m->enrollment_id, &patience, e))
+		return false;
+	if (patience < 0)
+		return true;
+	for (int64_t i = 1; i < patience && gap < 6 * MS_H; i++)
+		gap *= 2;
+	*at_out = v->now + (gap < 6 * MS_H ? gap : 6 * MS_H);
+	store_notify(tx, STORE_CHANNEL_PUSH);
+	return true;
+}
+
+static bool
+visit_once(struct mdm_visit *v, struct buf *out, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	int64_t push_at;
+
+	mdm_db_command_clear(&v->offered);
+	v->offered = (struct mdm_db_command){ 0 };
+	if (!store_begin(v->s->o.store, STORE_WRITE, &tx, e) ||
+	    !mdm_db_who(tx, v->m->fingerprint, v->m->enrollment_id, &v->who, e))
+		return false;
+	v->refusal = may_visit(v);
+	if (v->refusal != MDM_ACCEPTED)
+		return err_set(e, ERR_FORBIDDEN, "refused");
+	if (!come_back(v, tx, e) || !mdm_connect_record(v, tx, e))
+		return false;
+	/* After a wipe there is no enrolment to give anything to. */
+	if (!v->gone && (!mdm_connect_offer(v, tx, out, e) ||
+	                    !next_push(v, tx, &push_at, e) ||
+	                    !mdm_db_enrollment_came(
+	                        tx, v->m->enrollment_id, push_at, v->now, e)))
+		return false;
+	return store_commit(&tx, e);
+}
+
+/* A command that cannot be prepared must not block the others: it is ended,
+ * in a second attempt that leaves nothing of the first. */
+static bool
+visit(struct mdm_visit *v, struct buf *out, struct err *e)
+{
+	for (int i = 0; i < TRIES; i++) {
+		bool done = visit_once(v, out, e);
+
+		if (done)
+			return true;
+		buf_reset(out);
+		if (v->refusal != MDM_ACCEPTED)
+			return mdm_auth_refuse(
+			    v->s, v->m, &v->who, v->refusal, e);
+		if (!v->broken_now)
+			return err_wrap(e, "connect");
+		v->broken_now = false;
+	}
+	return err_wrap(e, "connect");
+}
+
+static bool
+seal_result(struct mdm_visit *v, struct err *e)
+{
+	if (v->status == MDM_IDLE || v->status == MDM_NOT_NOW)
+		return true;
+	v->result = buf_new(v->m->body.len + 1024);
+	mdm_findings_read(v->m->doc, &v->findings);
+	return seal_put(v->s->o.seal,
+	           mdm_context("command.result", v->command_id).text,
+	           v->m->body, v->result, e) &&
+	       buf_ok(v->result, e);
+}
+
+static void
+visit_clear(struct mdm_visit *v)
+{
+	mdm_db_command_clear(&v->offered);
+	mdm_findings_clear(&v->findings);
+	buf_free(&v->result);
+}
+
+bool
+mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
+    struct err *e)
+{
+	AUTO(visit_clear)
+	struct mdm_visit v = { .s = s, .m = m, .now = clock_now_ms() };
+	enum mdm_counter counter;
+	enum mdm_refusal why;
+
+	if (!read_status(&v, &counter, e) ||
+	    !mdm_auth_who(s, m->fingerprint, m->enrollment_id, &v.who, e))
+		return false;
+	why = may_visit(&v);
+	if (why != MDM_ACCEPTED)
+		return mdm_auth_refuse(s, m, &v.who, why, e);
+	mdm_count(s, counter);
+	if (v.now - v.who.seen_at > SEEN_MS || (v.who.push_due && !v.who.open))
+		mdm_db_seen(
+		    s->o.store, m->enrollment_id, v.who.device_id, v.now);
+	if (is_being_erased(&v))
+		return true;
+	if (v.status == MDM_IDLE && !v.who.open && !str_eq(v.who.state, "left"))
+		return true;
+	return seal_result(&v, e) && visit(&v, out, e);
+}

@@ -1,0 +1,185 @@
+/*
+ * Which command a device gets next, and its message.  A NotNow command is
+ * offered on a new connection only (Idle).  Whether a Mac may be erased is
+ * asked here again, with what is known of it now.  Runs in the transaction of
+ * the visit, on its thread.
+ */
+#include "mdm/mdm_connect_priv.h"
+
+enum { COMMAND_MAX = 16 << 20, MOST_ENDED = 100 };
+
+static bool
+end_refused(struct mdm_visit *v, struct store_tx *tx,
+    const struct mdm_db_command *c, const struct err *why, struct err *e)
+{
+	struct mdm_ending how = {
+		.state = "refused", .text = why->text, .actor = "system"
+	};
+	struct mdm_order_change to = { .state = "refused",
+		.reason_code = why->slug,
+		.reason = why->text };
+
+	log_event(LOG_WARN, "command_refused", "udid", v->m->udid, "command",
+	    c->id, "reason", why->slug, NULL);
+	return mdm_queue_end(v->s, tx, c, &how, e) &&
+	       (c->order_id[0] == '\0' ||
+	           mdm_order_change(tx, c->order_id, &to, "system", e));
+}
+
+static bool
+end_broken(struct mdm_visit *v, struct store_tx *tx,
+    const struct mdm_db_command *c, struct err *e)
+{
+	AUTO(str_free)
+	char *text =
+	    str_printf("it could not be prepared: %s", v->broken_why.text);
+	struct mdm_ending how = {
+		.state = "error", .text = text, .actor = "system"
+	};
+	struct mdm_order_change to = {
+		.state = "error", .reason_code = "not_prepared", .reason = text
+	};
+
+	log_event(LOG_ERROR, "command_broken", "udid", v->m->udid, "command",
+	    c->id, "error", v->broken_why.text, NULL);
+	return mdm_queue_end(v->s, tx, c, &how, e) &&
+	       (c->order_id[0] == '\0' ||
+	           mdm_order_change(tx, c->order_id, &to, "system", e));
+}
+
+static bool
+may_erase(struct mdm_visit *v, struct store_tx *tx,
+    const struct mdm_db_command *c, bool *may_out, struct err *refusal,
+    struct err *e)
+{
+	struct mdm_target target;
+
+	*may_out = true;
+	if (!mdm_chip_erases(c->request_type))
+		return true;
+	if (!mdm_db_target(tx, v->m->enrollment_id, &target, e))
+		return false;
+	*may_out = mdm_chip_may_wipe(target.chip, refusal);
+	return true;
+}
+
+/* Ends the command if it must not go out; *ended_out: look for another. */
+static bool
+sift(struct mdm_visit *v, struct store_tx *tx, const struct mdm_db_command *c,
+    bool *ended_out, struct err *e)
+{
+	struct err refusal = { 0 };
+	bool may;
+
+	*ended_out = true;
+	if (c->expires_at != 0 && c->expires_at <= v->now)
+		return mdm_queue_expire(v->s, tx, c, e);
+	if (str_eq(c->id, v->broken_id))
+		return end_broken(v, tx, c, e);
+	if (!may_erase(v, tx, c, &may, &refusal, e))
+		return false;
+	if (!may)
+		return end_refused(v, tx, c, &refusal, e);
+	*ended_out = false;
+	return true;
+}
+
+static bool
+render(struct mdm_visit *v, struct store_tx *tx, const struct mdm_db_command *c,
+    struct buf *xml, struct err *e)
+{
+	const struct mdm_renderer *r = mdm_renderer_find(v->s, c->renderer);
+
+	if (r == NULL)
+		return err_set(e, ERR_INTERNAL, "there is no renderer \"%s\"",
+		    c->renderer);
+	return r->render(tx, c->renderer_ref, c->id, xml, r->arg, e) &&
+	       buf_ok(xml, e) &&
+	       mdm_queue_check_xml(c->request_type, buf_str(xml), e);
+}
+
+/* The Command dictionary: sealed when it was queued, or written now. */
+static bool
+command_dict(struct mdm_visit *v, struct store_tx *tx,
+    const struct mdm_db_command *c, struct buf *xml, struct err *e)
+{
+	if (c->renderer[0] != '\0')
+		return render(v, tx, c, xml, e);
+	if (c->body == NULL)
+		return err_set(e, ERR_INTERNAL, "the command has no body");
+	return seal_get(v->s->o.seal, mdm_context("command.body", c->id).text,
+	           buf_slice(c->body), xml, e) &&
+	       buf_ok(xml, e);
+}
+
+static bool
+mark_delivered(struct mdm_visit *v, struct store_tx *tx,
+    const struct mdm_db_command *c, struct err *e)
+{
+	json_t *data;
+
+	if (!mdm_db_command_delivered(tx, c->id, v->now, e))
+		return false;
+	if (c->order_id[0] != '\0' &&
+	    !mdm_order_change(tx, c->order_id,
+	        &(struct mdm_order_change){ .state = "delivered" }, "system",
+	        e))
+		return false;
+	if (str_eq(c->state, "delivered"))
+		return true; /* once more, after a lost connection */
+	data = json_object();
+	json_put_str(data, "request_type", c->request_type);
+	return mdm_event(tx,
+	    &(struct store_event){ .kind = "command.delivered",
+	        .device_id = v->who.device_id,
+	        .subject_id = c->id,
+	        .actor = "system" },
+	    data, e);
+}
+
+static bool
+hand_out(
+    struct mdm_visit *v, struct store_tx *tx, struct buf *out, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *xml = buf_new(COMMAND_MAX);
+	const struct mdm_db_command *c = &v->offered;
+
+	if (!command_dict(v, tx, c, xml, e)) {
+		v->broken_now = true;
+		v->broken_why = *e;
+		return str_copy(v->broken_id, sizeof(v->broken_id), c->id) &&
+		       false;
+	}
+	pl_begin(out);
+	pl_dict(out);
+	pl_key(out, "Command");
+	buf_add(out, xml->p, xml->len);
+	pl_key_str(out, "CommandUUID", c->id);
+	pl_dict_end(out);
+	pl_end(out);
+	return buf_ok(out, e) && mark_delivered(v, tx, c, e);
+}
+
+bool
+mdm_connect_offer(
+    struct mdm_visit *v, struct store_tx *tx, struct buf *out, struct err *e)
+{
+	bool ended = true;
+
+	for (int i = 0; ended && i < MOST_ENDED; i++) {
+		mdm_db_command_clear(&v->offered);
+		if (!mdm_db_command_next(tx, v->m->enrollment_id,
+		        v->status == MDM_IDLE, &v->offered, e))
+			return false;
+		if (v->offered.id[0] == '\0')
+			return true;
+		if (!sift(v, tx, &v->offered, &ended, e))
+			return false;
+	}
+	if (!ended)
+		return hand_out(v, tx, out, e);
+	/* Too many ended at once: the rest comes with the next visit. */
+	mdm_db_command_clear(&v->offered);
+	v->offered = (struct mdm_db_command){ 0 };
+	return true;
+}

@@ -1,0 +1,212 @@
+/*
+ * Rows of device.  No state; runs in the caller's transaction, on its thread.
+ */
+#include "mdm/mdm_db_priv.h"
+
+#define DEVICE_COLUMNS                                                         \
+	"d.id, d.udid, d.serial, d.state, d.name, d.model_id, d.model_name, "  \
+	"d.name_too_long, d.chip, d.os_version, d.os_build, d.user_id, "       \
+	"d.enrolled_at, d.last_seen_at, d.created_at, d.updated_at, "          \
+	"d.information_at, d.security_at"
+
+const int mdm_db_device_user_col = 18, mdm_db_device_open_col = 19;
+
+void
+mdm_db_device_read(const struct store_rows *r, struct mdm_device *out)
+{
+	struct mdm_device d = { 0 };
+
+	mdm_db_copy(d.id, sizeof(d.id), r, 0);
+	mdm_db_copy(d.udid, sizeof(d.udid), r, 1);
+	mdm_db_copy(d.serial, sizeof(d.serial), r, 2);
+	mdm_db_copy(d.state, sizeof(d.state), r, 3);
+	mdm_db_copy(d.name, sizeof(d.name), r, 4);
+	mdm_db_copy(d.model_id, sizeof(d.model_id), r, 5);
+	mdm_db_copy(d.model_name, sizeof(d.model_name), r, 6);
+	d.name_too_long = store_int(r, 7) != 0;
+	d.chip = mdm_chip_from_name(store_text(r, 8));
+	mdm_db_copy(d.os_version, sizeof(d.os_version), r, 9);
+	mdm_db_copy(d.os_build, sizeof(d.os_build), r, 10);
+	mdm_db_copy(d.user_id, sizeof(d.user_id), r, 11);
+	d.enrolled_at = store_int(r, 12);
+	d.last_seen_at = store_int(r, 13);
+	d.created_at = store_int(r, 14);
+	d.updated_at = store_int(r, 15);
+	d.information_at = store_int(r, 16);
+	d.security_at = store_int(r, 17);
+	*out = d;
+}
+
+bool
+mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by, const char *value,
+    struct mdm_device *out, bool *found_out, struct err *e)
+{
+	static const char *const sql[] = {
+		[MDM_BY_ID] =
+		    "SELECT " DEVICE_COLUMNS " FROM device d WHERE d.id = $1",
+		[MDM_BY_UDID] =
+		    "SELECT " DEVICE_COLUMNS " FROM device d WHERE d.udid = $1",
+		[MDM_BY_SERIAL] = "SELECT " DEVICE_COLUMNS
+		                  " FROM device d WHERE d.serial = $1",
+	};
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	if (!mdm_db_one(tx, sql[by], S_ARGS(S_TEXT(value)), &r, found_out, e))
+		return false;
+	if (*found_out)
+		mdm_db_device_read(r, out);
+	return true;
+}
+
+bool
+mdm_db_device_by_name(struct store_tx *tx, const char *name,
+    struct mdm_device *out, int *count_out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more = false;
+	int count = 0;
+
+	if (!mdm_db_one(tx,
+	        "SELECT " DEVICE_COLUMNS
+	        " FROM device d WHERE d.name = $1 LIMIT 2",
+	        S_ARGS(S_TEXT(name)), &r, &more, e))
+		return false;
+	if (more)
+		mdm_db_device_read(r, out);
+	while (more) {
+		count++;
+		if (!store_next(r, &more, e))
+			return false;
+	}
+	*count_out = count;
+	return true;
+}
+
+bool
+mdm_db_device_add(
+    struct store_tx *tx, const struct mdm_device *d, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO device (id, udid, serial, state, created_at, "
+	    "updated_at) VALUES ($1, $2, $3, $4, $5, $5)",
+	    S_ARGS(S_TEXT(d->id), S_TEXT(d->udid), mdm_db_text(d->serial),
+	        S_TEXT(d->state), S_INT(d->created_at)),
+	    NULL, e);
+}
+
+bool
+mdm_db_device_save(
+    struct store_tx *tx, const struct mdm_device *d, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE device SET udid = $2, serial = $3, state = $4, name = $5, "
+	    "name_too_long = $6, model_id = $7, model_name = $8, chip = $9, "
+	    "os_version = $10, os_build = $11, enrolled_at = $12, "
+	    "last_seen_at = $13, updated_at = $14 WHERE id = $1",
+	    S_ARGS(S_TEXT(d->id), S_TEXT(d->udid), mdm_db_text(d->serial),
+	        S_TEXT(d->state), mdm_db_text(d->name), S_INT(d->name_too_long),
+	        mdm_db_text(d->model_id), mdm_db_text(d->model_name),
+	        S_TEXT(mdm_chip_name(d->chip)), mdm_db_text(d->os_version),
+	        mdm_db_text(d->os_build), S_TIME(d->enrolled_at),
+	        S_TIME(d->last_seen_at), S_INT(d->updated_at)),
+	    NULL, e);
+}
+
+bool
+mdm_db_device_state(struct store_tx *tx, const char *id, const char *state,
+    int64_t now, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE device SET state = $2, updated_at = $3 WHERE id = $1",
+	    S_ARGS(S_TEXT(id), S_TEXT(state), S_INT(now)), NULL, e);
+}
+
+bool
+mdm_db_device_merge(
+    struct store_tx *tx, const char *from, const char *into, struct err *e)
+{
+	static const char *const sql[] = {
+		"UPDATE device SET user_id = COALESCE(user_id, (SELECT "
+		"o.user_id FROM device o WHERE o.id = $1)) WHERE id = $2",
+		"UPDATE enrollment SET device_id = $2 WHERE device_id = $1",
+		"UPDATE orders SET device_id = $2 WHERE device_id = $1",
+		"UPDATE rollout SET device_id = $2 WHERE device_id = $1",
+		"UPDATE certificate SET device_id = $2 WHERE device_id = $1",
+		"UPDATE challenge SET device_id = $2 WHERE device_id = $1",
+		"UPDATE event SET device_id = $2 WHERE device_id = $1",
+		"DELETE FROM device WHERE id = $1 AND id <> $2",
+	};
+
+	for (size_t i = 0; i < COUNT(sql); i++)
+		if (!store_exec(tx, sql[i], S_ARGS(S_TEXT(from), S_TEXT(into)),
+		        NULL, e))
+			return false;
+	return true;
+}
+
+void
+mdm_reported_clear(struct mdm_reported *r)
+{
+	str_free(&r->information);
+	str_free(&r->security);
+}
+
+bool
+mdm_db_device_reported(struct store_tx *tx, const char *id,
+    struct mdm_reported *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
+
+	if (!mdm_db_one(tx,
+	        "SELECT information, security FROM device WHERE id = $1",
+	        S_ARGS(S_TEXT(id)), &r, &found, e))
+		return false;
+	*out = (struct mdm_reported){ 0 };
+	if (found) {
+		out->information = str_dup(store_text(r, 0));
+		out->security = str_dup(store_text(r, 1));
+	}
+	return true;
+}
+
+bool
+mdm_db_device_information(struct store_tx *tx, const char *id, const char *json,
+    int64_t now, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE device SET information = $2, information_at = $3 "
+	    "WHERE id = $1",
+	    S_ARGS(S_TEXT(id), S_TEXT(json), S_INT(now)), NULL, e);
+}
+
+bool
+mdm_db_device_security(struct store_tx *tx, const char *id, const char *json,
+    int64_t now, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE device SET security = $2, security_at = $3 WHERE id = $1",
+	    S_ARGS(S_TEXT(id), S_TEXT(json), S_INT(now)), NULL, e);
+}
+
+bool
+mdm_db_device_rows(struct store_tx *tx, const struct mdm_device_page *page,
+    const char *after_serial, const char *after_id, struct store_rows **out,
+    struct err *e)
+{
+	/* like: a LIKE pattern in lower case, or NULL */
+	return store_query(tx,
+	    "SELECT " DEVICE_COLUMNS ", u.name, (SELECT COUNT(*) FROM "
+	    "enrollment n JOIN command q ON q.enrollment_id = n.id AND "
+	    "q.done_at IS NULL WHERE n.device_id = d.id) "
+	    "FROM device d LEFT JOIN users u ON u.id = d.user_id "
+	    "WHERE (COALESCE(d.serial, ''), d.id) > ($1, $2) AND "
+	    "($3 IS NULL OR LOWER(d.name) LIKE $3 ESCAPE '!' OR "
+	    "LOWER(d.serial) LIKE $3 ESCAPE '!' OR "
+	    "LOWER(d.udid) LIKE $3 ESCAPE '!' OR "
+	    "LOWER(u.name) LIKE $3 ESCAPE '!') "
+	    "ORDER BY COALESCE(d.serial, ''), d.id LIMIT $4",
+	    S_ARGS(S_TEXT(after_serial), S_TEXT(after_id), S_TEXT(page->like),
+	        S_INT(page->limit + 1)),
+	    out, e);
+}

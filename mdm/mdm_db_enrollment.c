@@ -1,0 +1,148 @@
+/*
+ * Rows of enrollment.  No state; runs in the caller's transaction, on its
+ * thread.
+ */
+#include "mdm/mdm_db_priv.h"
+
+bool
+mdm_db_enrollment_begin(
+    struct store_tx *tx, const char *id, const char *device_id, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO enrollment (id, device_id, channel, state) "
+	    "VALUES ($1, $2, 'device', 'authenticated') "
+	    "ON CONFLICT (id) DO UPDATE SET device_id = $2, "
+	    "channel = 'device', state = 'authenticated', topic = NULL, "
+	    "push_token = NULL, push_magic = NULL, token_at = NULL, "
+	    "token_updates = 0, push_state = 'ok', push_due_at = NULL, "
+	    "push_attempts = 0, not_now_count = 0",
+	    S_ARGS(S_TEXT(id), S_TEXT(device_id)), NULL, e);
+}
+
+bool
+mdm_db_enrollment_token(struct store_tx *tx, const struct mdm_token *t,
+    int64_t *updates_out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
+
+	/* A user's channel begins here; a life that ended begins anew. */
+	if (!store_exec(tx,
+	        "INSERT INTO enrollment (id, device_id, channel, "
+	        "user_short_name, state, topic, push_token, push_magic, "
+	        "token_at, token_updates, push_state, last_seen_at) "
+	        "VALUES ($1, $2, $3, $4, 'enrolled', $5, $6, $7, $8, 1, $9, "
+	        "$8) ON CONFLICT (id) DO UPDATE SET device_id = $2, "
+	        "token_updates = CASE WHEN enrollment.state = 'left' THEN 1 "
+	        "ELSE enrollment.token_updates + 1 END, "
+	        "user_short_name = $4, state = 'enrolled', topic = $5, "
+	        "push_token = $6, push_magic = $7, token_at = $8, "
+	        "push_state = $9, last_seen_at = $8",
+	        S_ARGS(S_TEXT(t->enrollment_id), S_TEXT(t->device_id),
+	            S_TEXT(t->channel), mdm_db_text(t->short_name),
+	            S_TEXT(t->topic), S_BLOB(t->token), S_TEXT(t->magic),
+	            S_INT(t->now), S_TEXT(t->push_state)),
+	        NULL, e))
+		return false;
+	if (!mdm_db_one(tx,
+	        "SELECT token_updates FROM enrollment WHERE id = $1",
+	        S_ARGS(S_TEXT(t->enrollment_id)), &r, &found, e))
+		return false;
+	*updates_out = found ? store_int(r, 0) : 0;
+	return true;
+}
+
+static bool
+one_id(struct store_tx *tx, const char *sql, const char *device_id,
+    char out[MDM_ENROLLMENT_ID], struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
+
+	if (!mdm_db_one(tx, sql, S_ARGS(S_TEXT(device_id)), &r, &found, e))
+		return false;
+	out[0] = '\0';
+	if (found)
+		mdm_db_copy(out, MDM_ENROLLMENT_ID, r, 0);
+	return true;
+}
+
+bool
+mdm_db_enrollment_live(struct store_tx *tx, const char *device_id,
+    char out[MDM_ENROLLMENT_ID], struct err *e)
+{
+	return one_id(tx,
+	    "SELECT id FROM enrollment WHERE device_id = $1 AND "
+	    "state <> 'left' LIMIT 1",
+	    device_id, out, e);
+}
+
+bool
+mdm_db_enrollment_of(struct store_tx *tx, const char *device_id,
+    char out[MDM_ENROLLMENT_ID], struct err *e)
+{
+	return one_id(tx,
+	    "SELECT id FROM enrollment WHERE device_id = $1 AND "
+	    "channel = 'device' AND state = 'enrolled' "
+	    "ORDER BY token_at DESC LIMIT 1",
+	    device_id, out, e);
+}
+
+bool
+mdm_db_enrollment_left(struct store_tx *tx, const char *id, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE enrollment SET state = 'left', push_due_at = NULL, "
+	    "push_attempts = 0, not_now_count = 0 WHERE id = $1",
+	    S_ARGS(S_TEXT(id)), NULL, e);
+}
+
+bool
+mdm_db_enrollment_back(struct store_tx *tx, const char *id, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE enrollment SET state = 'enrolled' WHERE id = $1",
+	    S_ARGS(S_TEXT(id)), NULL, e);
+}
+
+bool
+mdm_db_target(struct store_tx *tx, const char *enrollment_id,
+    struct mdm_target *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	struct mdm_target t = { 0 };
+
+	if (!mdm_db_one(tx,
+	        "SELECT e.state, e.device_id, d.chip FROM enrollment e JOIN "
+	        "device d ON d.id = e.device_id WHERE e.id = $1",
+	        S_ARGS(S_TEXT(enrollment_id)), &r, &t.found, e))
+		return false;
+	if (t.found) {
+		mdm_db_copy(t.state, sizeof(t.state), r, 0);
+		mdm_db_copy(t.device_id, sizeof(t.device_id), r, 1);
+		t.chip = mdm_chip_from_name(store_text(r, 2));
+	}
+	*out = t;
+	return true;
+}
+
+bool
+mdm_db_enrollment_came(struct store_tx *tx, const char *id, int64_t push_due_at,
+    int64_t now, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE enrollment SET push_due_at = $2, push_attempts = 0, "
+	    "last_seen_at = $3, not_now_count = CASE WHEN $2 IS NULL THEN 0 "
+	    "ELSE not_now_count END WHERE id = $1",
+	    S_ARGS(S_TEXT(id), S_TIME(push_due_at), S_INT(now)), NULL, e);
+}
+
+bool
+mdm_db_enrollment_calm(struct store_tx *tx, const char *id, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE enrollment SET push_due_at = NULL, push_attempts = 0 "
+	    "WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM command q WHERE "
+	    "q.enrollment_id = $1 AND q.done_at IS NULL)",
+	    S_ARGS(S_TEXT(id)), NULL, e);
+}

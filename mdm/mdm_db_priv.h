@@ -1,0 +1,237 @@
+/*
+ * The SQL of this directory: mdm_db_*.c.  Functions run in the caller's
+ * transaction; texts of the database are cut to the sizes here.
+ */
+#pragma once
+
+#include "mdm/mdm_device.h"
+#include "mdm/mdm_order.h"
+#include "mdm/mdm_queue.h"
+
+enum {
+	MDM_ID = 37,
+	MDM_ENROLLMENT_ID = 258, /* UDID or UDID:UserID */
+	MDM_WORD = 24            /* states, kinds */
+};
+
+/* ---- mdm_db.c: helpers ---- */
+
+/* Runs the query and moves to its first row; *found_out: there is one. */
+MUST_CHECK bool mdm_db_one(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct store_rows **out, bool *found_out,
+    struct err *e);
+/* Copies a text column, "" for NULL. */
+void mdm_db_copy(char *dst, size_t size, const struct store_rows *r, int col);
+/* SQL NULL for "" and NULL. */
+struct store_value mdm_db_text(const char *s);
+/* True if the query has a row. */
+MUST_CHECK bool mdm_db_exists(struct store_tx *tx, const char *sql,
+    const struct store_value *args, bool *out, struct err *e);
+
+/* ---- mdm_db_who.c: the hot path's one statement ---- */
+
+/* Who speaks, and for what: certificate, enrolment, device, queue. */
+struct mdm_who {
+	bool certificate; /* it is in our ledger */
+	bool revoked;
+	char purpose[16];
+	char owner_id[MDM_ID]; /* the device it was bound to, or "" */
+	int64_t not_before, not_after;
+
+	bool enrollment; /* there is one of this id */
+	char state[MDM_WORD], device_state[MDM_WORD], device_id[MDM_ID];
+	enum mdm_chip chip;
+	int64_t seen_at, device_changed_at;
+	bool push_due, open; /* a push is due; a command is open */
+};
+MUST_CHECK bool mdm_db_who(struct store_tx *tx, const char *fingerprint,
+    const char *enrollment_id, struct mdm_who *out, struct err *e);
+/* Telemetry: the device came; nothing is open, so no push is due. */
+void mdm_db_seen(struct store *st, const char *enrollment_id,
+    const char *device_id, int64_t now);
+/* A live identity of the device other than this one; "" when there is none. */
+MUST_CHECK bool mdm_db_other_identity(struct store_tx *tx,
+    const char *device_id, const char *fingerprint, char out[65],
+    struct err *e);
+
+/* ---- mdm_db_device.c ---- */
+
+enum mdm_db_key { MDM_BY_ID, MDM_BY_UDID, MDM_BY_SERIAL };
+MUST_CHECK bool mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by,
+    const char *value, struct mdm_device *out, bool *found_out, struct err *e);
+/* At most two: more than one is ambiguous. */
+MUST_CHECK bool mdm_db_device_by_name(struct store_tx *tx, const char *name,
+    struct mdm_device *out, int *count_out, struct err *e);
+MUST_CHECK bool mdm_db_device_add(
+    struct store_tx *tx, const struct mdm_device *d, struct err *e);
+/* All columns of d but the user and the inventory. */
+MUST_CHECK bool mdm_db_device_save(
+    struct store_tx *tx, const struct mdm_device *d, struct err *e);
+MUST_CHECK bool mdm_db_device_state(struct store_tx *tx, const char *id,
+    const char *state, int64_t now, struct err *e);
+/* Gives all that belongs to one device to another and deletes its row. */
+MUST_CHECK bool mdm_db_device_merge(
+    struct store_tx *tx, const char *from, const char *into, struct err *e);
+
+/* What it reported: JSON texts, NULL when it has not; the caller's. */
+struct mdm_reported {
+	char *information, *security;
+};
+void mdm_reported_clear(struct mdm_reported *r);
+MUST_CHECK bool mdm_db_device_reported(struct store_tx *tx, const char *id,
+    struct mdm_reported *out, struct err *e);
+MUST_CHECK bool mdm_db_device_information(struct store_tx *tx, const char *id,
+    const char *json, int64_t now, struct err *e);
+MUST_CHECK bool mdm_db_device_security(struct store_tx *tx, const char *id,
+    const char *json, int64_t now, struct err *e);
+
+/* ---- mdm_db_device_json.c: what the API shows ---- */
+
+MUST_CHECK bool mdm_db_device_rows(struct store_tx *tx,
+    const struct mdm_device_page *page, const char *after_serial,
+    const char *after_id, struct store_rows **out, struct err *e);
+/* Reads a row of mdm_db_device_rows(). */
+void mdm_db_device_read(const struct store_rows *r, struct mdm_device *out);
+/* Columns behind those of the device in mdm_db_device_rows(). */
+extern const int mdm_db_device_user_col, mdm_db_device_open_col;
+/* user name (or "") and number of open commands. */
+MUST_CHECK bool mdm_db_device_more(struct store_tx *tx, const char *id,
+    char user_out[256], int64_t *open_out, struct err *e);
+MUST_CHECK bool mdm_db_enrollments_json(
+    struct store_tx *tx, const char *device_id, json_t *array, struct err *e);
+/* The last rollout, or JSON null. */
+MUST_CHECK bool mdm_db_rollout_json(
+    struct store_tx *tx, const char *device_id, json_t **out, struct err *e);
+
+/* ---- mdm_db_enrollment.c ---- */
+
+struct mdm_token {
+	const char *enrollment_id, *device_id, *channel, *short_name, *topic,
+	    *magic, *push_state;
+	struct slice token;
+	int64_t now;
+};
+/* A new life: authenticated, no token yet. */
+MUST_CHECK bool mdm_db_enrollment_begin(
+    struct store_tx *tx, const char *id, const char *device_id, struct err *e);
+/* Stores the token, state enrolled; *updates_out: how many in this life. */
+MUST_CHECK bool mdm_db_enrollment_token(struct store_tx *tx,
+    const struct mdm_token *t, int64_t *updates_out, struct err *e);
+/* An enrolment of the device that has not left; "" when there is none. */
+MUST_CHECK bool mdm_db_enrollment_live(struct store_tx *tx,
+    const char *device_id, char out[MDM_ENROLLMENT_ID], struct err *e);
+MUST_CHECK bool mdm_db_enrollment_left(
+    struct store_tx *tx, const char *id, struct err *e);
+MUST_CHECK bool mdm_db_enrollment_back(
+    struct store_tx *tx, const char *id, struct err *e);
+/* The device channel that can be sent commands; "" when there is none. */
+MUST_CHECK bool mdm_db_enrollment_of(struct store_tx *tx, const char *device_id,
+    char out[MDM_ENROLLMENT_ID], struct err *e);
+struct mdm_target {
+	bool found;
+	char state[MDM_WORD], device_id[MDM_ID];
+	enum mdm_chip chip;
+};
+MUST_CHECK bool mdm_db_target(struct store_tx *tx, const char *enrollment_id,
+    struct mdm_target *out, struct err *e);
+/* The device came: push attempts start afresh; 0: no push is due. */
+MUST_CHECK bool mdm_db_enrollment_came(struct store_tx *tx, const char *id,
+    int64_t push_due_at, int64_t now, struct err *e);
+/* No push is due when no command is open. */
+MUST_CHECK bool mdm_db_enrollment_calm(
+    struct store_tx *tx, const char *id, struct err *e);
+
+/* ---- mdm_db_command.c ---- */
+
+struct mdm_db_command {
+	char id[MDM_ID], enrollment_id[MDM_ENROLLMENT_ID], device_id[MDM_ID];
+	char request_type[65], state[MDM_WORD], order_id[MDM_ID];
+	char renderer[65], renderer_ref[129];
+	struct buf *body; /* sealed; NULL when a renderer writes it */
+	bool urgent, done, answered;
+	int64_t deliveries, not_now, expires_at, queued_at;
+};
+void mdm_db_command_clear(struct mdm_db_command *c);
+/* Empty id: not there. */
+MUST_CHECK bool mdm_db_command_get(struct store_tx *tx, const char *id,
+    struct mdm_db_command *out, struct err *e);
+/* The open command to offer next; those not-now only if asked for. */
+MUST_CHECK bool mdm_db_command_next(struct store_tx *tx,
+    const char *enrollment_id, bool not_now, struct mdm_db_command *out,
+    struct err *e);
+/* The oldest open command of an enrolment. */
+MUST_CHECK bool mdm_db_command_open(struct store_tx *tx,
+    const char *enrollment_id, struct mdm_db_command *out, struct err *e);
+/* An open command that has expired. */
+MUST_CHECK bool mdm_db_command_stale(struct store_tx *tx, int64_t now,
+    struct mdm_db_command *out, struct err *e);
+MUST_CHECK bool mdm_db_command_waits(struct store_tx *tx,
+    const char *enrollment_id, const char *request_type, bool *out,
+    struct err *e);
+MUST_CHECK bool mdm_db_command_add(struct store_tx *tx, const char *id,
+    const struct mdm_command *c, struct slice body, int64_t now, struct err *e);
+MUST_CHECK bool mdm_db_command_delivered(
+    struct store_tx *tx, const char *id, int64_t now, struct err *e);
+MUST_CHECK bool mdm_db_command_not_now(struct store_tx *tx, const char *id,
+    const char *enrollment_id, struct err *e);
+/* How a command ended. */
+struct mdm_ending {
+	const char *state; /* acknowledged, error, expired, ... */
+	struct slice result;
+	bool has_code;
+	int64_t code;
+	const char *domain, *text;
+	const char *actor; /* NULL: the device */
+};
+MUST_CHECK bool mdm_db_command_end(struct store_tx *tx, const char *id,
+    const struct mdm_ending *how, int64_t now, struct err *e);
+/* Most NotNow answers among the open commands; -1: none is open. */
+MUST_CHECK bool mdm_db_command_patience(struct store_tx *tx,
+    const char *enrollment_id, int64_t *out, struct err *e);
+
+/* ---- mdm_db_command_json.c ---- */
+
+MUST_CHECK bool mdm_db_commands_json(struct store_tx *tx,
+    const struct mdm_command_page *page, json_t *array, int64_t *next_out,
+    struct err *e);
+/* *result_out: sealed, the caller's, or NULL. */
+MUST_CHECK bool mdm_db_command_json(struct store_tx *tx, const char *id,
+    json_t **out, struct buf **result_out, struct err *e);
+
+/* ---- mdm_db_order.c ---- */
+
+struct mdm_db_order {
+	char id[MDM_ID], device_id[MDM_ID], kind[MDM_WORD], state[MDM_WORD];
+	char command_id[MDM_ID], reason_code[65];
+	char reason[240], message[256], phone[65], note[1025];
+	struct buf *pin; /* sealed */
+	int64_t expires_at;
+};
+void mdm_db_order_clear(struct mdm_db_order *o);
+MUST_CHECK bool mdm_db_order_get(struct store_tx *tx, const char *id,
+    struct mdm_db_order *out, struct err *e);
+MUST_CHECK bool mdm_db_order_by_key(struct store_tx *tx, const char *by,
+    const char *key, struct mdm_db_order *out, struct err *e);
+/* An open order of the device; kind NULL: of any. */
+MUST_CHECK bool mdm_db_order_open(struct store_tx *tx, const char *device_id,
+    const char *kind, struct mdm_db_order *out, struct err *e);
+struct mdm_order_row {
+	const char *id, *device_id, *state, *reason_code, *reason;
+	const struct mdm_order *asked;
+	struct slice pin;
+	int64_t now, expires_at;
+};
+MUST_CHECK bool mdm_db_order_add(
+    struct store_tx *tx, const struct mdm_order_row *row, struct err *e);
+MUST_CHECK bool mdm_db_order_command(
+    struct store_tx *tx, const char *id, const char *command_id, struct err *e);
+struct mdm_order_change {
+	const char *state, *reason_code, *reason, *ended_by; /* may be NULL */
+};
+MUST_CHECK bool mdm_db_order_change(struct store_tx *tx, const char *id,
+    const struct mdm_order_change *to, int64_t now, struct err *e);
+MUST_CHECK bool mdm_db_orders_json(struct store_tx *tx,
+    const struct mdm_order_page *page, json_t *array, char **next_out,
+    struct err *e);
+MUST_CHECK bool mdm_db_order_json(
+    struct store_tx *tx, const char *id, json_t **out, struct err *e);

@@ -1,0 +1,80 @@
+/*
+ * The statement every request of a device begins with, and what is kept of a
+ * visit.  No state; runs in the caller's transaction, on its thread.
+ */
+#include "mdm/mdm_db_priv.h"
+
+bool
+mdm_db_who(struct store_tx *tx, const char *fingerprint,
+    const char *enrollment_id, struct mdm_who *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	struct mdm_who w = { 0 };
+
+	if (!mdm_db_one(tx,
+	        "SELECT c.purpose, c.state, c.not_before, c.not_after, "
+	        "c.device_id, e.device_id, e.state, e.last_seen_at, "
+	        "e.push_due_at, d.state, d.chip, d.updated_at, "
+	        "EXISTS (SELECT 1 FROM command q WHERE q.enrollment_id = e.id "
+	        "AND q.done_at IS NULL) "
+	        "FROM certificate c "
+	        "LEFT JOIN enrollment e ON e.id = $2 "
+	        "LEFT JOIN device d ON d.id = e.device_id "
+	        "WHERE c.fingerprint = $1",
+	        S_ARGS(S_TEXT(fingerprint), S_TEXT(enrollment_id)), &r,
+	        &w.certificate, e))
+		return false;
+	if (w.certificate) {
+		mdm_db_copy(w.purpose, sizeof(w.purpose), r, 0);
+		w.revoked = !str_eq(store_text(r, 1), "issued");
+		w.not_before = store_int(r, 2);
+		w.not_after = store_int(r, 3);
+		mdm_db_copy(w.owner_id, sizeof(w.owner_id), r, 4);
+		w.enrollment = !store_null(r, 5);
+	}
+	if (w.enrollment) {
+		mdm_db_copy(w.device_id, sizeof(w.device_id), r, 5);
+		mdm_db_copy(w.state, sizeof(w.state), r, 6);
+		w.seen_at = store_int(r, 7);
+		w.push_due = !store_null(r, 8);
+		mdm_db_copy(w.device_state, sizeof(w.device_state), r, 9);
+		w.chip = mdm_chip_from_name(store_text(r, 10));
+		w.device_changed_at = store_int(r, 11);
+		w.open = store_int(r, 12) != 0;
+	}
+	*out = w;
+	return true;
+}
+
+void
+mdm_db_seen(struct store *st, const char *enrollment_id, const char *device_id,
+    int64_t now)
+{
+	/* A command queued in the meantime keeps its push. */
+	store_defer(st,
+	    "UPDATE enrollment SET last_seen_at = $2, push_due_at = NULL, "
+	    "push_attempts = 0 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM "
+	    "command q WHERE q.enrollment_id = $1 AND q.done_at IS NULL)",
+	    S_ARGS(S_TEXT(enrollment_id), S_INT(now)));
+	store_defer(st, "UPDATE device SET last_seen_at = $2 WHERE id = $1",
+	    S_ARGS(S_TEXT(device_id), S_INT(now)));
+}
+
+bool
+mdm_db_other_identity(struct store_tx *tx, const char *device_id,
+    const char *fingerprint, char out[65], struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
+
+	if (!mdm_db_one(tx,
+	        "SELECT fingerprint FROM certificate WHERE device_id = $1 AND "
+	        "purpose IN ('enroll', 'renew') AND state = 'issued' AND "
+	        "fingerprint <> $2 LIMIT 1",
+	        S_ARGS(S_TEXT(device_id), S_TEXT(fingerprint)), &r, &found, e))
+		return false;
+	out[0] = '\0';
+	if (found)
+		mdm_db_copy(out, 65, r, 0);
+	return true;
+}

@@ -1,0 +1,230 @@
+/*
+ * Inventory: asking a Mac about itself, and taking in what it answers.  No
+ * state of its own: everything is in the caller's transaction and on its
+ * thread.
+ */
+#include "mdm/mdm_priv.h"
+
+enum { JSON_MAX = 4 << 20, COMMAND_MAX = 8 << 10, INVENTORY_LIFE_DAYS = 30 };
+
+/* What we use or show; a key unknown to an older system is left out of its
+ * answer without an error. */
+static const char *const queries[] = { "UDID", "SerialNumber", "DeviceName",
+	"HostName", "LocalHostName", "OSVersion", "BuildVersion",
+	"SupplementalOSVersionExtra", "SupplementalBuildVersion", "ProductName",
+	"Model", "ModelName", "ModelNumber", "IsAppleSilicon",
+	"SoftwareUpdateDeviceID", "DeviceCapacity", "AvailableDeviceCapacity",
+	"HasBattery", "BatteryLevel", "IsSupervised", "IsActivationLockEnabled",
+	"IsActivationLockSupported", "ActiveManagedUsers",
+	"SystemIntegrityProtectionEnabled", "EACSPreflight",
+	"PINRequiredForDeviceLock", "PINRequiredForEraseDevice",
+	"SupportsiOSAppInstalls", "BluetoothMAC", "WiFiMAC", "EthernetMAC" };
+
+/* ---- asking ---- */
+
+static bool
+ask(struct store_tx *tx, const struct seal *seal, const struct mdm_command *c,
+    const json_t *args, struct err *e)
+{
+	AUTO(buf_free) struct buf *xml = buf_new(COMMAND_MAX);
+	struct mdm_command with = *c;
+
+	if (!mdm_catalogue_build(c->request_type, args, xml, e))
+		return false;
+	with.dict_xml = buf_str(xml);
+	return mdm_queue_add_once(tx, seal, &with, e);
+}
+
+bool
+mdm_inventory_ask(struct store_tx *tx, const struct seal *seal,
+    const char *device_id, const char *by, struct err *e)
+{
+	AUTO(json_free) json_t *args = json_object();
+	json_t *wanted = json_array();
+	char enrollment_id[MDM_ENROLLMENT_ID];
+	struct mdm_command c = { .enrollment_id = enrollment_id,
+		.request_type = "DeviceInformation",
+		.origin = "system",
+		.by = by,
+		.expires_at = clock_now_ms() + INVENTORY_LIFE_DAYS * MS_DAY };
+
+	for (size_t i = 0; i < COUNT(queries); i++)
+		json_array_append_new(wanted, json_string(queries[i]));
+	json_object_set_new(args, "Queries", wanted);
+	if (!mdm_db_enrollment_of(tx, device_id, enrollment_id, e))
+		return false;
+	if (enrollment_id[0] == '\0')
+		return err_slug(e, ERR_CONFLICT, "not_enrolled",
+		    "the Mac is not enrolled: it can be asked nothing");
+	if (!ask(tx, seal, &c, args, e))
+		return false;
+	c.request_type = "SecurityInfo";
+	return ask(tx, seal, &c, NULL, e);
+}
+
+/* ---- reading answers ---- */
+
+void
+mdm_findings_clear(struct mdm_findings *f)
+{
+	str_free(&f->information);
+	str_free(&f->security);
+}
+
+static char *
+read_part(const struct pl *doc, const char *key, struct err *problem)
+{
+	AUTO(buf_free) struct buf *text = NULL;
+	const struct pl *part = NULL;
+
+	if (!pl_has(doc, key) || !pl_get_dict(doc, key, &part, problem))
+		return NULL;
+	text = buf_new(JSON_MAX);
+	if (!pl_to_json(part, text, problem) || !buf_ok(text, problem))
+		return NULL;
+	return str_dup(buf_str(text));
+}
+
+void
+mdm_findings_read(const struct pl *doc, struct mdm_findings *out)
+{
+	*out = (struct mdm_findings){ 0 };
+	out->information = read_part(doc, "QueryResponses", &out->problem);
+	out->security = read_part(doc, "SecurityInfo", &out->problem);
+}
+
+/* ---- taking them in ---- */
+
+/* A string of a document, or NULL if there is none of this name. */
+static const char *
+text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return str_empty(s) ? NULL : s;
+}
+
+static enum mdm_chip
+decide_chip(const struct mdm_device *d, const json_t *information,
+    const json_t *security)
+{
+	const json_t *silicon = json_object_get(information, "IsAppleSilicon");
+	const json_t *boot = json_object_get(security, "SecureBoot");
+	struct mdm_chip_facts facts = {
+		.model_id = d->model_id[0] != '\0' ? d->model_id : NULL,
+		.is_apple_silicon =
+		    json_is_boolean(silicon) ? json_is_true(silicon) : -1,
+		.secure_boot_level = text_of(boot, "SecureBootLevel"),
+		.eacs_preflight = text_of(information, "EACSPreflight"),
+	};
+
+	return mdm_chip_decide(&facts);
+}
+
+static bool
+same_facts(const struct mdm_device *a, const struct mdm_device *b)
+{
+	return str_eq(a->serial, b->serial) && str_eq(a->name, b->name) &&
+	       a->name_too_long == b->name_too_long &&
+	       str_eq(a->model_id, b->model_id) &&
+	       str_eq(a->model_name, b->model_name) && a->chip == b->chip &&
+	       str_eq(a->os_version, b->os_version) &&
+	       str_eq(a->os_build, b->os_build);
+}
+
+static bool
+save_facts(struct store_tx *tx, struct mdm_device *d, bool named, struct err *e)
+{
+	json_t *data = json_object();
+
+	json_put_str(data, "name", d->name);
+	json_put_str(data, "model_id", d->model_id);
+	json_put_str(data, "chip", mdm_chip_name(d->chip));
+	json_put_str(data, "os_version", d->os_version);
+	d->updated_at = clock_now_ms();
+	return mdm_event(tx,
+	           &(struct store_event){ .kind = "device.updated",
+	               .device_id = d->id,
+	               .actor = "device" },
+	           data, e) &&
+	       mdm_db_device_save(tx, d, e) &&
+	       (!named || mdm_device_named(tx, d, e));
+}
+
+/* Facts of the row that follow from the documents. */
+static bool
+apply_facts(struct store_tx *tx, struct mdm_device *d, const json_t *told,
+    const struct mdm_reported *now, struct err *e)
+{
+	AUTO(json_free) json_t *information = NULL;
+	AUTO(json_free) json_t *security = NULL;
+	struct mdm_device before = *d;
+	struct mdm_told t = { .name = text_of(told, "DeviceName"),
+		.product_name = text_of(told, "ProductName"),
+		.model = text_of(told, "Model"),
+		.model_name = text_of(told, "ModelName"),
+		.os_version = text_of(told, "OSVersion"),
+		.os_build = text_of(told, "BuildVersion") };
+	struct mdm_serial_claim claim = { .device = d,
+		.told = text_of(told, "SerialNumber") };
+	struct err unread;
+	bool refused, named;
+
+	/* Documents that cannot be read are no witnesses. */
+	if (now->information != NULL &&
+	    !json_parse_any(slice_str(now->information), &information, &unread))
+		information = NULL;
+	if (now->security != NULL &&
+	    !json_parse_any(slice_str(now->security), &security, &unread))
+		security = NULL;
+	if (!mdm_life_serial(tx, &claim, &refused, e))
+		return false;
+	mdm_device_take(d, &t, &named);
+	d->chip = decide_chip(d, information, security);
+	if (same_facts(&before, d))
+		return true;
+	return save_facts(tx, d, named, e);
+}
+
+static bool
+keep_documents(struct store_tx *tx, const char *device_id,
+    const struct mdm_findings *f, const struct mdm_reported *old, struct err *e)
+{
+	int64_t now = clock_now_ms();
+
+	if (f->information != NULL &&
+	    !str_eq(f->information, old->information) &&
+	    !mdm_db_device_information(tx, device_id, f->information, now, e))
+		return false;
+	return f->security == NULL || str_eq(f->security, old->security) ||
+	       mdm_db_device_security(tx, device_id, f->security, now, e);
+}
+
+bool
+mdm_inventory_apply(struct store_tx *tx, const char *device_id,
+    const struct mdm_findings *f, struct err *e)
+{
+	AUTO(mdm_reported_clear) struct mdm_reported old = { 0 };
+	AUTO(json_free) json_t *told = NULL;
+	struct mdm_reported now = { 0 };
+	struct mdm_device d;
+	struct err unread;
+	bool found;
+
+	if (f->information == NULL && f->security == NULL)
+		return true;
+	if (!mdm_db_device_get(tx, MDM_BY_ID, device_id, &d, &found, e) ||
+	    !mdm_db_device_reported(tx, device_id, &old, e) ||
+	    !keep_documents(tx, device_id, f, &old, e))
+		return false;
+	if (!found)
+		return true;
+	if (f->information != NULL &&
+	    !json_parse_any(slice_str(f->information), &told, &unread))
+		told = NULL;
+	/* Borrowed for the call: what holds from now on. */
+	now.information =
+	    f->information != NULL ? f->information : old.information;
+	now.security = f->security != NULL ? f->security : old.security;
+	return apply_facts(tx, &d, told, &now, e);
+}

@@ -1,0 +1,206 @@
+/* What the files of this directory share beyond the public headers. */
+#pragma once
+
+#include <pthread.h>
+
+#include "core/clock.h"
+#include "core/encode.h"
+#include "core/json.h"
+#include "core/limits.h"
+#include "core/log.h"
+#include "core/pl.h"
+#include "mdm/mdm_catalogue.h"
+#include "mdm/mdm_db_priv.h"
+#include "mdm/mdm_service.h"
+#include "store/store_event.h"
+
+enum mdm_counter {
+	MDM_COUNT_IDLE,
+	MDM_COUNT_ACKNOWLEDGED,
+	MDM_COUNT_ERROR,
+	MDM_COUNT_FORMAT_ERROR,
+	MDM_COUNT_NOT_NOW,
+	MDM_COUNT_AUTHENTICATE,
+	MDM_COUNT_TOKEN_UPDATE,
+	MDM_COUNT_CHECK_OUT,
+	MDM_COUNT_REJECTED,
+	MDM_COUNTERS
+};
+
+/* Refusals already told in the event feed: MDM_HEARD_WAYS slots a bucket. */
+enum { MDM_HEARD_BUCKETS = 256, MDM_HEARD_WAYS = 4 };
+struct mdm_heard {
+	uint64_t key;
+	int64_t at;
+};
+
+struct mdm_service {
+	pthread_mutex_t mutex; /* guards topic and heard */
+	char topic[LIMIT_TOPIC + 1];
+	struct mdm_heard heard[MDM_HEARD_BUCKETS][MDM_HEARD_WAYS];
+
+	struct mdm_options o;
+	struct cert_verifier *verifier;
+	_Atomic int64_t counters[MDM_COUNTERS];
+};
+
+/* A message, parsed; borrows from doc. */
+struct mdm_message {
+	struct slice body;
+	struct pl *doc;
+	char fingerprint[65]; /* of the certificate that proves it */
+	const char *udid, *user_id;
+	char enrollment_id[MDM_ENROLLMENT_ID];
+};
+void mdm_message_clear(struct mdm_message *m);
+
+/* ---- mdm_service.c ---- */
+
+void mdm_count(struct mdm_service *s, enum mdm_counter c);
+/* True if Macs may report this topic. */
+bool mdm_topic_fits(struct mdm_service *s, const char *topic);
+const struct mdm_renderer *mdm_renderer_find(
+    const struct mdm_service *s, const char *name);
+/* An event with facts; data is taken (may be NULL). */
+MUST_CHECK bool mdm_event(struct store_tx *tx, const struct store_event *ev,
+    json_t *data, struct err *e);
+
+/* ---- mdm_auth.c ---- */
+
+enum mdm_refusal {
+	MDM_ACCEPTED,
+	MDM_NO_PROOF,
+	MDM_BAD_SIGNATURE,
+	MDM_TWO_PROOFS,
+	MDM_UNKNOWN_CERTIFICATE,
+	MDM_REVOKED,
+	MDM_EXPIRED,
+	MDM_NOT_YET_VALID,
+	MDM_WRONG_PURPOSE,
+	MDM_OTHER_DEVICE,
+	MDM_UNKNOWN_DEVICE,
+	MDM_NOT_ENROLLED
+};
+/*
+ * The certificate that signed or carries the request: MDM_ACCEPTED and its
+ * fingerprint, or one of the next three and a text for the log.
+ */
+struct mdm_proof {
+	struct slice body, tls_certificate;
+	const char *signature; /* header, or NULL */
+	char fingerprint[65];
+};
+enum mdm_refusal mdm_auth_prove(
+    struct mdm_service *s, struct mdm_proof *p, struct err *why);
+/* Is the certificate in the ledger?  Large bodies of strangers are not worth
+ * parsing. */
+MUST_CHECK bool mdm_auth_known(struct mdm_service *s, const char *fingerprint,
+    bool *known_out, struct err *e);
+/* Reads who speaks, in a read transaction of its own. */
+MUST_CHECK bool mdm_auth_who(struct mdm_service *s, const char *fingerprint,
+    const char *enrollment_id, struct mdm_who *out, struct err *e);
+/* The certificate alone: in the ledger, alive, for this purpose. */
+enum mdm_refusal mdm_auth_certificate(const struct mdm_who *w, int64_t now);
+/* And bound to the device of the enrolment. */
+enum mdm_refusal mdm_auth_bound(const struct mdm_who *w, int64_t now);
+/*
+ * Logs the refusal, tells it in the event feed (at most once an hour for a
+ * device and reason), counts it, and sets e to ERR_FORBIDDEN; always false.
+ * No transaction may be open.
+ */
+bool mdm_auth_refuse(struct mdm_service *s, const struct mdm_message *m,
+    const struct mdm_who *w, enum mdm_refusal why, struct err *e);
+const char *mdm_refusal_name(enum mdm_refusal r);
+
+/* ---- mdm_checkin.c, mdm_connect.c ---- */
+
+/* *status_out: the HTTP status of an answer without a body. */
+MUST_CHECK bool mdm_checkin(struct mdm_service *s, struct mdm_message *m,
+    int *status_out, struct err *e);
+/* Appends the next command to out, or nothing. */
+MUST_CHECK bool mdm_connect(struct mdm_service *s, struct mdm_message *m,
+    struct buf *out, struct err *e);
+/* Authenticate has a file of its own: mdm_authenticate.c. */
+MUST_CHECK bool mdm_authenticate(
+    struct mdm_service *s, struct mdm_message *m, struct err *e);
+
+/* ---- mdm_life.c ---- */
+
+/* A serial number that another machine holds. */
+struct mdm_serial_claim {
+	struct mdm_device *device; /* id "": not there yet; gets the serial */
+	const char *told;          /* as the Mac said it, or NULL */
+};
+/*
+ * Lets the device take the serial number: from nobody, or from a device that
+ * is not enrolled any more, whose history it inherits.  *refused_out: an
+ * enrolled device holds it (event device.serial_conflict), or this device had
+ * another one (device.identity_conflict).
+ */
+MUST_CHECK bool mdm_life_serial(struct store_tx *tx,
+    const struct mdm_serial_claim *c, bool *refused_out, struct err *e);
+/*
+ * Ends the life of a device: open orders (delivered ones become unconfirmed,
+ * others cancelled), open commands, all its enrolments; tells on_left if it
+ * was enrolled.  The device's own state is set.
+ */
+struct mdm_farewell {
+	const char *device_id;
+	const char *state; /* enrolling, left, wiped */
+	const char *why;   /* for on_left and events */
+};
+MUST_CHECK bool mdm_life_end(struct mdm_service *s, struct store_tx *tx,
+    const struct mdm_farewell *f, struct err *e);
+
+/* ---- mdm_queue.c ---- */
+
+/* Ends a command, tells its renderer (s may be NULL) and the feed. */
+MUST_CHECK bool mdm_queue_end(struct mdm_service *s, struct store_tx *tx,
+    const struct mdm_db_command *c, const struct mdm_ending *how,
+    struct err *e);
+/* Ends an expired command and its order. */
+MUST_CHECK bool mdm_queue_expire(struct mdm_service *s, struct store_tx *tx,
+    const struct mdm_db_command *c, struct err *e);
+/* True if the XML is one Command dictionary of this type. */
+MUST_CHECK bool mdm_queue_check_xml(
+    const char *request_type, const char *dict_xml, struct err *e);
+/* Context of a command's sealed body or result. */
+struct mdm_context {
+	char text[80];
+};
+struct mdm_context mdm_context(const char *what, const char *id);
+
+/* ---- mdm_order.c ---- */
+
+/* Changes the state of an order and tells the feed. */
+MUST_CHECK bool mdm_order_change(struct store_tx *tx, const char *order_id,
+    const struct mdm_order_change *to, const char *actor, struct err *e);
+
+/* ---- mdm_inventory.c ---- */
+
+/* What an answer says about the device, ready before the transaction. */
+struct mdm_findings {
+	char *information, *security; /* JSON, or NULL */
+	struct err problem;           /* ERR_NONE, or why it was not read */
+};
+void mdm_findings_clear(struct mdm_findings *f);
+void mdm_findings_read(const struct pl *doc, struct mdm_findings *out);
+/* Stores findings of a DeviceInformation or SecurityInfo. */
+MUST_CHECK bool mdm_inventory_apply(struct store_tx *tx, const char *device_id,
+    const struct mdm_findings *f, struct err *e);
+
+/* ---- mdm_device.c ---- */
+
+/* Facts a Mac tells at Authenticate and in DeviceInformation; NULL: not. */
+struct mdm_told {
+	const char *name, *product_name, *model, *model_name, *os_version,
+	    *os_build;
+};
+/* Takes them over; *named_out: the name became too long. */
+void mdm_device_take(
+    struct mdm_device *d, const struct mdm_told *t, bool *named_out);
+/* The event device.name_too_long. */
+MUST_CHECK bool mdm_device_named(
+    struct store_tx *tx, const struct mdm_device *d, struct err *e);
+/* Upper-case copy of a serial number. */
+void mdm_device_serial(char out[129], const char *told);

@@ -1,0 +1,161 @@
+/*
+ * The MDM service: what its requests share, and the periodic work.  Created
+ * once; its functions may be called from any thread.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "mdm/mdm_priv.h"
+
+enum { REMEMBERED_SIGNERS = 16384, STALE_A_TURN = 100, STALE_TURNS = 100 };
+
+bool
+mdm_service_new(
+    const struct mdm_options *o, struct mdm_service **out, struct err *e)
+{
+	struct mdm_service *s;
+
+	if (o->topic != NULL && strlen(o->topic) > LIMIT_TOPIC)
+		return err_set(e, ERR_INVALID, "the push topic is too long");
+	s = mem_zalloc(1, sizeof(*s));
+	pthread_mutex_init(&s->mutex, NULL);
+	s->o = *o;
+	s->verifier = cert_verifier_new(REMEMBERED_SIGNERS);
+	mdm_service_set_topic(s, o->topic);
+	*out = s;
+	return true;
+}
+
+void
+mdm_service_free(struct mdm_service **s)
+{
+	if (*s == NULL)
+		return;
+	cert_verifier_free(&(*s)->verifier);
+	pthread_mutex_destroy(&(*s)->mutex);
+	mem_free(s);
+}
+
+void
+mdm_service_set_topic(struct mdm_service *s, const char *topic)
+{
+	pthread_mutex_lock(&s->mutex);
+	str_copy_cut(s->topic, sizeof(s->topic), topic != NULL ? topic : "");
+	pthread_mutex_unlock(&s->mutex);
+}
+
+bool
+mdm_topic_fits(struct mdm_service *s, const char *topic)
+{
+	bool fits;
+
+	pthread_mutex_lock(&s->mutex);
+	fits = s->topic[0] == '\0' || str_eq(s->topic, topic);
+	pthread_mutex_unlock(&s->mutex);
+	return fits;
+}
+
+void
+mdm_count(struct mdm_service *s, enum mdm_counter c)
+{
+	atomic_fetch_add_explicit(&s->counters[c], 1, memory_order_relaxed);
+}
+
+void
+mdm_service_stats(const struct mdm_service *s, struct mdm_stats *out)
+{
+	int64_t n[MDM_COUNTERS];
+
+	for (size_t i = 0; i < MDM_COUNTERS; i++)
+		n[i] = s->counters[i];
+	*out = (struct mdm_stats){
+		.idle = n[MDM_COUNT_IDLE],
+		.acknowledged = n[MDM_COUNT_ACKNOWLEDGED],
+		.error = n[MDM_COUNT_ERROR],
+		.format_error = n[MDM_COUNT_FORMAT_ERROR],
+		.not_now = n[MDM_COUNT_NOT_NOW],
+		.authenticate = n[MDM_COUNT_AUTHENTICATE],
+		.token_update = n[MDM_COUNT_TOKEN_UPDATE],
+		.check_out = n[MDM_COUNT_CHECK_OUT],
+		.rejected = n[MDM_COUNT_REJECTED],
+	};
+}
+
+const struct mdm_renderer *
+mdm_renderer_find(const struct mdm_service *s, const char *name)
+{
+	for (const struct mdm_renderer *r = s->o.renderers;
+	     r != NULL && r->name != NULL && !str_empty(name); r++)
+		if (str_eq(r->name, name))
+			return r;
+	return NULL;
+}
+
+bool
+mdm_event(struct store_tx *tx, const struct store_event *ev, json_t *data,
+    struct err *e)
+{
+	AUTO(json_free) json_t *facts = data;
+	AUTO(str_free) char *text = facts != NULL ? json_text(facts) : NULL;
+	struct store_event told = *ev;
+
+	told.data = text;
+	return store_event_add(tx, &told, e);
+}
+
+void
+mdm_message_clear(struct mdm_message *m)
+{
+	pl_free(&m->doc);
+}
+
+/* ---- periodic ---- */
+
+static bool
+anything_stale(struct mdm_service *s, int64_t now, bool *out, struct err *e)
+{
+	AUTO(mdm_db_command_clear) struct mdm_db_command c = { 0 };
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !mdm_db_command_stale(tx, now, &c, e))
+		return false;
+	*out = c.id[0] != '\0';
+	return true;
+}
+
+static bool
+expire_some(struct mdm_service *s, int64_t now, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	if (!store_begin(s->o.store, STORE_WRITE, &tx, e))
+		return false;
+	for (int i = 0; i < STALE_A_TURN; i++) {
+		AUTO(mdm_db_command_clear) struct mdm_db_command c = { 0 };
+
+		if (!mdm_db_command_stale(tx, now, &c, e))
+			return false;
+		if (c.id[0] == '\0')
+			break;
+		if (!mdm_queue_expire(s, tx, &c, e))
+			return false;
+	}
+	return store_commit(&tx, e);
+}
+
+bool
+mdm_service_tick(struct mdm_service *s, struct err *e)
+{
+	int64_t now = clock_now_ms();
+	bool stale = true;
+
+	/* Short turns: devices wait for the writer too. */
+	for (int i = 0; i < STALE_TURNS && stale; i++) {
+		if (!anything_stale(s, now, &stale, e))
+			return false;
+		if (stale && !expire_some(s, now, e))
+			return err_wrap(e, "expire commands");
+	}
+	return true;
+}
