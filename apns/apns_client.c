@@ -32,10 +32,10 @@ apns_client_finish(
 		atomic_fetch_add(&c->accepted, 1);
 	else
 		atomic_fetch_add(&c->failed, 1);
+	atomic_fetch_sub(&c->pending, 1);
 	c->answer(a, c->arg);
 	buf_free(&j->body);
 	mem_free(&j);
-	atomic_fetch_sub(&c->pending, 1);
 }
 
 void

@@ -11,9 +11,11 @@
 #include "store/store.h"
 
 /*
- * Marks an enrolment due at at_ms, or leaves an earlier time.  Notifies the
- * scheduler.  No token yet, or a dead one: nothing happens (TokenUpdate makes
- * it due).
+ * Marks an enrolment due at at_ms, or leaves an earlier time; with nothing
+ * urgent open not before a second after its last push, so that a burst of
+ * commands is not a burst of pushes.  (Queue first, then call this.)  Notifies
+ * the scheduler, which pushes only if a command is open.  No token yet, or a
+ * dead one: nothing happens (TokenUpdate makes it due).
  */
 MUST_CHECK bool apns_push_due(struct store_tx *tx, const char *enrollment_id,
     int64_t at_ms, struct err *e);
@@ -26,23 +28,36 @@ struct apns_scheduler_options {
 	const char *ca_file;      /* NULL: the system's */
 	int64_t expiration_s; /* apns-expiration lies so far ahead; 0: 7 d */
 	int64_t claim_ms;     /* 0: 60 s */
+	const char *ca_pem;   /* trust anchors as text; NULL: none */
+	int64_t answer_ms;    /* see apns_client.h; 0: its default */
+	int64_t stop_ms;      /* after APNS_OUR_FAULT; 0: 10 min */
 };
+/*
+ * Starts the thread, which reads the newest push certificate; with none it
+ * waits for apns_scheduler_reload().  hosts stay borrowed.  It listens to the
+ * store for good: nobody may commit into the store once the scheduler is
+ * freed, so free it after those who write and before the store.
+ */
 MUST_CHECK bool apns_scheduler_new(const struct apns_scheduler_options *o,
     struct apns_scheduler **out, struct err *e);
-/* Drains and stops. */
+/* Waits up to 2 s for answers under way, records them, stops. */
 void apns_scheduler_free(struct apns_scheduler **s);
 /* Reads the push certificate again (after an import). */
 void apns_scheduler_reload(struct apns_scheduler *s);
 
 struct apns_scheduler_stats {
 	int64_t pushes[7];      /* by apns_outcome */
-	int64_t due;            /* enrolments due now */
+	int64_t due;            /* enrolments due now; -1: unknown */
 	int64_t cert_not_after; /* 0: no certificate */
 	bool stopped; /* APNS_OUR_FAULT: waiting for a new certificate */
 	char stop_reason[64];
 };
 void apns_scheduler_stats(
     struct apns_scheduler *s, struct apns_scheduler_stats *out);
-/* ms until the next push after attempt pushes without the device coming;
- * urgent: a lock or wipe waits (never above 10 min in its first day). */
-int64_t apns_next_gap_ms(int64_t attempt, bool urgent, int64_t oldest_age_ms);
+/*
+ * How long to wait after attempt pushes (1: the first) for which the device
+ * has not come.  urgent: a lock or wipe waits; age_ms is the age of the newest
+ * of those, or else of the newest open command.  Never above 10 minutes in an
+ * urgent command's first day.  Without jitter.
+ */
+int64_t apns_next_gap_ms(int64_t attempt, bool urgent, int64_t age_ms);

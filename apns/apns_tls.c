@@ -122,6 +122,7 @@ alert_blames_us(unsigned long code)
 	case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
 	case SSL_R_SSLV3_ALERT_NO_CERTIFICATE:
 	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+	case SSL_R_TLSV1_ALERT_DECRYPT_ERROR: /* a bad signature in its chain */
 	case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
 	case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
 		return true;

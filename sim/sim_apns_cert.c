@@ -172,3 +172,42 @@ sim_apns_certs_new(const struct sim_apns_cert_options *o,
 	*out = TAKE(c);
 	return true;
 }
+
+static struct buf *
+text_buf(const char *first, const char *second)
+{
+	struct buf *b = buf_new(32 << 10);
+
+	buf_adds(b, first);
+	buf_adds(b, second);
+	return b;
+}
+
+bool
+sim_apns_server_cert(const char *host, struct buf **cert_out,
+    struct buf **key_out, struct err *e)
+{
+	const struct sim_apns_cert_options o = { .host = host };
+	AUTO(sim_apns_certs_free) struct sim_apns_certs *c = NULL;
+
+	if (!sim_apns_certs_new(&o, &c, e))
+		return false;
+	*cert_out = text_buf(c->server_cert_pem, c->ca_pem);
+	*key_out = text_buf(c->server_key_pem, "");
+	return true;
+}
+
+bool
+sim_apns_push_cert(const char *topic, struct buf **cert_out,
+    struct buf **key_out, struct buf **ca_out, struct err *e)
+{
+	const struct sim_apns_cert_options o = { .topic = topic };
+	AUTO(sim_apns_certs_free) struct sim_apns_certs *c = NULL;
+
+	if (!sim_apns_certs_new(&o, &c, e))
+		return false;
+	*cert_out = text_buf(c->push_cert_pem, "");
+	*key_out = text_buf(c->push_key_pem, "");
+	*ca_out = text_buf(c->ca_pem, "");
+	return true;
+}

@@ -22,3 +22,11 @@ struct sim_apns_certs {
 MUST_CHECK bool sim_apns_certs_new(const struct sim_apns_cert_options *o,
     struct sim_apns_certs **out, struct err *e);
 void sim_apns_certs_free(struct sim_apns_certs **c);
+
+/* A TLS certificate for host, followed by the authority it ends at: what a
+ * server shows and, as a file, what its clients trust. */
+MUST_CHECK bool sim_apns_server_cert(const char *host, struct buf **cert_out,
+    struct buf **key_out, struct err *e);
+/* A push certificate; ca_out is what sim_apns_options.client_ca_pem takes. */
+MUST_CHECK bool sim_apns_push_cert(const char *topic, struct buf **cert_out,
+    struct buf **key_out, struct buf **ca_out, struct err *e);

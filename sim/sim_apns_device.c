@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "core/encode.h"
 #include "sim/sim_apns_device.h"
 
 enum { IN_SIZE = 16 << 10, TOKEN_MAX = 256 };
@@ -22,14 +21,17 @@ struct sim_apns_device {
 };
 
 bool
-sim_apns_device_connect(
-    uint16_t port, struct sim_apns_device **out, struct err *e)
+sim_apns_device_connect(const char *address, uint16_t port,
+    struct sim_apns_device **out, struct err *e)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		.sin_port = htons(port) };
+	int fd;
 
+	if (inet_pton(AF_INET, address, &a.sin_addr) != 1)
+		return err_set(
+		    e, ERR_INVALID, "device channel: address %s", address);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_errno(e, ERR_UNAVAILABLE, "device channel");
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
@@ -61,13 +63,13 @@ sim_apns_device_fd(const struct sim_apns_device *d)
 
 bool
 sim_apns_device_hello(
-    struct sim_apns_device *d, struct slice token, struct err *e)
+    struct sim_apns_device *d, const char *token_hex, struct err *e)
 {
 	AUTO(buf_free) struct buf *line = buf_new(2 * TOKEN_MAX + 16);
 	size_t sent = 0;
 
 	buf_adds(line, "HELLO ");
-	hex_encode(line, token);
+	buf_adds(line, token_hex);
 	buf_addc(line, '\n');
 	if (!buf_ok(line, e))
 		return false;
@@ -86,7 +88,7 @@ sim_apns_device_hello(
 
 /* "PUSH <token> <payload>" without its line end. */
 static bool
-read_line(char *line, struct sim_apns_notice *out, struct err *e)
+read_line(char *line, struct sim_apns_device_push *out, struct err *e)
 {
 	char *token = line + 5, *payload;
 
@@ -95,7 +97,7 @@ read_line(char *line, struct sim_apns_notice *out, struct err *e)
 		return err_set(
 		    e, ERR_INVALID, "device channel: not a push line");
 	*payload++ = '\0';
-	*out = (struct sim_apns_notice){ token, payload };
+	*out = (struct sim_apns_device_push){ token, payload };
 	return true;
 }
 
@@ -127,7 +129,7 @@ receive(
 
 bool
 sim_apns_device_next(struct sim_apns_device *d, int64_t timeout_ms,
-    struct sim_apns_notice *out, struct err *e)
+    struct sim_apns_device_push *out, bool *got, struct err *e)
 {
 	int64_t end_ms = clock_mono_ms() + timeout_ms;
 
@@ -140,13 +142,14 @@ sim_apns_device_next(struct sim_apns_device *d, int64_t timeout_ms,
 			*end = '\0';
 			d->start += (size_t)(end - line) + 1;
 			d->len -= (size_t)(end - line) + 1;
+			*got = true;
 			return read_line(line, out, e);
 		}
 		if (!receive(d, end_ms - clock_mono_ms(), &more, e))
 			return false;
 		if (more || clock_mono_ms() < end_ms)
 			continue;
-		*out = (struct sim_apns_notice){ NULL, NULL };
+		*got = false;
 		return true;
 	}
 }

@@ -8,24 +8,24 @@
 
 struct sim_apns_device;
 
-MUST_CHECK bool sim_apns_device_connect(
-    uint16_t port, struct sim_apns_device **out, struct err *e);
+MUST_CHECK bool sim_apns_device_connect(const char *address, uint16_t port,
+    struct sim_apns_device **out, struct err *e);
 void sim_apns_device_free(struct sim_apns_device **d);
 /* From now on hears the pushes for this token, and the one that waited. */
 MUST_CHECK bool sim_apns_device_hello(
-    struct sim_apns_device *d, struct slice token, struct err *e);
+    struct sim_apns_device *d, const char *token_hex, struct err *e);
 /* Readable when something came; then call sim_apns_device_next() with a
  * timeout of 0 until it has no more. */
 int sim_apns_device_fd(const struct sim_apns_device *d);
 
-struct sim_apns_notice {
-	const char *token_hex; /* lower case */
-	const char *payload;   /* JSON */
+struct sim_apns_device_push {
+	const char *token;   /* lower-case hex */
+	const char *payload; /* JSON */
 };
 /*
- * The next push, or one with a NULL token when none came within timeout_ms.
- * Its strings are valid until the next call.  ERR_UNAVAILABLE: the simulated
- * APNs is gone.
+ * The next push; *got false: none came within timeout_ms.  Its strings are
+ * valid until the next call.  ERR_UNAVAILABLE: the simulated APNs is gone.
  */
 MUST_CHECK bool sim_apns_device_next(struct sim_apns_device *d,
-    int64_t timeout_ms, struct sim_apns_notice *out, struct err *e);
+    int64_t timeout_ms, struct sim_apns_device_push *out, bool *got,
+    struct err *e);

@@ -1,0 +1,59 @@
+/*
+ * The push columns of enrollment, for the scheduler.  Each call belongs to its
+ * caller's transaction.
+ *
+ * A claim moves push_due_at to its own end.  So an enrolment whose scheduler
+ * died becomes due again by itself; and whoever asks for another push while
+ * one is under way moves push_due_at away from there, which the record of the
+ * answer sees and leaves alone.
+ */
+#pragma once
+
+#include "apns/apns_policy.h"
+#include "store/store.h"
+
+/* One claimed enrolment, from claim to record. */
+struct apns_claim {
+	struct apns_claim *next;
+	char *enrollment_id, *device_id, *topic, *magic;
+	struct buf *token;
+	int64_t token_at;
+	int64_t until;
+	bool open;  /* a command waits */
+	bool probe; /* sent to find out whether a stop is over */
+	struct apns_answer answer;
+};
+void apns_claim_free(struct apns_claim **c);
+
+struct apns_claim_options {
+	const char *by;
+	int64_t now, until;
+	int64_t limit;
+	bool urgent; /* only those for which a lock or wipe waits */
+};
+/*
+ * Claims due enrolments, the longest due first, and puts them in front of
+ * *list; *count grows by how many.
+ */
+MUST_CHECK bool apns_db_claim(struct store_tx *tx,
+    const struct apns_claim_options *o, struct apns_claim **list,
+    int64_t *count, struct err *e);
+/* Nothing waits for it: no push. */
+MUST_CHECK bool apns_db_forget(
+    struct store_tx *tx, const struct apns_claim *c, struct err *e);
+/* Enrolled under another topic than our certificate's: no push, and an
+ * event. */
+MUST_CHECK bool apns_db_mismatch(
+    struct store_tx *tx, const struct apns_claim *c, struct err *e);
+/* What the answer in c means: columns, commands, event. */
+MUST_CHECK bool apns_db_record(struct store_tx *tx, const char *by,
+    const struct apns_claim *c, int64_t now, struct err *e);
+/* push_due_at of the next one that can be claimed; 0: none. */
+MUST_CHECK bool apns_db_next_due(
+    struct store_tx *tx, int64_t *out, struct err *e);
+/* How many are due now. */
+MUST_CHECK bool apns_db_count_due(
+    struct store_tx *tx, int64_t now, int64_t *out, struct err *e);
+/* The events push.stopped and push.resumed. */
+MUST_CHECK bool apns_db_event(
+    struct store_tx *tx, const char *kind, const char *reason, struct err *e);
