@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apns/apns_cert.h"
 #include "app/app_server_priv.h"
@@ -201,15 +202,15 @@ listen_device(struct app_server *s, struct err *e)
 	bool tls = settings_bool(set, "tls");
 	struct http_listen l = { .side = HTTP_DEVICE_SIDE,
 		.address = settings_str(set, "device-address"),
-		.port = (uint16_t)settings_int(set, "device-port"),
+		.socket = s->device_socket,
 		.cert_pem = tls ? buf_str(s->tls_cert) : NULL,
 		.key_pem = tls ? buf_str(s->tls_key) : NULL,
 		.proxy_header = settings_str(set, "proxy-header"),
 		.proxy_addresses = settings_str(set, "proxy-addresses") };
 	uint16_t port;
 
-	return http_listen(s->http, &l, &port, e) ||
-	       err_wrap(e, "device side on port %d", (int)l.port);
+	s->device_socket = 0; /* the listener's from here on */
+	return http_listen(s->http, &l, &port, e) || err_wrap(e, "device side");
 }
 
 static bool
@@ -265,16 +266,27 @@ host_of(const char *url)
 	return str_printf("%.*s", (int)strcspn(p, ":/"), p);
 }
 
-static void
-set_url(struct app_server *s)
+/* The URL that Macs get may hold the port, so that is bound first. */
+static bool
+bind_device(struct app_server *s, struct err *e)
 {
 	const char *url = settings_str(s->settings, "public-url");
+	bool tls = settings_bool(s->settings, "tls");
+	const char *address = settings_str(s->settings, "device-address");
+	uint16_t port;
 
-	if (url != NULL)
-		s->url = str_dup(url);
-	else
-		s->url = str_printf("https://localhost:%d",
-		    (int)settings_int(s->settings, "device-port"));
+	if (!tls && !is_loopback(address))
+		return err_set(e, ERR_INVALID,
+		    "tls no is for a proxy on this machine: device-address "
+		    "must be a loopback address");
+	if (!http_bind(address,
+	        (uint16_t)settings_int(s->settings, "device-port"),
+	        &s->device_socket, &port, e))
+		return err_wrap(e, "device side");
+	s->url = url != NULL ? str_dup(url)
+	                     : str_printf("%s://localhost:%d",
+	                           tls ? "https" : "http", port);
+	return true;
 }
 
 static bool
@@ -299,10 +311,10 @@ app_server_start(
 	s->settings = set;
 	s->data = str_dup(settings_str(set, "data"));
 	s->metrics = app_server_metrics_new();
-	set_url(s);
+	if (!open_data(s, e) || !bind_device(s, e))
+		return false;
 	host = host_of(s->url);
-	if (!open_data(s, e) || !app_server_tls(s, host, e) ||
-	    !open_trial(s, e) ||
+	if (!app_server_tls(s, host, e) || !open_trial(s, e) ||
 	    !http_new(&(struct http_options){ .workers = (int)settings_int(
 	                                          set, "workers") },
 	        &s->http, e) ||
@@ -333,6 +345,8 @@ app_server_stop(struct app_server **sp)
 		pthread_join(s->ticker, NULL);
 	app_trial_halt(s->trial); /* its Macs still need the listeners */
 	http_free(&s->http);
+	if (s->device_socket > 0)
+		close(s->device_socket);
 	apns_scheduler_free(&s->scheduler);
 	app_trial_close(&s->trial);
 	api_service_free(&s->api);

@@ -116,7 +116,8 @@ app_server_tick(void *arg)
 		struct err e = { 0 };
 
 		if (!mdm_service_tick(s->mdm, &e) ||
-		    !enroll_service_tick(s->enroll, &e))
+		    !enroll_service_tick(s->enroll, &e) ||
+		    !scep_service_purge(s->scep, &e))
 			log_event(
 			    LOG_ERROR, "periodic_work", "why", e.text, NULL);
 	}

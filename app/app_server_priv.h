@@ -20,6 +20,7 @@ struct app_server {
 	const char *hosts[APP_HOSTS_MAX + 1];
 	struct apns_scheduler *scheduler;
 	struct http_server *http;
+	int device_socket; /* bound, before the listener has it; 0: none */
 	struct scep_service *scep;
 	struct mdm_renderer renderers[2];
 	struct mdm_service *mdm;

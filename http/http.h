@@ -63,13 +63,17 @@ typedef bool (*http_authorizer)(const struct http_request *rq, unsigned rights,
 enum http_side {
 	/* Errors are short text; status 401 is never sent (it un-enrols). */
 	HTTP_DEVICE_SIDE,
-	HTTP_ADMIN_SIDE /* errors are application/problem+json */
+	HTTP_ADMIN_SIDE, /* errors are application/problem+json */
+	HTTP_PLAIN_SIDE, /* no TLS: SCEP only; errors are short text */
+	HTTP_SIDES       /* how many there are */
 };
 
 struct http_listen {
 	enum http_side side;
 	const char *address; /* "127.0.0.1" */
 	uint16_t port;       /* 0: any free one */
+	int socket;          /* of http_bind(), which goes to the listener; 0:
+	                      * address and port are bound now */
 	/* TLS when both are set: PEM text.  Client certificates are asked for
 	 * but not demanded, and not verified in TLS: the handler looks them
 	 * up in the ledger.  */
@@ -102,6 +106,12 @@ MUST_CHECK bool http_new(
  * given twice is a bug (asserted).  side: on which listeners they answer. */
 void http_add(struct http_server *s, enum http_side side,
     const struct http_route *routes, size_t count, void *service);
+/*
+ * Binds without answering yet, for a caller that has to know its port before
+ * it makes its services.  The socket is the caller's.  ERR_CONFLICT: in use.
+ */
+MUST_CHECK bool http_bind(const char *address, uint16_t port, int *socket_out,
+    uint16_t *port_out, struct err *e);
 /* Starts answering; *port_out gets the port in use. */
 MUST_CHECK bool http_listen(struct http_server *s, const struct http_listen *l,
     uint16_t *port_out, struct err *e);

@@ -25,21 +25,20 @@ union address {
 };
 
 static bool
-parse_address(const struct http_listen *l, union address *out, socklen_t *len,
-    struct err *e)
+parse_address(const char *text, uint16_t port, union address *out,
+    socklen_t *len, struct err *e)
 {
 	memset(out, 0, sizeof(*out));
-	if (inet_pton(AF_INET, l->address, &out->in.sin_addr) == 1) {
+	if (inet_pton(AF_INET, text, &out->in.sin_addr) == 1) {
 		out->in.sin_family = AF_INET;
-		out->in.sin_port = htons(l->port);
+		out->in.sin_port = htons(port);
 		*len = sizeof(out->in);
-	} else if (inet_pton(AF_INET6, l->address, &out->in6.sin6_addr) == 1) {
+	} else if (inet_pton(AF_INET6, text, &out->in6.sin6_addr) == 1) {
 		out->in6.sin6_family = AF_INET6;
-		out->in6.sin6_port = htons(l->port);
+		out->in6.sin6_port = htons(port);
 		*len = sizeof(out->in6);
 	} else {
-		return err_set(
-		    e, ERR_INVALID, "%s is not an IP address", l->address);
+		return err_set(e, ERR_INVALID, "%s is not an IP address", text);
 	}
 	return true;
 }
@@ -52,30 +51,55 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
+static bool
+port_of(int fd, uint16_t *out, struct err *e)
+{
+	union address a;
+	socklen_t len = sizeof(a);
+
+	if (getsockname(fd, &a.any, &len) != 0)
+		return err_errno(e, ERR_INTERNAL, "getsockname");
+	*out =
+	    ntohs(a.any.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
+	return true;
+}
+
+bool
+http_bind(const char *address, uint16_t port, int *socket_out,
+    uint16_t *port_out, struct err *e)
+{
+	AUTO(close_fd) int fd = -1;
+	union address a;
+	socklen_t len = 0;
+	int on = 1;
+
+	if (!parse_address(address, port, &a, &len, e))
+		return false;
+	fd = socket(
+	    a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_errno(e, ERR_INTERNAL, "socket");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, &a.any, len) != 0 || listen(fd, SOMAXCONN) != 0)
+		return err_errno(e,
+		    errno == EADDRINUSE ? ERR_CONFLICT : ERR_INTERNAL,
+		    "listen on %s port %u", address, (unsigned)port);
+	if (!port_of(fd, port_out, e))
+		return false;
+	*socket_out = fd;
+	fd = -1;
+	return true;
+}
+
 /* l owns the socket, also when this fails. */
 static bool
 open_socket(struct http_listener *l, const struct http_listen *how,
     uint16_t *port_out, struct err *e)
 {
-	union address a;
-	socklen_t len = 0;
-	int on = 1;
-
-	if (!parse_address(how, &a, &len, e))
-		return false;
-	l->fd = socket(
-	    a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (l->fd < 0)
-		return err_errno(e, ERR_INTERNAL, "socket");
-	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(l->fd, &a.any, len) != 0 || listen(l->fd, SOMAXCONN) != 0 ||
-	    getsockname(l->fd, &a.any, &len) != 0)
-		return err_errno(e,
-		    errno == EADDRINUSE ? ERR_CONFLICT : ERR_INTERNAL,
-		    "listen on %s port %u", how->address, (unsigned)how->port);
-	*port_out =
-	    ntohs(a.any.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
-	return true;
+	if (how->socket == 0)
+		return http_bind(how->address, how->port, &l->fd, port_out, e);
+	l->fd = how->socket;
+	return port_of(l->fd, port_out, e);
 }
 
 /* What it says while starting is the reason of a failure; later it tells of

@@ -101,6 +101,7 @@ http_metrics_write(const struct http_metrics *m, struct buf *out)
 static const char *const side_names[HTTP_SIDES] = {
 	[HTTP_DEVICE_SIDE] = "device",
 	[HTTP_ADMIN_SIDE] = "admin",
+	[HTTP_PLAIN_SIDE] = "plain",
 };
 
 static void

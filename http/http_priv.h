@@ -22,7 +22,6 @@ enum {
 	HTTP_OUT_MAX = 64 << 20,
 	HTTP_ID_SIZE = 24,
 	HTTP_PEER_SIZE = 46,
-	HTTP_SIDES = 2,
 	HTTP_CLASSES = 5, /* 1xx to 5xx */
 	HTTP_STOP_MS = 10 * 1000
 };

@@ -38,7 +38,7 @@ int
 http_status_of(enum err_code code, enum http_side side)
 {
 	assert((unsigned)code < ERR_CODES && statuses[code].admin != 0);
-	return side == HTTP_DEVICE_SIDE ? statuses[code].device
+	return side != HTTP_ADMIN_SIDE ? statuses[code].device
 	                                : statuses[code].admin;
 }
 
@@ -267,7 +267,7 @@ is_empty_ok(const struct http_request *rq)
 	return rp->status == MHD_HTTP_OK && rp->type == NULL &&
 	       (rp->out == NULL || rp->out->len == 0) && rp->fixed.len == 0 &&
 	       rp->header_count == 0 && !closes(rq) &&
-	       rq->conn->listener->side == HTTP_DEVICE_SIDE;
+	       rq->conn->listener->side != HTTP_ADMIN_SIDE;
 }
 
 static struct MHD_Response *
@@ -298,7 +298,7 @@ may_leave(const struct http_request *rq, struct err *e)
 	const struct http_reply *rp = &rq->reply;
 
 	if (rp->status == MHD_HTTP_UNAUTHORIZED &&
-	    rq->conn->listener->side == HTTP_DEVICE_SIDE)
+	    rq->conn->listener->side != HTTP_ADMIN_SIDE)
 		return err_set(e, ERR_INTERNAL,
 		    "a handler said 401 to a device, which would un-enrol it");
 	if (rp->out != NULL && rp->out->overflow)

@@ -175,4 +175,5 @@ void
 scep_http_add(struct http_server *s, struct scep_service *svc)
 {
 	http_add(s, HTTP_DEVICE_SIDE, routes, COUNT(routes), svc);
+	http_add(s, HTTP_PLAIN_SIDE, routes, COUNT(routes), svc);
 }
