@@ -209,7 +209,16 @@ scan_tag(struct scan *s, struct tag *out)
 	return true;
 }
 
-/* &#N; or &#xN;, p behind "&#".  NUL and non-characters have no place. */
+static uint32_t
+digit_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20; /* lower case */
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10U : UINT32_MAX;
+}
+
+/* &#N; or &#xN;, p behind "&#".  NUL and surrogates have no place. */
 static bool
 scan_number_reference(struct scan *s)
 {
@@ -218,9 +227,7 @@ scan_number_reference(struct scan *s)
 	const uint8_t *at = s->p;
 
 	for (; s->p < s->end && code <= 0x10ffff; s->p++) {
-		uint8_t c = *s->p | 0x20;
-		unsigned digit =
-		    c >= 'a' ? c - 'a' + 10U : *s->p - (unsigned)'0';
+		uint32_t digit = digit_value(*s->p);
 
 		if (digit >= base)
 			break;
