@@ -82,45 +82,65 @@ check_detached(CMS_ContentInfo *cms, struct err *e)
 	return true;
 }
 
-/* By a signer that is known already. */
+/*
+ * By a signer that is known already.  *applies_out false: the message names
+ * its signer in another way, so the general path has to look.
+ */
 static bool
 check_known(const struct cert_strip *found, const struct cert_known *known,
-    BIO *body, struct err *e)
+    BIO *body, bool *applies_out, struct err *e)
 {
 	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
 	AUTO(buf_free) struct buf *stripped = cert_strip_build(found);
 	CMS_SignerInfo *si;
 
+	*applies_out = true;
 	if (!cert_signed_parse(buf_slice(stripped), &cms, &si, e) ||
 	    !check_detached(cms, e))
 		return false;
-	if (CMS_SignerInfo_cert_cmp(si, known->certificate) != 0)
-		return err_set(e, ERR_INVALID,
-		    "the certificate of the signer is not in the message");
-	return cert_signed_verify(cms, si, known->certificate, body, NULL, e);
+	*applies_out = CMS_SignerInfo_cert_cmp(si, known->certificate) == 0;
+	return !*applies_out ||
+	       cert_signed_verify(cms, si, known->certificate, body, NULL, e);
 }
 
 static bool
 worth_remembering(const struct cert_verifier *v, X509 *x)
 {
-	bool ours = v->issuer == NULL ||
-	            (X509_NAME_cmp(X509_get_issuer_name(x),
-	                 X509_get_subject_name(v->issuer)) == 0 &&
-	                X509_verify(x, X509_get0_pubkey(v->issuer)) == 1);
+	return v->issuer == NULL ||
+	       (X509_NAME_cmp(X509_get_issuer_name(x),
+	            X509_get_subject_name(v->issuer)) == 0 &&
+	           X509_verify(x, X509_get0_pubkey(v->issuer)) == 1);
+}
 
-	ERR_clear_error();
-	return ours;
+/*
+ * What a check needs of a certificate: how messages name it, and its key.  The
+ * rest would take as much memory again.
+ */
+static X509 *
+slim(const X509 *whole)
+{
+	AUTO(cert_x509_free) X509 *x = X509_new();
+
+	if (x == NULL ||
+	    !X509_set_issuer_name(x, X509_get_issuer_name(whole)) ||
+	    !X509_set_serialNumber(
+	        x, (ASN1_INTEGER *)X509_get0_serialNumber(whole)) ||
+	    !X509_set_pubkey(x, X509_get0_pubkey(whole)))
+		return NULL;
+	/* Fills what OpenSSL caches in it, before threads share it. */
+	X509_check_purpose(x, -1, 0);
+	return TAKE(x);
 }
 
 static void
 remember(struct cert_verifier *v, const struct cert_known *k)
 {
-	if (!worth_remembering(v, k->certificate))
-		return;
-	/* Fills what OpenSSL caches in it, before threads share it. */
-	X509_check_purpose(k->certificate, -1, 0);
-	ERR_clear_error();
-	cert_signers_add(v->signers, k);
+	AUTO(cert_known_clear) struct cert_known kept = *k;
+
+	kept.certificate =
+	    worth_remembering(v, k->certificate) ? slim(k->certificate) : NULL;
+	if (kept.certificate != NULL)
+		cert_signers_add(v->signers, &kept);
 }
 
 /* By anybody. */
@@ -148,27 +168,42 @@ check_any(struct cert_verifier *v, struct slice der, BIO *body,
 	return true;
 }
 
+/* *applies_out false: the signer is not known. */
+static bool
+check_quickly(struct cert_verifier *v, struct slice der, BIO *body,
+    struct cert_signer *out, bool *applies_out, struct err *e)
+{
+	AUTO(cert_known_clear) struct cert_known known = { 0 };
+	struct cert_strip found;
+	uint8_t digest[SHA256_SIZE];
+
+	*applies_out = false;
+	if (!cert_strip_find(der, &found))
+		return true;
+	sha256(digest, found.certificate);
+	if (!cert_signers_find(v->signers, digest, &known))
+		return true;
+	if (!check_known(&found, &known, body, applies_out, e))
+		return false;
+	if (*applies_out)
+		answer(&known, out);
+	return true;
+}
+
 static bool
 check(struct cert_verifier *v, struct slice der, struct slice body,
     struct cert_signer *out, struct err *e)
 {
-	AUTO(cert_known_clear) struct cert_known known = { 0 };
 	AUTO(cert_bio_free) BIO *bio = NULL;
-	struct cert_strip found;
-	uint8_t digest[SHA256_SIZE];
+	bool good, known;
 
 	if (!cert_signed_bio(body, &bio, e))
 		return false;
-	if (!cert_strip_find(der, &found))
-		return check_any(v, der, bio, out, e);
-	sha256(digest, found.certificate);
-	if (!cert_signers_find(v->signers, digest, &known))
+	good = check_quickly(v, der, bio, out, &known, e);
+	if (good && !known)
 		return check_any(v, der, bio, out, e);
 	count(&v->known);
-	if (!check_known(&found, &known, bio, e))
-		return false;
-	answer(&known, out);
-	return true;
+	return good;
 }
 
 bool
