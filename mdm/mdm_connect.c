@@ -11,7 +11,7 @@ enum { SEEN_MS = 60 * 1000, ERASING_MS = 10 * 60 * 1000, TRIES = 4 };
 static const struct {
 	const char *name;
 	enum mdm_status status;
-	enum mdm_counter counter = MDM_COUNT_IDLE;
+	enum mdm_counter counter;
 } statuses[] = {
 	{ "Idle", MDM_IDLE, MDM_COUNT_IDLE },
 	{ "Acknowledged", MDM_ACKNOWLEDGED, MDM_COUNT_ACKNOWLEDGED },
@@ -178,7 +178,7 @@ mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
 {
 	AUTO(visit_clear)
 	struct mdm_visit v = { .s = s, .m = m, .now = clock_now_ms() };
-	enum mdm_counter counter;
+	enum mdm_counter counter = MDM_COUNT_IDLE;
 	enum mdm_refusal why;
 
 	if (!read_status(&v, &counter, e) ||

@@ -147,8 +147,8 @@ hand_out(
 	if (!command_dict(v, tx, c, xml, e)) {
 		v->broken_now = true;
 		v->broken_why = *e;
-		return str_copy(v->broken_id, sizeof(v->broken_id), c->id) &&
-		       false;
+		str_copy_cut(v->broken_id, sizeof(v->broken_id), c->id);
+		return false;
 	}
 	pl_begin(out);
 	pl_dict(out);

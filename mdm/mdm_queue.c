@@ -34,7 +34,7 @@ mdm_queue_check_xml(
 
 	pl_begin(document);
 	buf_adds(document, dict_xml);
-	pl_end(document);
+	buf_adds(document, "</plist>\n");
 	if (!buf_ok(document, e) || !pl_parse(buf_slice(document), &p, e) ||
 	    !pl_need_str(p, "RequestType", LIMIT_ID, &told, e))
 		return err_wrap(e, "command %s", request_type);
