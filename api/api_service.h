@@ -28,7 +28,7 @@ void api_http_add(struct http_server *h, struct api_service *s);
 bool api_authorize(const struct http_request *rq, unsigned rights,
     struct http_caller *out, void *arg, struct err *e);
 
-enum { API_TOKEN_SIZE = 48 }; /* "mutsu_" + 40 of [A-Za-z0-9] + NUL */
+enum { API_TOKEN_SIZE = 47 }; /* "mutsu_" + 40 of [A-Za-z0-9] + NUL */
 /* Makes a token; its text exists only in out.  ERR_CONFLICT: name in use. */
 MUST_CHECK bool api_token_new(struct store_tx *tx, const struct seal *seal,
     const char *name, const char *role, const char *by,
