@@ -1,6 +1,6 @@
 /*
  * The verifier's memory: decoded certificates by fingerprint, a table of
- * fixed size in which the least recently used entry of a set gives way.  May
+ * fixed size in which the least recently used gives way.  May
  * be used by any number of threads at once.
  */
 #pragma once
@@ -17,7 +17,10 @@ struct cert_known {
 };
 void cert_known_clear(struct cert_known *k);
 
-/* Room for at least this many; 0: never remembers. */
+/*
+ * Room for this many; 0: never remembers.  Large tables are divided by digest,
+ * so the one that gives way is the oldest of its part.
+ */
 struct cert_signers *cert_signers_new(size_t remembered);
 void cert_signers_free(struct cert_signers **s);
 /* *out is the caller's; false: not known. */

@@ -13,8 +13,8 @@
 struct cert_verifier;
 
 /*
- * remembered: how many signers are kept, rounded up to a power of two; the
- * least recently seen go first.  Each takes some 4 kB.  0 remembers nobody.
+ * remembered: how many signers are kept; the least recently seen go first. Each
+ * takes some 4 kB.  0 remembers nobody.
  */
 struct cert_verifier *cert_verifier_new(size_t remembered);
 void cert_verifier_free(struct cert_verifier **v);

@@ -72,6 +72,58 @@ found_outlives_the_table(void **state)
 	assert_string_equal(cn, "a");
 }
 
+/* Against a plain model: who is found is who was used last. */
+static void
+agrees_with_a_model(void **state)
+{
+	enum { ROOM = 5, IDS = 12 };
+	AUTO(cert_signers_free) struct cert_signers *s = cert_signers_new(ROOM);
+	AUTO(cert_key_free) EVP_PKEY *k = new_key(CERT_P256);
+	AUTO(cert_x509_free) X509 *x = self_signed("a", k);
+	int last_use[IDS] = { 0 };
+	uint32_t turn = 12345;
+
+	(void)state;
+	for (int now = 1; now < 5000; now++) {
+		uint8_t id =
+		    (uint8_t)((turn = turn * 1664525 + 1013904223) >> 24) % IDS;
+		struct cert_known one = known(x, id);
+		int newer = 0;
+
+		for (int i = 0; i < IDS; i++)
+			newer += last_use[i] > last_use[id];
+		assert_int_equal(
+		    finds(s, id), last_use[id] > 0 && newer < ROOM);
+		cert_signers_add(s, &one);
+		last_use[id] = now;
+	}
+}
+
+static void
+large_table_keeps_nearly_all(void **state)
+{
+	enum { MANY = 2000 };
+	AUTO(cert_signers_free) struct cert_signers *s = cert_signers_new(MANY);
+	AUTO(cert_key_free) EVP_PKEY *k = new_key(CERT_P256);
+	AUTO(cert_x509_free) X509 *x = self_signed("a", k);
+	int found = 0;
+
+	(void)state;
+	for (int round = 0; round < 2; round++)
+		for (uint32_t i = 0; i < MANY; i++) {
+			struct cert_known one = { .certificate = x };
+			struct cert_known got = { 0 };
+
+			sha256(one.digest, slice_of(&i, sizeof(i)));
+			if (round == 0)
+				cert_signers_add(s, &one);
+			else
+				found += cert_signers_find(s, one.digest, &got);
+			cert_known_clear(&got);
+		}
+	assert_true(found > MANY * 9 / 10);
+}
+
 static void
 zero_remembers_nobody(void **state)
 {
@@ -91,6 +143,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(oldest_gives_way),
 		cmocka_unit_test(found_outlives_the_table),
+		cmocka_unit_test(agrees_with_a_model),
+		cmocka_unit_test(large_table_keeps_nearly_all),
 		cmocka_unit_test(zero_remembers_nobody),
 	};
 
