@@ -299,6 +299,28 @@ start_listeners(struct app_server *s, struct err *e)
 	return listen_device(s, e) && listen_admin(s, e) && listen_plain(s, e);
 }
 
+/* The trial drives the listeners from outside, as an administrator and as
+ * Macs would. */
+static bool
+run_trial(struct app_server *s, struct err *e)
+{
+	AUTO(str_free) char *token_path = str_printf("%s/admin.token", s->data);
+	AUTO(buf_wipe) struct buf *token = NULL;
+	AUTO(buf_free) struct buf *ca = buf_new(16 << 10);
+
+	if (s->trial == NULL)
+		return true;
+	if (!file_read(token_path, 256, &token, e) ||
+	    !cert_pem(cert_authority_root(s->authority), ca, e))
+		return err_wrap(e, "trial");
+	app_trial_run(s->trial, &(struct app_trial_server){ .url = s->url,
+	                            .admin_url = s->admin_url,
+	                            .ca_pem = buf_str(ca),
+	                            .token = buf_str(token),
+	                            .data_dir = s->data });
+	return true;
+}
+
 bool
 app_server_start(
     const struct settings *set, struct app_server **out, struct err *e)
@@ -319,7 +341,8 @@ app_server_start(
 	                                          set, "workers") },
 	        &s->http, e) ||
 	    !start_services(s, e) || !start_push(s, e) ||
-	    !start_listeners(s, e) || !app_server_token(s, e))
+	    !start_listeners(s, e) || !app_server_token(s, e) ||
+	    !run_trial(s, e))
 		return false;
 	s->ticking = pthread_create(&s->ticker, NULL, app_server_tick, s) == 0;
 	if (!s->ticking)
@@ -378,10 +401,4 @@ const char *
 app_server_admin_url(const struct app_server *s)
 {
 	return s->admin_url;
-}
-
-struct app_trial *
-app_server_trial(struct app_server *s)
-{
-	return s->trial;
 }

@@ -6,7 +6,6 @@
 
 #include "api/api_service.h"
 #include "apns/apns_scheduler.h"
-#include "app/app_trial.h"
 #include "core/settings.h"
 #include "enroll-profiles/enroll_service.h"
 #include "mdm/mdm_service.h"
@@ -22,5 +21,3 @@ void app_server_stop(struct app_server **s);
 
 const char *app_server_url(const struct app_server *s);
 const char *app_server_admin_url(const struct app_server *s);
-/* The trial that runs with it, or NULL. */
-struct app_trial *app_server_trial(struct app_server *s);

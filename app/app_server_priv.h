@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "app/app_server.h"
+#include "app/app_trial.h"
 
 enum { APP_HOSTS_MAX = 8 };
 

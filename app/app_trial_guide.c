@@ -58,6 +58,9 @@ call(struct tour *u, const char *method, const char *path, const json_t *body,
 	        &a, e))
 		return false;
 	*status = a.status;
+	if (a.status == 401 || a.status == 403)
+		return err_set(e, ERR_FORBIDDEN, "%s %s was answered %d",
+		    method, path, a.status);
 	return json_parse(buf_slice(a.body), out, e);
 }
 
@@ -241,7 +244,7 @@ step_assign(struct tour *u, struct err *e)
 static void
 go_on(const struct app_trial *t)
 {
-	printf("\nGo on by hand (--data %s is the default in this folder):\n"
+	printf("\nGo on by hand (--data data is the default in this folder):\n"
 	       "  ./mutsu device list --data %s\n"
 	       "  ./mutsu device show %s --data %s\n"
 	       "  ./mutsu lock %s --data %s\n"
@@ -251,9 +254,9 @@ go_on(const struct app_trial *t)
 	       "  curl -H \"Authorization: Bearer $(cat %s/admin.token)\" "
 	       "%s/api/v1/devices\n"
 	       "Ctrl-C stops; the next ./run keeps everything.\n\n",
-	    t->data_dir, t->data_dir, cast[T2].serial, t->data_dir,
-	    cast[T2].serial, t->data_dir, cast[T2].serial, t->data_dir,
-	    t->data_dir, t->data_dir, t->url, t->data_dir, t->admin_url);
+	    t->data_dir, cast[T2].serial, t->data_dir, cast[T2].serial,
+	    t->data_dir, cast[T2].serial, t->data_dir, t->data_dir, t->data_dir,
+	    t->url, t->data_dir, t->admin_url);
 }
 
 /* ---- the Macs ---- */
@@ -333,7 +336,7 @@ first_tour(struct tour *u, struct err *e)
 	       "Macs are simulated.\nThe Macs enrol by %s/enroll ...\n",
 	    u->t->url);
 	fflush(stdout);
-	if (!start_fleet(u->t, e) || !enroll_macs(u, e) ||
+	if (!enroll_macs(u, e) || !start_fleet(u->t, e) ||
 	    !await_inventory(u, e) || !show_devices(u, e) || !step_lock(u, e) ||
 	    !step_t2(u, e) || !step_wipe(u, e) || !step_assign(u, e))
 		return false;
