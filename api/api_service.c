@@ -4,10 +4,16 @@
  */
 #include "api/api_priv.h"
 
+/* The feed grew.  Runs on the committing thread. */
 static void
 wake(void *arg)
 {
-	http_wake(arg);
+	struct api_service *s = arg;
+
+	pthread_mutex_lock(&s->wake_lock);
+	if (s->wakes != NULL)
+		http_wake(s->wakes);
+	pthread_mutex_unlock(&s->wake_lock);
 }
 
 bool
@@ -20,10 +26,19 @@ api_service_new(
 	s->o = *o;
 	s->cache = api_auth_cache_new();
 	pthread_mutex_init(&s->metrics_lock, NULL);
-	if (o->http != NULL)
-		store_listen(o->store, STORE_CHANNEL_EVENT, wake, o->http);
+	pthread_mutex_init(&s->wake_lock, NULL);
+	s->wakes = o->http;
+	store_listen(o->store, STORE_CHANNEL_EVENT, wake, s);
 	*out = s;
 	return true;
+}
+
+void
+api_service_stop(struct api_service *s)
+{
+	pthread_mutex_lock(&s->wake_lock);
+	s->wakes = NULL;
+	pthread_mutex_unlock(&s->wake_lock);
 }
 
 void
@@ -34,6 +49,7 @@ api_service_free(struct api_service **sp)
 	api_auth_cache_free(&(*sp)->cache);
 	buf_free(&(*sp)->counts);
 	pthread_mutex_destroy(&(*sp)->metrics_lock);
+	pthread_mutex_destroy(&(*sp)->wake_lock);
 	mem_free(sp);
 }
 

@@ -21,6 +21,9 @@ struct api_options {
 };
 MUST_CHECK bool api_service_new(
     const struct api_options *o, struct api_service **out, struct err *e);
+/* Before http_free(): the feed no longer wakes the HTTP server, which the
+ * store's commits may outlive. */
+void api_service_stop(struct api_service *s);
 void api_service_free(struct api_service **s);
 void api_http_add(struct http_server *h, struct api_service *s);
 

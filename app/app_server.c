@@ -165,7 +165,9 @@ start_services(struct app_server *s, struct err *e)
 	            .topic = s->topic,
 	            .challenge_ttl_ms =
 	                settings_int(set, "challenge-minutes") * MS_MIN,
-	            .ship_anchors = true },
+	            .ship_anchors = true,
+	            .downloads_per_min =
+	                (int)settings_int(set, "enroll-per-minute") },
 	        &s->enroll, e))
 		return false;
 	s->renderers[0] = enroll_rollout_renderer(s->enroll);
@@ -367,6 +369,8 @@ app_server_stop(struct app_server **sp)
 	if (s->ticking)
 		pthread_join(s->ticker, NULL);
 	app_trial_halt(s->trial); /* its Macs still need the listeners */
+	if (s->api != NULL)
+		api_service_stop(s->api);
 	http_free(&s->http);
 	if (s->device_socket > 0)
 		close(s->device_socket);

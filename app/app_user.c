@@ -6,7 +6,7 @@ static const struct app_column user_columns[] = {
 	{ "NAME", "name" },
 	{ "FULL NAME", "full_name" },
 	{ "EMAIL", "email" },
-	{ "DEVICES", "devices" },
+	{ "DEVICES", "device_count" },
 	{ "CREATED", "created_at" },
 	{ NULL, NULL },
 };

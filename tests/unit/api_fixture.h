@@ -113,6 +113,7 @@ static inline void
 admin_close(struct admin *a)
 {
 	json_free(&a->body);
+	api_service_stop(a->api);
 	http_free(&a->http);
 	api_service_free(&a->api);
 	site_close(a->site);
@@ -139,15 +140,15 @@ admin_send(struct admin *a, const char *token, const char *request_line,
     const char *body)
 {
 	AUTO(str_free)
-	char *auth =
-	    token == NULL ? str_dup("")
-	                  : str_printf("Authorization: Bearer %s\r\n", token);
+	char *auth = token == NULL
+	                 ? str_dup("")
+	                 : str_printf("Authorization: Bearer %s\r\n", token);
 	AUTO(str_free)
-	char *content =
-	    body == NULL ? str_dup("")
-	                 : str_printf("Content-Type: application/json\r\n"
-	                              "Content-Length: %zu\r\n",
-	                       strlen(body));
+	char *content = body == NULL
+	                    ? str_dup("")
+	                    : str_printf("Content-Type: application/json\r\n"
+	                                 "Content-Length: %zu\r\n",
+	                          strlen(body));
 	AUTO(str_free)
 	char *request = str_printf("%s HTTP/1.1\r\nHost: x\r\n%s%s%s\r\n%s",
 	    request_line, auth, content, a->more != NULL ? a->more : "",
