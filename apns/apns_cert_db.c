@@ -106,7 +106,8 @@ apns_cert_save(struct store_tx *tx, const struct seal *seal,
 	    !store_exec(tx,
 	        "INSERT INTO push_certificate (id, topic, state, certificate, "
 	        "key, owner, not_after, created_at) VALUES ($1, $2, 'active', "
-	        "$3, $4, $5, $6, $7)",
+	        "$3, $4, $5, $6, COALESCE((SELECT MAX(created_at) + 1 FROM "
+	        "push_certificate WHERE created_at >= $7), $7))",
 	        S_ARGS(S_TEXT(c->id), S_TEXT(c->topic), S_TEXT(c->cert_pem),
 	            S_BLOB(buf_slice(key)), S_TEXT(owner), S_INT(c->not_after),
 	            S_INT(now)),
