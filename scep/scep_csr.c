@@ -2,6 +2,10 @@
  * The certification request of a PKCSReq (RFC 2986; RFC 8894 section 3.3.1).
  * From it we take the public key and the challenge, and nothing else: names
  * and extensions come from the challenge's own record.  No state; any thread.
+ *
+ * OpenSSL 3.0 takes longer to decode a public key than to verify with it.
+ * Most clients sign the message with the key they want certified; then the
+ * key of their certificate serves for both.
  */
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -13,14 +17,106 @@
 /* Public exponents longer than this make verifying expensive. */
 enum { EXPONENT_BITS_MAX = 64 };
 
+/* A CSR taken apart, nothing decoded; all borrowed. */
+struct parts {
+	struct slice info;      /* CertificationRequestInfo with its header */
+	struct slice version;   /* contents of the INTEGER */
+	struct slice spki;      /* SubjectPublicKeyInfo with its header */
+	struct slice attrs;     /* contents of [0]; empty if absent */
+	struct slice algorithm; /* AlgorithmIdentifier with its header */
+	struct slice signature; /* contents of the BIT STRING */
+};
+
 void
 scep_csr_free(struct scep_csr **c)
 {
 	if (*c == NULL)
 		return;
 	X509_REQ_free((*c)->req);
+	X509_free((*c)->signer);
 	str_wipe(&(*c)->challenge);
 	mem_free(c);
+}
+
+/* The next element, which has to have this tag; whole (may be NULL) gets it
+ * with its header. */
+static bool
+take(struct slice *in, int tag, struct slice *body, struct slice *whole)
+{
+	struct slice before = *in;
+	int got, xclass;
+
+	if (!scep_der_next(in, &got, &xclass, body) || got != tag)
+		return false;
+	if (whole != NULL)
+		*whole = slice_of(before.p, before.len - in->len);
+	return true;
+}
+
+static bool
+split(struct slice der, struct parts *p)
+{
+	struct slice body, info, skip;
+
+	if (!take(&der, V_ASN1_SEQUENCE, &body, NULL) || der.len != 0 ||
+	    !take(&body, V_ASN1_SEQUENCE, &info, &p->info) ||
+	    !take(&body, V_ASN1_SEQUENCE, &skip, &p->algorithm) ||
+	    !take(&body, V_ASN1_BIT_STRING, &p->signature, NULL) ||
+	    body.len != 0)
+		return false;
+	if (!take(&info, V_ASN1_INTEGER, &p->version, NULL) ||
+	    !take(&info, V_ASN1_SEQUENCE, &skip, NULL) ||
+	    !take(&info, V_ASN1_SEQUENCE, &skip, &p->spki))
+		return false;
+	p->attrs = slice_str("");
+	return info.len == 0 ||
+	       (take(&info, 0, &p->attrs, NULL) && info.len == 0);
+}
+
+/* The digest of a signature algorithm, and which keys it goes with. */
+static int
+digest_of(struct slice algorithm, int *key_nid)
+{
+	X509_ALGOR *a = d2i_X509_ALGOR(NULL, &algorithm.p, (long)algorithm.len);
+	int digest = NID_undef;
+
+	*key_nid = NID_undef;
+	if (a == NULL || OBJ_find_sigid_algs(
+	                     OBJ_obj2nid(a->algorithm), &digest, key_nid) != 1)
+		digest = NID_undef;
+	X509_ALGOR_free(a);
+	return digest;
+}
+
+static bool
+same_key(struct slice spki, X509 *signer)
+{
+	uint8_t *der = NULL;
+	bool same;
+	int len;
+
+	if (signer == NULL)
+		return false;
+	len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(signer), &der);
+	same = len > 0 && slice_eq(spki, slice_of(der, (size_t)len));
+	OPENSSL_free(der);
+	return same;
+}
+
+static bool
+verify_with(EVP_PKEY *key, const EVP_MD *md, const struct parts *p)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok;
+
+	/* The first octet counts the unused bits. */
+	ok = ctx != NULL && md != NULL && p->signature.len > 1 &&
+	     p->signature.p[0] == 0 &&
+	     EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1 &&
+	     EVP_DigestVerify(ctx, p->signature.p + 1, p->signature.len - 1,
+	         p->info.p, p->info.len) == 1;
+	EVP_MD_CTX_free(ctx);
+	return ok;
 }
 
 static bool
@@ -37,32 +133,47 @@ cheap_to_verify(EVP_PKEY *k)
 	return ok;
 }
 
+static bool
+verify_decoded(struct slice der, struct scep_csr *c)
+{
+	const uint8_t *p = der.p;
+
+	c->req = d2i_X509_REQ(NULL, &p, (long)der.len);
+	if (c->req == NULL || p != der.p + der.len)
+		return false;
+	c->key = X509_REQ_get0_pubkey(c->req);
+	c->pub = X509_REQ_get_X509_PUBKEY(c->req);
+	return c->key != NULL && cheap_to_verify(c->key) &&
+	       X509_REQ_verify(c->req, c->key) == 1;
+}
+
 /* A CSR, whole, signed by the key it names. */
 static bool
-proven(struct slice der, X509_REQ **out)
+proven(struct slice der, X509 *signer, struct parts *p, struct scep_csr *c)
 {
-	AUTO(cert_req_free) X509_REQ *req = NULL;
-	const uint8_t *p = der.p;
-	EVP_PKEY *key;
+	int digest, key_nid;
 
-	req = d2i_X509_REQ(NULL, &p, (long)der.len);
-	if (req == NULL || p != der.p + der.len)
+	if (!split(der, p))
 		return false;
-	key = X509_REQ_get0_pubkey(req);
-	if (key == NULL || !cheap_to_verify(key) ||
-	    X509_REQ_verify(req, key) != 1)
-		return false;
-	*out = TAKE(req);
-	return true;
+	digest = digest_of(p->algorithm, &key_nid);
+	if (key_nid != NID_rsaEncryption || digest == NID_undef ||
+	    !same_key(p->spki, signer))
+		return verify_decoded(der, c);
+	X509_up_ref(signer);
+	c->signer = signer;
+	c->key = X509_get0_pubkey(signer);
+	c->pub = X509_get_X509_PUBKEY(signer);
+	return verify_with(c->key, EVP_get_digestbynid(digest), p);
 }
 
 static bool
-acceptable(X509_REQ *req, bool ec, struct scep_verdict *v)
+acceptable(const struct scep_csr *c, const struct parts *p, bool ec,
+    struct scep_verdict *v)
 {
-	const char *problem = scep_key_problem(X509_REQ_get0_pubkey(req), ec);
-	int digest = NID_undef;
+	const char *problem = scep_key_problem(c->key, ec);
+	int key_nid;
 
-	if (X509_REQ_get_version(req) != X509_REQ_VERSION_1) {
+	if (!slice_eq(p->version, slice_of("", 1))) {
 		scep_refuse(
 		    v, SCEP_BAD_REQUEST, "RFC 2986 4.1: version is not 0");
 		return false;
@@ -71,9 +182,7 @@ acceptable(X509_REQ *req, bool ec, struct scep_verdict *v)
 		scep_refuse(v, SCEP_BAD_ALG, problem);
 		return false;
 	}
-	if (OBJ_find_sigid_algs(
-	        X509_REQ_get_signature_nid(req), &digest, NULL) != 1 ||
-	    !scep_digest_allowed(digest)) {
+	if (!scep_digest_allowed(digest_of(p->algorithm, &key_nid))) {
 		scep_refuse(v, SCEP_BAD_ALG,
 		    "signature algorithm of the CSR not accepted");
 		return false;
@@ -109,44 +218,55 @@ string_value(ASN1_TYPE *t, char **out)
 	return ok;
 }
 
+/* One attribute; false if it is a challenge that cannot be used. */
+static bool
+read_attribute(X509_ATTRIBUTE *attr, char **challenge)
+{
+	if (OBJ_obj2nid(X509_ATTRIBUTE_get0_object(attr)) !=
+	    NID_pkcs9_challengePassword)
+		return true;
+	return *challenge == NULL && X509_ATTRIBUTE_count(attr) == 1 &&
+	       string_value(X509_ATTRIBUTE_get0_type(attr, 0), challenge);
+}
+
 /* challengePassword (RFC 2985 5.4.1): absent, or once with one value. */
 static bool
-read_challenge(X509_REQ *req, char **out)
+read_challenge(struct slice attrs, char **challenge)
 {
-	int i = X509_REQ_get_attr_by_NID(req, NID_pkcs9_challengePassword, -1);
-	X509_ATTRIBUTE *attr;
+	const uint8_t *p = attrs.p, *end = attrs.p + attrs.len;
+	bool ok = true;
 
-	if (i < 0)
-		return true;
-	attr = X509_REQ_get_attr(req, i);
-	if (X509_REQ_get_attr_by_NID(req, NID_pkcs9_challengePassword, i) >=
-	        0 ||
-	    X509_ATTRIBUTE_count(attr) != 1)
-		return false;
-	return string_value(X509_ATTRIBUTE_get0_type(attr, 0), out);
+	while (ok && p < end) {
+		X509_ATTRIBUTE *attr = d2i_X509_ATTRIBUTE(NULL, &p, end - p);
+
+		ok = attr != NULL && read_attribute(attr, challenge);
+		X509_ATTRIBUTE_free(attr);
+	}
+	return ok;
 }
 
 void
-scep_csr_parse(struct slice der, bool ec, struct scep_csr **out,
+scep_csr_parse(struct slice der, bool ec, X509 *signer, struct scep_csr **out,
     struct scep_verdict *verdict)
 {
 	AUTO(scep_csr_free) struct scep_csr *c = NULL;
+	struct parts p;
 	struct err e;
 
 	*verdict = (struct scep_verdict){ -1, NULL };
 	ERR_clear_error();
 	c = mem_zalloc(1, sizeof(*c));
-	if (!proven(der, &c->req)) {
+	if (!proven(der, signer, &p, c)) {
 		scep_refuse(verdict, SCEP_BAD_REQUEST, SCEP_TEXT_UNREADABLE);
 		return;
 	}
-	if (!acceptable(c->req, ec, verdict))
+	if (!acceptable(c, &p, ec, verdict))
 		return;
-	if (!read_challenge(c->req, &c->challenge)) {
+	if (!read_challenge(p.attrs, &c->challenge)) {
 		scep_refuse(verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
 		return;
 	}
-	if (!cert_spki_pub(X509_REQ_get_X509_PUBKEY(c->req), c->spki, &e)) {
+	if (!cert_spki_pub(c->pub, c->spki, &e)) {
 		scep_refuse(verdict, SCEP_BAD_REQUEST, SCEP_TEXT_UNREADABLE);
 		return;
 	}

@@ -97,29 +97,6 @@ scep_db_challenge_spend(struct store_tx *tx, const struct scep_challenge *c,
 }
 
 bool
-scep_db_transaction_find(struct store_tx *tx, const struct scep_request *rq,
-    int64_t since, char fingerprint_out[SHA256_HEX_SIZE], struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool more;
-
-	if (!store_query(tx,
-	        "SELECT fingerprint FROM scep_transaction"
-	        " WHERE transaction_id = $1 AND signer_spki = $2"
-	        " AND csr_sha256 = $3 AND created_at > $4",
-	        S_ARGS(S_TEXT(rq->message->transaction_id),
-	            S_TEXT(rq->signer_spki), S_TEXT(rq->csr->sha256),
-	            S_INT(since)),
-	        &r, e) ||
-	    !store_next(r, &more, e))
-		return false;
-	fingerprint_out[0] = '\0';
-	if (more && !column(r, 0, fingerprint_out, SHA256_HEX_SIZE))
-		return err_set(e, ERR_INTERNAL, "fingerprint too long");
-	return true;
-}
-
-bool
 scep_db_transaction_add(struct store_tx *tx, const struct scep_request *rq,
     const char *fingerprint, int64_t now_ms, struct err *e)
 {

@@ -63,8 +63,11 @@ again(struct store_tx *tx, const struct work *w, const char *fingerprint,
 	return true;
 }
 
-/* The same key may come back with its spent challenge for a while: the first
- * answer may have been lost. */
+/*
+ * The same key may come back with its spent challenge for a while, since the
+ * first answer may have been lost.  This covers the byte-identical replay and
+ * the retry in a new message: both hold the challenge.
+ */
 static bool
 look_spent(
     struct store_tx *tx, const struct work *w, enum sight *sight, struct err *e)
@@ -84,14 +87,16 @@ look_fresh(
     struct store_tx *tx, struct work *w, enum sight *sight, struct err *e)
 {
 	const struct scep_challenge *c = &w->challenge;
-	bool elsewhere;
+	bool elsewhere = false;
 
 	*sight = SIGHT_BAD;
 	w->template = cert_template_find(c->template);
 	if (c->expires_at <= w->now || w->template == NULL ||
 	    str_eq(c->template, CERT_TEMPLATE_TLS))
 		return true;
-	if (!scep_db_key_elsewhere(
+	/* A challenge without a device says nothing about whose key it is. */
+	if (c->device_id[0] != '\0' &&
+	    !scep_db_key_elsewhere(
 	        tx, w->rq->csr->spki, c->device_id, &elsewhere, e))
 		return false;
 	*sight = elsewhere ? SIGHT_TAKEN : SIGHT_GOOD;
@@ -104,7 +109,7 @@ look(struct work *w, enum sight *sight, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	const struct scep_csr *csr = w->rq->csr;
-	char fingerprint[SHA256_HEX_SIZE], mac[SHA256_HEX_SIZE];
+	char mac[SHA256_HEX_SIZE];
 	bool found;
 
 	*sight = SIGHT_BAD;
@@ -116,16 +121,7 @@ look(struct work *w, enum sight *sight, struct err *e)
 	w->retry_since = w->now - w->s->o.retry_ms;
 
 	if (!store_begin(w->s->o.store, STORE_READ, &tx, e) ||
-	    !scep_db_transaction_find(
-	        tx, w->rq, w->retry_since, fingerprint, e))
-		return false;
-	if (fingerprint[0] != '\0') {
-		if (!again(tx, w, fingerprint, sight, e))
-			return false;
-		if (*sight == SIGHT_AGAIN)
-			return true;
-	}
-	if (!scep_db_challenge_find(tx, mac, &w->challenge, &found, e))
+	    !scep_db_challenge_find(tx, mac, &w->challenge, &found, e))
 		return false;
 	if (!found)
 		return true;
@@ -141,7 +137,7 @@ build(struct work *w, struct err *e)
 	struct cert_issue in = {
 		.template = w->template,
 		.subject = &subject,
-		.pub = X509_REQ_get_X509_PUBKEY(w->rq->csr->req),
+		.pub = w->rq->csr->pub,
 		.now_ms = w->now,
 	};
 
@@ -221,8 +217,8 @@ report_reuse(const struct work *w, struct err *e)
 static bool
 permitted(const struct work *w)
 {
-	EVP_PKEY *key = X509_REQ_get0_pubkey(w->rq->csr->req);
-	const char *problem = scep_key_problem(key, w->template->ec);
+	const char *problem =
+	    scep_key_problem(w->rq->csr->key, w->template->ec);
 
 	if (problem == NULL)
 		return true;

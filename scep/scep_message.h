@@ -72,7 +72,10 @@ void scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
 
 /* What a request for a certificate holds. */
 struct scep_csr {
+	EVP_PKEY *key;    /* borrowed from req or signer, whichever is set */
+	X509_PUBKEY *pub; /* the same, encoded */
 	X509_REQ *req;
+	X509 *signer;
 	char *challenge; /* NULL: none; wiped when freed */
 	char spki[SHA256_HEX_SIZE];
 	char sha256[SHA256_HEX_SIZE];
@@ -80,10 +83,12 @@ struct scep_csr {
 void scep_csr_free(struct scep_csr **c);
 /*
  * Proof of possession first, then version, algorithms, key policy, and at most
- * one challenge.  ec: P-256 and P-384 keys are accepted too.
+ * one challenge.  ec: P-256 and P-384 keys are accepted too.  signer: who
+ * signed the message, so that a key that is the same is decoded once; may be
+ * NULL.
  */
-void scep_csr_parse(struct slice der, bool ec, struct scep_csr **out,
-    struct scep_verdict *verdict);
+void scep_csr_parse(struct slice der, bool ec, X509 *signer,
+    struct scep_csr **out, struct scep_verdict *verdict);
 
 /* Builds a CertRep for request m with its digest and cipher (3DES for single
  * DES).  SUCCESS: cert_der is the one certificate returned, enveloped for

@@ -112,7 +112,7 @@ read_request(struct scep_service *s, struct scep_message *m, const char *peer,
 	scep_open(m, cert_authority_ra(s->o.authority),
 	    cert_authority_ra_key(s->o.authority), &plain, v);
 	if (v->fail < 0)
-		scep_csr_parse(buf_slice(plain), true, csr, v);
+		scep_csr_parse(buf_slice(plain), true, m->signer, csr, v);
 	return v->fail < 0;
 }
 

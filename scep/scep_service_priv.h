@@ -65,15 +65,11 @@ MUST_CHECK bool scep_db_challenge_find(struct store_tx *tx, const char *mac,
  * when it had been used or has expired. */
 MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
     const struct scep_challenge *c, bool *won, struct err *e);
-/* Certificate issued in this transaction after since; "" if none. */
-MUST_CHECK bool scep_db_transaction_find(struct store_tx *tx,
-    const struct scep_request *rq, int64_t since,
-    char fingerprint_out[SHA256_HEX_SIZE], struct err *e);
 MUST_CHECK bool scep_db_transaction_add(struct store_tx *tx,
     const struct scep_request *rq, const char *fingerprint, int64_t now_ms,
     struct err *e);
-/* True when a device other than device_id ("": any) has a live certificate
- * for this key. */
+/* True when a device other than device_id has a live certificate for this
+ * key. */
 MUST_CHECK bool scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
     const char *device_id, bool *out, struct err *e);
 MUST_CHECK bool scep_db_purge(

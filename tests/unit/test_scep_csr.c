@@ -6,12 +6,14 @@
 #include "tests/unit/scep_forge.h"
 
 static EVP_PKEY *key;
+static X509 *signer; /* of key */
 
 static int
 setup(void **state)
 {
 	(void)state;
 	key = forge_rsa(2048);
+	signer = forge_certificate((struct forge_cert){ .key = key });
 	return 0;
 }
 
@@ -20,6 +22,7 @@ teardown(void **state)
 {
 	(void)state;
 	EVP_PKEY_free(key);
+	X509_free(signer);
 	return 0;
 }
 
@@ -28,9 +31,19 @@ static int
 parse_bytes(struct slice der, char **challenge, const char **text)
 {
 	AUTO(scep_csr_free) struct scep_csr *c = NULL;
-	struct scep_verdict v;
+	AUTO(scep_csr_free) struct scep_csr *d = NULL;
+	struct scep_verdict v, w;
 
-	scep_csr_parse(der, true, &c, &v);
+	/* With a key decoded before and without: the same. */
+	scep_csr_parse(der, true, signer, &d, &w);
+	scep_csr_parse(der, true, NULL, &c, &v);
+	assert_int_equal(v.fail, w.fail);
+	assert_ptr_equal(v.text, w.text);
+	if (c != NULL) {
+		assert_string_equal(c->spki, d->spki);
+		assert_string_equal(c->sha256, d->sha256);
+		assert_true(str_eq(c->challenge, d->challenge));
+	}
 	assert_int_equal(v.fail < 0, c != NULL);
 	if (c != NULL && challenge != NULL)
 		*challenge = str_dup(c->challenge);
@@ -58,7 +71,7 @@ hashes_are_of_the_key_and_the_whole(void **state)
 	struct err e;
 
 	(void)state;
-	scep_csr_parse(buf_slice(der), false, &c, &v);
+	scep_csr_parse(buf_slice(der), false, NULL, &c, &v);
 	assert_int_equal(v.fail, -1);
 	assert_null(c->challenge);
 	assert_true(cert_spki(key, spki, &e));
@@ -145,7 +158,7 @@ case_50_ec_when_allowed(void **state)
 
 	(void)state;
 	assert_int_equal(parse_bytes(buf_slice(der), NULL, NULL), -1);
-	scep_csr_parse(buf_slice(der), false, &c, &v);
+	scep_csr_parse(buf_slice(der), false, NULL, &c, &v);
 	assert_int_equal(v.fail, SCEP_BAD_ALG);
 	EVP_PKEY_free(k);
 }
