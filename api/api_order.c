@@ -149,16 +149,13 @@ refusal_code(const struct api_order_made *m)
 	return code != NULL ? code : err_name(&m->refused);
 }
 
-/* The problem of a refusal, with the id of the order that records it. */
-static json_t *
-refusal(const struct api_order_made *m)
+/* What a refusal says, with the id of the order that records it. */
+static void
+put_refusal(json_t *j, const struct api_order_made *m)
 {
-	json_t *j = json_object();
-
 	json_put_str(j, "code", refusal_code(m));
 	json_put_str(j, "detail", m->refused.text);
 	json_put_str(j, "order", m->id);
-	return j;
 }
 
 bool
@@ -175,10 +172,12 @@ api_order_answer(struct api_service *s, const struct http_request *rq,
 		api_reply(rp, m.repeated ? 200 : 201, &m.order);
 		return true;
 	}
-	j = refusal(&m);
+	/* As http/ writes problems, with one member more. */
+	j = json_object();
 	json_put_str(j, "type", "about:blank");
 	json_put_str(j, "title", "Unprocessable Content");
 	json_put_int(j, "status", 422);
+	put_refusal(j, &m);
 	json_put_str(j, "request_id", http_request_id(rq));
 	api_reply(rp, 422, &j);
 	http_set(rp, 422, "application/problem+json");
@@ -236,7 +235,9 @@ bulk_one(struct api_service *s, const struct http_request *rq,
 		    why.code == ERR_INTERNAL ? "internal error" : why.text);
 		json_object_set_new(result, "problem", problem);
 	} else if (m.refused.code != ERR_NONE) {
-		json_object_set_new(result, "problem", refusal(&m));
+		problem = json_object();
+		put_refusal(problem, &m);
+		json_object_set_new(result, "problem", problem);
 	} else {
 		json_object_set_new(result, "order", TAKE(m.order));
 	}

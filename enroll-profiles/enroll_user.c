@@ -201,11 +201,10 @@ enroll_user_json(
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	AUTO(json_free) json_t *o = json_object();
-	json_t *devices = json_array();
 	struct enroll_user_row u;
+	json_t *devices;
 	bool more;
 
-	json_object_set_new(o, "devices", devices);
 	if (!need_user(tx, name_or_id, &u, e) ||
 	    !enroll_db_user_devices(tx, u.id, &r, e))
 		return false;
@@ -214,6 +213,8 @@ enroll_user_json(
 	put_text(o, "full_name", u.full_name);
 	put_text(o, "email", u.email);
 	json_put_time(o, "created_at", u.created_at);
+	devices = json_array();
+	json_object_set_new(o, "devices", devices);
 	for (;;) {
 		json_t *d;
 
