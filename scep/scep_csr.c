@@ -170,7 +170,7 @@ static bool
 acceptable(const struct scep_csr *c, const struct parts *p, bool ec,
     struct scep_verdict *v)
 {
-	const char *problem = scep_key_problem(c->key, ec);
+	const char *problem = NULL;
 	int key_nid;
 
 	if (!slice_eq(p->version, slice_of("", 1))) {
@@ -178,6 +178,9 @@ acceptable(const struct scep_csr *c, const struct parts *p, bool ec,
 		    v, SCEP_BAD_REQUEST, "RFC 2986 4.1: version is not 0");
 		return false;
 	}
+	/* The signer's key passed in scep_parse(). */
+	if (c->signer == NULL)
+		problem = scep_key_problem(c->key, ec);
 	if (problem != NULL) {
 		scep_refuse(v, SCEP_BAD_ALG, problem);
 		return false;

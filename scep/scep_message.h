@@ -83,9 +83,9 @@ struct scep_csr {
 void scep_csr_free(struct scep_csr **c);
 /*
  * Proof of possession first, then version, algorithms, key policy, and at most
- * one challenge.  ec: P-256 and P-384 keys are accepted too.  signer: who
- * signed the message, so that a key that is the same is decoded once; may be
- * NULL.
+ * one challenge.  ec: P-256 and P-384 keys are accepted too.  signer: of a
+ * message that scep_parse() accepted, so that a key that is the same is
+ * decoded and checked once; may be NULL.
  */
 void scep_csr_parse(struct slice der, bool ec, X509 *signer,
     struct scep_csr **out, struct scep_verdict *verdict);
