@@ -39,7 +39,7 @@ http_status_of(enum err_code code, enum http_side side)
 {
 	assert((unsigned)code < ERR_CODES && statuses[code].admin != 0);
 	return side != HTTP_ADMIN_SIDE ? statuses[code].device
-	                                : statuses[code].admin;
+	                               : statuses[code].admin;
 }
 
 /* ---- what handlers write ---- */

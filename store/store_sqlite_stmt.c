@@ -129,7 +129,7 @@ bind(struct sq_conn *c, struct sq_stmt *s, const struct store_value *args,
 {
 	int n = 0;
 
-	for (; args[n].type != STORE_END && n < s->params; n++) {
+	for (; n < s->params && args[n].type != STORE_END; n++) {
 		int rc = bind_one(s, s->index[n], &args[n], copy);
 
 		if (rc != SQLITE_OK)
