@@ -161,7 +161,7 @@ pl_get_str(const struct pl *p, const char *key, size_t max, const char **out,
 {
 	const char *s = NULL;
 	uint64_t len = 0;
-	plist_t node;
+	plist_t node = NULL;
 
 	if (!lookup(p, key, PLIST_STRING, &node, e))
 		return false;
@@ -192,7 +192,7 @@ pl_get_bool(
     const struct pl *p, const char *key, bool absent, bool *out, struct err *e)
 {
 	uint8_t value = absent;
-	plist_t node;
+	plist_t node = NULL;
 
 	if (!lookup(p, key, PLIST_BOOLEAN, &node, e))
 		return false;
@@ -207,7 +207,7 @@ pl_get_int(const struct pl *p, const char *key, int64_t absent, int64_t *out,
     struct err *e)
 {
 	uint64_t value = (uint64_t)absent;
-	plist_t node;
+	plist_t node = NULL;
 
 	if (!lookup(p, key, PLIST_UINT, &node, e))
 		return false;
@@ -224,7 +224,7 @@ pl_get_data(const struct pl *p, const char *key, size_t max, struct slice *out,
 {
 	const char *data = NULL;
 	uint64_t len = 0;
-	plist_t node;
+	plist_t node = NULL;
 
 	if (!lookup(p, key, PLIST_DATA, &node, e))
 		return false;
@@ -240,7 +240,7 @@ static bool
 get_container(const struct pl *p, const char *key, plist_type type,
     const struct pl **out, struct err *e)
 {
-	plist_t node;
+	plist_t node = NULL;
 
 	if (!lookup(p, key, type, &node, e))
 		return false;
