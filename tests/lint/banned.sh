@@ -1,0 +1,40 @@
+#!/bin/sh
+# Fails when a source file calls a function of banned.txt elsewhere than in
+# the file that wraps it.  Comments and strings do not count.  Run from the
+# root.  tests/ may call anything.
+set -eu
+
+git ls-files -- '*.c' '*.h' | grep -v '^tests/' | while read -r file; do
+	[ ! -f "$file" ] || printf '%s\n' "$file"
+done | xargs awk '
+BEGIN {
+	while ((getline line < "tests/lint/banned.txt") > 0) {
+		at = index(line, ":")
+		if (line ~ /^#/ || at == 0) continue
+		instead[substr(line, 1, at - 1)] = substr(line, at + 2)
+	}
+}
+FNR == 1 { comment = 0 }
+{
+	code = $0
+	gsub(/\\./, "", code)
+	gsub(/"[^"]*"/, "\"\"", code)
+	if (comment) {
+		if (!sub(/^.*\*\//, "", code)) next
+		comment = 0
+	}
+	gsub(/\/\*([^*]|\*+[^*\/])*\*+\//, "", code)
+	if (sub(/\/\*.*$/, "", code)) comment = 1
+	sub(/\/\/.*$/, "", code)
+	while (match(code, /[A-Za-z_][A-Za-z0-9_]*[ \t]*\(/)) {
+		name = substr(code, RSTART, RLENGTH - 1)
+		sub(/[ \t]+$/, "", name)
+		code = substr(code, RSTART + RLENGTH)
+		if (!(name in instead)) continue
+		if (index(instead[name], "[" FILENAME "]") > 0) continue
+		printf "%s:%d: %s() is banned; instead: %s\n", FILENAME, FNR,
+		    name, instead[name]
+		bad = 1
+	}
+}
+END { exit bad }'
