@@ -1,0 +1,179 @@
+/* Who is turned away, and what is written down about it. */
+#include "mdm_fixture.h"
+
+static bool
+idle_as(struct world *w, char letter, const char *udid)
+{
+	AUTO(str_free)
+	char *dict = str_printf("<dict><key>UDID</key><string>%s</string>"
+	                        "<key>Status</key><string>Idle</string></dict>",
+	    udid);
+
+	return tell(w, letter, dict);
+}
+
+static struct mdm_who
+good(void)
+{
+	struct mdm_who w = { .certificate = true,
+		.purpose = "enroll",
+		.owner_id = "D1",
+		.device_id = "D1",
+		.not_before = 1000 * MS_DAY,
+		.not_after = 2000 * MS_DAY,
+		.enrollment = true,
+		.state = "enrolled",
+		.device_state = "enrolled" };
+
+	return w;
+}
+
+static void
+the_matrix(void **state)
+{
+	int64_t now = 1500 * MS_DAY;
+	struct mdm_who w = good();
+
+	(void)state;
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_ACCEPTED);
+	w.certificate = false;
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_UNKNOWN_CERTIFICATE);
+	w = good();
+	w.revoked = true;
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_REVOKED);
+	w = good();
+	memcpy(w.purpose, "rollout", 8);
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_WRONG_PURPOSE);
+	memcpy(w.purpose, "renew", 6);
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_ACCEPTED);
+	w = good();
+	memcpy(w.device_id, "D2", 3);
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_OTHER_DEVICE);
+	w.owner_id[0] = '\0';
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_OTHER_DEVICE);
+	w.enrollment = false;
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_UNKNOWN_DEVICE);
+	w = good();
+	memcpy(w.state, "left", 5);
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_NOT_ENROLLED);
+	memcpy(w.device_state, "wiped", 6);
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_ACCEPTED);
+}
+
+static void
+clocks_may_differ_by_five_minutes(void **state)
+{
+	struct mdm_who w = good();
+
+	(void)state;
+	assert_int_equal(
+	    mdm_auth_certificate(&w, w.not_after + 5 * MS_MIN), MDM_ACCEPTED);
+	assert_int_equal(mdm_auth_certificate(&w, w.not_after + 5 * MS_MIN + 1),
+	    MDM_EXPIRED);
+	assert_int_equal(
+	    mdm_auth_certificate(&w, w.not_before - 5 * MS_MIN), MDM_ACCEPTED);
+	assert_int_equal(
+	    mdm_auth_certificate(&w, w.not_before - 5 * MS_MIN - 1),
+	    MDM_NOT_YET_VALID);
+}
+
+static void
+strangers_leave_no_trace(void **state)
+{
+	struct world *w = *state;
+	int64_t before;
+
+	enroll(w, &mac_1);
+	issue_enroll(w, 'b');
+	before = count(w, "SELECT COUNT(*) FROM event");
+	assert_false(idle_as(w, 'x', UDID_1));
+	assert_int_equal(w->e.code, ERR_FORBIDDEN);
+	assert_false(authenticate(
+	    w, &(struct mac){ 'x', UDID_2, "S", "iMac14,2", "n", "12" }));
+	assert_int_equal(w->e.code, ERR_FORBIDDEN);
+	/* Ours, but nobody's yet. */
+	assert_false(idle_as(w, 'b', UDID_1));
+	assert_false(idle_as(w, 'b', UDID_2));
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM event"), before);
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM device"), 1);
+}
+
+static void
+refusals_are_told_once_an_hour(void **state)
+{
+	struct world *w = *state;
+
+	enroll(w, &mac_1);
+	execute(w, "UPDATE certificate SET state = 'revoked'");
+	for (int i = 0; i < 5; i++)
+		assert_false(idle_as(w, 'a', UDID_1));
+	assert_int_equal(events(w, "device.rejected"), 1);
+	execute(w, "UPDATE certificate SET state = 'issued', purpose = "
+	           "'rollout'");
+	assert_false(idle_as(w, 'a', UDID_1));
+	assert_int_equal(events(w, "device.rejected"), 2);
+	clock_set_offset_ms(MS_H + MS_MIN);
+	assert_false(idle_as(w, 'a', UDID_1));
+	assert_false(idle_as(w, 'a', UDID_1));
+	assert_int_equal(events(w, "device.rejected"), 3);
+}
+
+static void
+another_devices_certificate_is_an_alarm(void **state)
+{
+	struct world *w = *state;
+	struct mac other = { 'b', UDID_2, "OTHER1", "iMac14,2", "B", "12.0" };
+	struct mdm_stats stats;
+
+	enroll(w, &mac_1);
+	enroll(w, &other);
+	assert_false(idle_as(w, 'a', UDID_2));
+	assert_int_equal(w->e.code, ERR_FORBIDDEN);
+	assert_int_equal(events(w, "device.identity_conflict"), 1);
+	assert_int_equal(events(w, "device.rejected"), 0);
+	mdm_service_stats(w->mdm, &stats);
+	assert_int_equal(stats.rejected, 1);
+	assert_int_equal(stats.authenticate, 2);
+}
+
+static void
+a_signature_is_checked_first(void **state)
+{
+	struct world *w = *state;
+	AUTO(str_free) char *long_one = NULL;
+	struct mdm_proof none = { .body = slice_str("x") };
+	struct mdm_proof bad = { .body = slice_str("x"),
+		.signature = "not base64!" };
+	struct err why;
+
+	assert_int_equal(mdm_auth_prove(w->mdm, &none, &why), MDM_NO_PROOF);
+	assert_int_equal(mdm_auth_prove(w->mdm, &bad, &why), MDM_BAD_SIGNATURE);
+	bad.signature = "QUJD";
+	assert_int_equal(mdm_auth_prove(w->mdm, &bad, &why), MDM_BAD_SIGNATURE);
+	bad.signature = "";
+	assert_int_equal(mdm_auth_prove(w->mdm, &bad, &why), MDM_BAD_SIGNATURE);
+	long_one = mem_zalloc(1, LIMIT_SIGNATURE + 5);
+	memset(long_one, 'A', LIMIT_SIGNATURE + 4);
+	bad.signature = long_one;
+	assert_int_equal(mdm_auth_prove(w->mdm, &bad, &why), MDM_BAD_SIGNATURE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_matrix),
+		cmocka_unit_test(clocks_may_differ_by_five_minutes),
+		cmocka_unit_test_setup_teardown(
+		    strangers_leave_no_trace, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    refusals_are_told_once_an_hour, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    another_devices_certificate_is_an_alarm, world_make,
+		    world_drop),
+		cmocka_unit_test_setup_teardown(
+		    a_signature_is_checked_first, world_make, world_drop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,420 @@
+/* Idle, answers, NotNow, renderers, wipes that did and did not happen. */
+#include "mdm_fixture.h"
+
+static void
+idle_with_nothing_to_do_is_one_read(void **state)
+{
+	struct world *w = *state;
+	struct store_stats before, after;
+
+	enroll_quietly(w, &mac_1);
+	execute(w, "UPDATE enrollment SET push_due_at = NULL");
+	store_stats(w->store, &before);
+	idle(w, 'a', UDID_1);
+	store_stats(w->store, &after);
+	assert_int_equal(w->answer->len, 0);
+	assert_int_equal(after.reads - before.reads, 1);
+	assert_int_equal(after.statements - before.statements, 1);
+	assert_int_equal(after.writes, before.writes);
+}
+
+static void
+the_first_visit_gets_the_inventory(void **state)
+{
+	struct world *w = *state;
+
+	enroll(w, &mac_1);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "DeviceInformation");
+	assert_text(w,
+	    "SELECT state FROM command WHERE request_type = "
+	    "'DeviceInformation'",
+	    "delivered");
+	assert_int_equal(count(w, "SELECT push_due_at > 0 FROM enrollment"), 1);
+	answer(w, "Acknowledged");
+	assert_string_equal(w->type, "SecurityInfo");
+	answer(w, "Acknowledged");
+	assert_string_equal(w->type, "");
+	assert_int_equal(w->answer->len, 0);
+	assert_int_equal(count(w, "SELECT push_due_at IS NULL AND "
+	                          "push_attempts = 0 FROM enrollment"),
+	    1);
+	assert_int_equal(events(w, "command.delivered"), 2);
+	assert_int_equal(events(w, "command.acknowledged"), 2);
+}
+
+static void
+an_unanswered_command_comes_again(void **state)
+{
+	struct world *w = *state;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", id);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, id);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, id);
+	assert_int_equal(count(w, "SELECT MAX(deliveries) FROM command"), 2);
+	assert_int_equal(events(w, "command.delivered"), 1);
+}
+
+static void
+answers_count_once(void **state)
+{
+	struct world *w = *state;
+	char first[37], second[37];
+	struct reply r = { UDID_1, first, "Acknowledged", NULL };
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", first);
+	queue(w, "CertificateList", second);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, first);
+	assert_true(reply(w, 'a', &r));
+	assert_string_equal(w->id, second);
+	/* The same again, since our answer was lost: the next one again. */
+	assert_true(reply(w, 'a', &r));
+	assert_string_equal(w->id, second);
+	r.status = "Error";
+	assert_true(reply(w, 'a', &r));
+	assert_text(w,
+	    "SELECT state FROM command WHERE request_type = 'ProfileList' "
+	    "ORDER BY sort_key DESC LIMIT 1",
+	    "acknowledged");
+	assert_int_equal(events(w, "command.acknowledged"), 1);
+	assert_int_equal(events(w, "command.error"), 0);
+}
+
+static void
+unknown_commands_are_passed_over(void **state)
+{
+	struct world *w = *state;
+	struct mac other = { 'b', UDID_2, "OTHER1", "iMac14,2", "B", "12.0" };
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	enroll(w, &other);
+	queue(w, "ProfileList", id);
+	assert_true(reply(w, 'a',
+	    &(struct reply){ UDID_1, "NOT-OURS", "Acknowledged", NULL }));
+	assert_string_equal(w->id, id);
+	/* Another device cannot answer for this one. */
+	assert_true(
+	    reply(w, 'b', &(struct reply){ UDID_2, id, "Acknowledged", NULL }));
+	assert_text(w,
+	    "SELECT state FROM command WHERE request_type = 'ProfileList'",
+	    "delivered");
+}
+
+static void
+bad_reports_are_refused(void **state)
+{
+	struct world *w = *state;
+
+	enroll(w, &mac_1);
+	assert_false(
+	    reply(w, 'a', &(struct reply){ UDID_1, "X", "Perhaps", NULL }));
+	assert_int_equal(w->e.code, ERR_INVALID);
+	assert_false(
+	    reply(w, 'a', &(struct reply){ UDID_1, "", "Acknowledged", NULL }));
+	assert_int_equal(w->e.code, ERR_INVALID);
+	assert_false(tell(
+	    w, 'a', "<dict><key>UDID</key><string>" UDID_1 "</string></dict>"));
+	assert_int_equal(w->e.code, ERR_INVALID);
+}
+
+static void
+errors_are_kept(void **state)
+{
+	struct world *w = *state;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", id);
+	idle(w, 'a', UDID_1);
+	assert_true(reply(w, 'a',
+	    &(struct reply){ UDID_1, id, "Error",
+	        "<key>ErrorChain</key><array><dict><key>ErrorCode</key>"
+	        "<integer>12021</integer><key>ErrorDomain</key>"
+	        "<string>MCMDMErrorDomain</string>"
+	        "<key>USEnglishDescription</key>"
+	        "<string>Unknown command</string></dict></array>" }));
+	assert_int_equal(
+	    count(w, "SELECT MAX(error_code) FROM command"), 12021);
+	assert_text(
+	    w, "SELECT MAX(error_text) FROM command", "Unknown command");
+	assert_int_equal(events(w, "command.error"), 1);
+	/* A chain that cannot be read stops nothing. */
+	queue(w, "ProfileList", id);
+	idle(w, 'a', UDID_1);
+	assert_true(reply(w, 'a',
+	    &(struct reply){ UDID_1, id, "CommandFormatError",
+	        "<key>ErrorChain</key><string>what</string>" }));
+	assert_int_equal(
+	    count(w, "SELECT COUNT(*) FROM command WHERE state = 'error'"), 2);
+}
+
+static void
+not_now_waits_for_a_new_connection(void **state)
+{
+	struct world *w = *state;
+	char first[37], second[37];
+	int64_t due;
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", first);
+	queue(w, "CertificateList", second);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, first);
+	answer(w, "NotNow");
+	assert_string_equal(w->id, second);
+	answer(w, "Acknowledged");
+	assert_string_equal(w->id, "");
+	due = count(w, "SELECT push_due_at FROM enrollment") - clock_now_ms();
+	assert_in_range(due, 14 * MS_MIN, 15 * MS_MIN);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, first);
+	answer(w, "NotNow");
+	assert_string_equal(w->id, "");
+	due = count(w, "SELECT push_due_at FROM enrollment") - clock_now_ms();
+	assert_in_range(due, 29 * MS_MIN, 30 * MS_MIN);
+	assert_int_equal(events(w, "command.not_now"), 2);
+	execute(w, "UPDATE command SET not_now = 40");
+	idle(w, 'a', UDID_1);
+	answer(w, "NotNow");
+	due = count(w, "SELECT push_due_at FROM enrollment") - clock_now_ms();
+	assert_in_range(due, 6 * MS_H - MS_MIN, 6 * MS_H);
+	idle(w, 'a', UDID_1);
+	answer(w, "Acknowledged");
+	assert_int_equal(
+	    count(w, "SELECT push_due_at IS NULL FROM enrollment"), 1);
+}
+
+static void
+expired_commands_are_not_delivered(void **state)
+{
+	struct world *w = *state;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", id);
+	execute(w, "UPDATE command SET expires_at = 5 WHERE done_at IS NULL");
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, "");
+	assert_int_equal(events(w, "command.expired"), 1);
+}
+
+static void
+a_late_answer_still_counts(void **state)
+{
+	struct world *w = *state;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", id);
+	idle(w, 'a', UDID_1);
+	execute(w, "UPDATE command SET expires_at = 5 WHERE done_at IS NULL");
+	OK(mdm_service_tick(w->mdm, e));
+	assert_int_equal(events(w, "command.expired"), 1);
+	assert_true(
+	    reply(w, 'a', &(struct reply){ UDID_1, id, "Acknowledged", NULL }));
+	assert_int_equal(events(w, "command.acknowledged"), 1);
+	assert_true(
+	    reply(w, 'a', &(struct reply){ UDID_1, id, "Acknowledged", NULL }));
+	assert_int_equal(events(w, "command.acknowledged"), 1);
+}
+
+static void
+queue_rendered(struct world *w, char id[37])
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct mdm_command c = { .enrollment_id = UDID_1,
+		.request_type = "InstallProfile",
+		.renderer = "rollout",
+		.renderer_ref = "R1",
+		.origin = "rollout",
+		.by = "system" };
+
+	OK(store_begin(w->store, STORE_WRITE, &tx, e));
+	OK(mdm_queue_add(tx, w->seal, &c, id, e));
+	OK(store_commit(&tx, e));
+}
+
+static void
+rendered_at_delivery(void **state)
+{
+	struct world *w = *state;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue_rendered(w, id);
+	assert_int_equal(w->rendered, 0);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "InstallProfile");
+	assert_non_null(strstr(buf_str(w->answer), "<string>R1</string>"));
+	assert_int_equal(w->rendered, 1);
+	answer(w, "Acknowledged");
+	assert_int_equal(w->done, 1);
+	assert_string_equal(w->done_state, "acknowledged");
+}
+
+static void
+what_cannot_be_rendered_blocks_nothing(void **state)
+{
+	struct world *w = *state;
+	char id[37], next[37], report[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "CertificateList", report);
+	queue_rendered(w, id);
+	queue(w, "ProfileList", next);
+	w->render_fails = true;
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, report);
+	answer(w, "Acknowledged");
+	assert_string_equal(w->id, next);
+	assert_string_equal(w->done_state, "error");
+	assert_non_null(strstr(w->done_text, "no challenge today"));
+	assert_text(w,
+	    "SELECT state FROM command WHERE request_type = "
+	    "'InstallProfile'",
+	    "error");
+	assert_text(w,
+	    "SELECT state FROM command WHERE request_type = "
+	    "'CertificateList'",
+	    "acknowledged");
+	assert_int_equal(events(w, "command.acknowledged"), 1);
+}
+
+static void
+order_wipe(struct world *w, char id[37])
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct mdm_order o = { .kind = "wipe", .by = "token:test" };
+	struct mdm_device d;
+	struct err refused = { 0 };
+
+	OK(store_begin(w->store, STORE_WRITE, &tx, e));
+	OK(mdm_device_find(tx, mac_1.serial, &d, e));
+	OK(mdm_order_create(tx, w->seal, &d, &o, id, &refused, e));
+	assert_int_equal(refused.code, ERR_NONE);
+	OK(store_commit(&tx, e));
+}
+
+static void
+a_wipe_ends_the_life(void **state)
+{
+	struct world *w = *state;
+	char order[37], id[37];
+
+	enroll(w, &mac_1);
+	queue(w, "ProfileList", id);
+	order_wipe(w, order);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "EraseDevice"); /* before the others */
+	assert_text(w, "SELECT state FROM orders", "delivered");
+	answer(w, "Acknowledged");
+	assert_int_equal(w->answer->len, 0);
+	assert_text(w, "SELECT state FROM orders", "acknowledged");
+	assert_text(w, "SELECT state FROM device", "wiped");
+	assert_string_equal(w->left_why, "wiped");
+	assert_int_equal(
+	    count(w, "SELECT COUNT(*) FROM command WHERE done_at IS NULL"), 0);
+	assert_int_equal(events(w, "device.wiped"), 1);
+	/* Still shutting down. */
+	idle(w, 'a', UDID_1);
+	assert_text(w, "SELECT state FROM device", "wiped");
+	/* An hour later it is still there: it was not erased. */
+	clock_set_offset_ms(MS_H);
+	idle(w, 'a', UDID_1);
+	assert_text(w, "SELECT state FROM device", "enrolled");
+	assert_text(w, "SELECT state FROM enrollment", "enrolled");
+	queue(w, "ProfileList", id);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, id);
+}
+
+static void
+a_wipe_without_an_answer(void **state)
+{
+	struct world *w = *state;
+	struct mac again = mac_1;
+	char order[37];
+
+	enroll_quietly(w, &mac_1);
+	order_wipe(w, order);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "EraseDevice");
+	again.letter = 'b';
+	enroll(w, &again);
+	assert_text(w, "SELECT state FROM orders", "unconfirmed");
+	assert_string_equal(w->left_why, "wiped");
+	assert_int_equal(events(w, "order.unconfirmed"), 1);
+	idle(w, 'b', UDID_1);
+	assert_string_equal(w->type, "DeviceInformation");
+}
+
+static void
+t2_learnt_before_delivery_is_refused(void **state)
+{
+	struct world *w = *state;
+	char order[37], id[37];
+
+	enroll_quietly(w, &mac_1);
+	order_wipe(w, order);
+	queue(w, "ProfileList", id);
+	execute(w, "UPDATE device SET chip = 't2'");
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, id);
+	assert_text(w, "SELECT state FROM orders", "refused");
+	assert_text(w, "SELECT reason_code FROM orders", "wipe_refused_t2");
+	assert_text(w,
+	    "SELECT state FROM command WHERE request_type = 'EraseDevice'",
+	    "refused");
+	assert_int_equal(events(w, "order.refused"), 1);
+	assert_int_equal(events(w, "command.refused"), 1);
+}
+
+static void
+a_seen_device_is_remembered(void **state)
+{
+	struct world *w = *state;
+	int64_t patience = clock_mono_ms() + 20 * MS_S;
+
+	enroll_quietly(w, &mac_1);
+	execute(w, "UPDATE device SET last_seen_at = 1");
+	execute(w, "UPDATE enrollment SET last_seen_at = 1");
+	idle(w, 'a', UDID_1);
+	while (count(w, "SELECT last_seen_at FROM device") == 1 &&
+	       clock_mono_ms() < patience)
+		clock_sleep_ms(5);
+	assert_true(count(w, "SELECT last_seen_at FROM device") > 1);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(idle_with_nothing_to_do_is_one_read),
+		T(the_first_visit_gets_the_inventory),
+		T(an_unanswered_command_comes_again),
+		T(answers_count_once),
+		T(unknown_commands_are_passed_over),
+		T(bad_reports_are_refused),
+		T(errors_are_kept),
+		T(not_now_waits_for_a_new_connection),
+		T(expired_commands_are_not_delivered),
+		T(a_late_answer_still_counts),
+		T(rendered_at_delivery),
+		T(what_cannot_be_rendered_blocks_nothing),
+		T(a_wipe_ends_the_life),
+		T(a_wipe_without_an_answer),
+		T(t2_learnt_before_delivery_is_refused),
+		T(a_seen_device_is_remembered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+/* Adding, cancelling, expiring and showing commands. */
+#include "mdm_fixture.h"
+
+static void
+only_the_enrolled_are_queued_for(void **state)
+{
+	struct world *w = *state;
+	static const char xml[] = "<dict><key>RequestType</key>"
+	                          "<string>ProfileList</string></dict>";
+	char id[37];
+
+	assert_false(try_queue(w, "ProfileList", xml, id));
+	assert_string_equal(w->e.slug, "not_enrolled");
+	issue_enroll(w, 'a');
+	assert_true(authenticate(w, &mac_1));
+	assert_false(try_queue(w, "ProfileList", xml, id));
+	assert_true(update_token(w, &mac_1));
+	assert_true(try_queue(w, "ProfileList", xml, id));
+	assert_true(uuid_valid(id));
+	assert_int_equal(
+	    count(w, "SELECT push_due_at IS NOT NULL FROM enrollment"), 1);
+}
+
+static void
+no_path_carries_a_wipe_to_a_t2(void **state)
+{
+	struct world *w = *state;
+	static const char erase[] = "<dict><key>RequestType</key>"
+	                            "<string>EraseDevice</string></dict>";
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	execute(w, "UPDATE device SET chip = 't2'");
+	assert_false(try_queue(w, "EraseDevice", erase, id));
+	assert_string_equal(w->e.slug, "wipe_refused_t2");
+	execute(w, "UPDATE device SET chip = 'unknown'");
+	assert_false(try_queue(w, "EraseDevice", erase, id));
+	assert_string_equal(w->e.slug, "chip_unknown");
+	/* Under another name neither. */
+	assert_false(try_queue(w, "ProfileList", erase, id));
+	assert_int_equal(w->e.code, ERR_INVALID);
+	assert_false(try_queue(w, "ProfileList", "<dict></dict>", id));
+	assert_false(try_queue(w, "ProfileList", "no xml", id));
+	assert_false(try_queue(w, "ProfileList", "", id));
+	assert_int_equal(
+	    count(w, "SELECT COUNT(*) FROM command WHERE done_at IS NULL"), 0);
+}
+
+static void
+bodies_are_sealed(void **state)
+{
+	struct world *w = *state;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", id);
+	assert_int_equal(count(w, "SELECT instr(body, 'ProfileList') FROM "
+	                          "command ORDER BY sort_key DESC LIMIT 1"),
+	    0);
+}
+
+static void
+inventory_waits_only_once(void **state)
+{
+	struct world *w = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(str_free) char *device = NULL;
+
+	enroll(w, &mac_1);
+	device = text(w, "SELECT id FROM device");
+	OK(store_begin(w->store, STORE_WRITE, &tx, e));
+	OK(mdm_inventory_ask(tx, w->seal, device, "token:test", e));
+	OK(store_commit(&tx, e));
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM command"), 2);
+}
+
+static bool
+cancel(struct world *w, const char *id)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	OK(store_begin(w->store, STORE_WRITE, &tx, e));
+	w->e = (struct err){ 0 };
+	if (!mdm_queue_cancel(tx, id, "token:test", &w->e))
+		return false;
+	OK(store_commit(&tx, e));
+	return true;
+}
+
+static void
+what_is_open_can_be_cancelled(void **state)
+{
+	struct world *w = *state;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", id);
+	assert_true(cancel(w, id));
+	assert_int_equal(
+	    count(w, "SELECT push_due_at IS NULL FROM enrollment"), 1);
+	assert_false(cancel(w, id));
+	assert_string_equal(w->e.slug, "already_done");
+	assert_false(cancel(w, "nothing"));
+	assert_int_equal(w->e.code, ERR_NOT_FOUND);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, "");
+}
+
+static json_t *
+show(struct world *w, const char *id)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	json_t *j = NULL;
+
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	OK(mdm_queue_json(tx, w->seal, id, &j, e));
+	return j;
+}
+
+static const char *
+member(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s != NULL ? s : "";
+}
+
+static void
+a_command_shows_its_result(void **state)
+{
+	struct world *w = *state;
+	AUTO(json_free) json_t *before = NULL;
+	AUTO(json_free) json_t *after = NULL;
+	const json_t *result;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ActivationLockBypassCode", id);
+	before = show(w, id);
+	assert_string_equal(member(before, "state"), "queued");
+	assert_non_null(strstr(member(before, "why"), "first push"));
+	assert_true(json_is_null(json_object_get(before, "result")));
+	assert_string_equal(member(before, "serial"), mac_1.serial);
+	idle(w, 'a', UDID_1);
+	assert_true(reply(w, 'a',
+	    &(struct reply){ UDID_1, id, "Acknowledged",
+	        "<key>ActivationLockBypassCode</key><string>3UM43</string>"
+	        "<key>Other</key><integer>7</integer>" }));
+	after = show(w, id);
+	assert_string_equal(member(after, "state"), "acknowledged");
+	assert_string_equal(member(after, "why"), "the Mac carried it out");
+	result = json_object_get(after, "result");
+	assert_int_equal(
+	    json_integer_value(json_object_get(result, "Other")), 7);
+	assert_null(json_object_get(result, "ActivationLockBypassCode"));
+}
+
+static void
+lists_go_on(void **state)
+{
+	struct world *w = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *first = json_array();
+	AUTO(json_free) json_t *second = json_array();
+	AUTO(json_free) json_t *of_one = json_array();
+	AUTO(str_free) char *device = NULL;
+	struct mdm_command_page page = { .state = "open", .limit = 2 };
+	int64_t next = 0;
+	char id[3][37];
+
+	enroll_quietly(w, &mac_1);
+	device = text(w, "SELECT id FROM device");
+	for (int i = 0; i < 3; i++)
+		queue(w, "ProfileList", id[i]);
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	OK(mdm_queue_list(tx, &page, first, &next, e));
+	assert_int_equal(json_array_size(first), 2);
+	assert_string_equal(member(json_array_get(first, 0), "id"), id[2]);
+	assert_int_not_equal(next, 0);
+	page.after = next;
+	OK(mdm_queue_list(tx, &page, second, &next, e));
+	assert_int_equal(json_array_size(second), 1);
+	assert_string_equal(member(json_array_get(second, 0), "id"), id[0]);
+	assert_int_equal(next, 0);
+	page = (struct mdm_command_page){
+		.device_id = device, .state = "cancelled", .limit = 10
+	};
+	OK(mdm_queue_list(tx, &page, of_one, &next, e));
+	assert_int_equal(json_array_size(of_one), 2);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(only_the_enrolled_are_queued_for),
+		T(no_path_carries_a_wipe_to_a_t2),
+		T(bodies_are_sealed),
+		T(inventory_waits_only_once),
+		T(what_is_open_can_be_cancelled),
+		T(a_command_shows_its_result),
+		T(lists_go_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
