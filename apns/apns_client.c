@@ -177,7 +177,7 @@ expire_queue(struct apns_client *c, int64_t now_ms)
 		struct apns_job *j = c->queue.head;
 
 		apns_jobs_remove(&c->queue, j);
-		apns_client_give_up(c, j, APNS_UNREACHABLE, "timeout");
+		apns_client_give_up(c, j, APNS_UNREACHABLE, "no connection");
 	}
 }
 

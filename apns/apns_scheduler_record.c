@@ -22,10 +22,20 @@ apns_claim_list_free(struct apns_claim **list)
 /* What the answers of one batch say about pushing as a whole. */
 struct verdict {
 	const struct apns_answer *fault; /* certificate or topic, or NULL */
+	const struct apns_answer *away;  /* APNs out of reach, or NULL */
 	bool reached;                    /* Apple answered something */
-	bool unreachable;
 	bool probe_passed;
 };
+
+/* One push that got no answer on a connection that lives says nothing about
+ * the others. */
+static bool
+is_away(const struct apns_answer *a)
+{
+	return a->outcome == APNS_UNREACHABLE &&
+	       !str_eq(a->reason, "timeout") &&
+	       !str_eq(a->reason, "stream reset");
+}
 
 static void
 judge(const struct apns_claim *list, struct verdict *v)
@@ -35,9 +45,9 @@ judge(const struct apns_claim *list, struct verdict *v)
 
 		if (a->outcome == APNS_OUR_FAULT)
 			v->fault = a;
-		else if (a->outcome == APNS_UNREACHABLE)
-			v->unreachable = true;
-		else
+		else if (is_away(a))
+			v->away = a;
+		else if (a->outcome != APNS_UNREACHABLE)
 			v->reached = true;
 		if (list->probe && a->outcome != APNS_OUR_FAULT &&
 		    a->outcome != APNS_UNREACHABLE)
@@ -60,6 +70,27 @@ record_verdict(struct apns_scheduler *s, struct store_tx *tx,
 	return true;
 }
 
+/* While nobody answers: ever longer pauses, and one push to try. */
+static void
+pace(struct apns_scheduler *s, const struct verdict *v, int64_t now)
+{
+	if (v->reached) {
+		if (s->pause_ms > 0)
+			log_event(LOG_INFO, "push_reachable", NULL);
+		s->pause_ms = 0;
+		return;
+	}
+	if (v->away == NULL || s->halted || now < s->not_before_ms)
+		return;
+	if (s->pause_ms == 0)
+		log_event(
+		    LOG_WARN, "push_unreachable", "why", v->away->reason, NULL);
+	s->pause_ms = s->pause_ms == 0 ? MS_S : 2 * s->pause_ms;
+	if (s->pause_ms > APNS_PAUSE_MAX_MS)
+		s->pause_ms = APNS_PAUSE_MAX_MS;
+	s->not_before_ms = now + random_below((uint32_t)s->pause_ms + 1);
+}
+
 static void
 apply_verdict(struct apns_scheduler *s, const struct verdict *v)
 {
@@ -78,15 +109,7 @@ apply_verdict(struct apns_scheduler *s, const struct verdict *v)
 		apns_scheduler_set_stopped(s, false, "");
 		s->not_before_ms = now;
 	}
-	if (v->reached) {
-		s->pause_ms = 0;
-	} else if (v->unreachable && !s->halted && now >= s->not_before_ms) {
-		s->pause_ms = s->pause_ms == 0 ? MS_S : 2 * s->pause_ms;
-		if (s->pause_ms > APNS_PAUSE_MAX_MS)
-			s->pause_ms = APNS_PAUSE_MAX_MS;
-		s->not_before_ms =
-		    now + random_below((uint32_t)s->pause_ms + 1);
-	}
+	pace(s, v, now);
 }
 
 /* Takes at most APNS_BATCH claims off the front of the list. */
