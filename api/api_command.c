@@ -98,10 +98,15 @@ create_order(struct api_service *s, const struct http_request *rq,
 	       api_order_answer(s, rq, &ask, rp, e);
 }
 
+/* What a caller wants queued. */
+struct ask {
+	const char *id; /* NULL: the server chooses */
+	const char *request_type, *dict;
+};
+
 static bool
 queue(struct api_service *s, const struct http_request *rq,
-    const char *request_type, const char *dict, json_t **out, char id[37],
-    struct err *e)
+    const struct ask *ask, json_t **out, char id[37], struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *j = NULL;
@@ -117,9 +122,10 @@ queue(struct api_service *s, const struct http_request *rq,
 		return err_slug(e, ERR_CONFLICT, "not_enrolled",
 		    "the device is not enrolled at present");
 	if (!mdm_queue_add(tx, s->o.seal,
-	        &(struct mdm_command){ .enrollment_id = channel,
-	            .request_type = request_type,
-	            .dict_xml = dict,
+	        &(struct mdm_command){ .id = ask->id,
+	            .enrollment_id = channel,
+	            .request_type = ask->request_type,
+	            .dict_xml = ask->dict,
 	            .origin = "api",
 	            .by = api_by(rq) },
 	        id, e) ||
@@ -145,26 +151,35 @@ static bool
 create(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	static const char *const keys[] = { "request_type", "command", NULL };
+	static const char *const keys[] = { "id", "request_type", "command",
+		NULL };
 	AUTO(json_free) json_t *body = NULL;
 	AUTO(buf_wipe) struct buf *dict = buf_new(DICT_MAX);
 	enum mdm_danger danger;
 	const json_t *args = NULL;
-	const char *type;
+	struct ask ask = { 0 };
 	char id[UUID_SIZE];
 	json_t *j;
 
 	if (!api_body(rq, keys, &body, e) ||
-	    !json_need_str(body, "request_type", TYPE_MAX, &type, e) ||
+	    !json_get_str(body, "id", UUID_SIZE - 1, &ask.id, e) ||
+	    !json_need_str(
+	        body, "request_type", TYPE_MAX, &ask.request_type, e) ||
 	    !decode_args(body, &args, e) ||
-	    !mdm_catalogue_danger(type, &danger, e))
+	    !mdm_catalogue_danger(ask.request_type, &danger, e))
 		return false;
+	if (danger == MDM_ORDER_ONLY && ask.id != NULL)
+		return err_set(
+		    e, ERR_INVALID, "id: an order makes its own command");
 	if (danger == MDM_ORDER_ONLY)
-		return create_order(service, rq, type, args, rp, e);
+		return create_order(service, rq, ask.request_type, args, rp, e);
 	if (danger == MDM_DESTRUCTIVE && !api_need(rq, HTTP_DESTROY, e))
 		return false;
-	if (!mdm_catalogue_build(type, args, dict, e) || !buf_ok(dict, e) ||
-	    !queue(service, rq, type, buf_str(dict), &j, id, e))
+	if (!mdm_catalogue_build(ask.request_type, args, dict, e) ||
+	    !buf_ok(dict, e))
+		return false;
+	ask.dict = buf_str(dict);
+	if (!queue(service, rq, &ask, &j, id, e))
 		return false;
 	api_location(rp, "/api/v1/commands", id);
 	api_reply(rp, 201, &j);

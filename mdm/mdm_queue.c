@@ -3,6 +3,7 @@
  * transaction and on its thread.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "apns/apns_scheduler.h"
 #include "mdm/mdm_priv.h"
@@ -74,6 +75,27 @@ may_queue(struct store_tx *tx, const struct mdm_command *c,
 	return true;
 }
 
+/* The id the caller chose, or a new one. */
+static bool
+choose_id(struct store_tx *tx, const struct mdm_command *c, char out[UUID_SIZE],
+    struct err *e)
+{
+	AUTO(mdm_db_command_clear) struct mdm_db_command there = { 0 };
+
+	if (c->id == NULL) {
+		uuid_new(out);
+		return true;
+	}
+	if (!uuid_valid(c->id) || strpbrk(c->id, "abcdef") != NULL)
+		return err_set(e, ERR_INVALID, "id: not an upper-case UUID");
+	if (!mdm_db_command_get(tx, c->id, &there, e))
+		return false;
+	if (there.id[0] != '\0')
+		return err_slug(e, ERR_CONFLICT, "command_exists",
+		    "there is a command of this id already");
+	return str_copy(out, UUID_SIZE, c->id);
+}
+
 bool
 mdm_queue_add(struct store_tx *tx, const struct seal *seal,
     const struct mdm_command *c, char id_out[37], struct err *e)
@@ -85,9 +107,8 @@ mdm_queue_add(struct store_tx *tx, const struct seal *seal,
 	if (c->renderer == NULL &&
 	    !mdm_queue_check_xml(c->request_type, c->dict_xml, e))
 		return false;
-	if (!may_queue(tx, c, &target, e))
+	if (!may_queue(tx, c, &target, e) || !choose_id(tx, c, id, e))
 		return false;
-	uuid_new(id);
 	body = buf_new(DOCUMENT_MAX);
 	if (c->renderer == NULL &&
 	    !seal_put(seal, mdm_context("command.body", id).text,

@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 struct mdm_command {
+	const char *id; /* CommandUUID, upper case; NULL: a new one */
 	const char *enrollment_id;
 	const char *request_type;
 	/* XML text of the Command dictionary (<dict>...</dict>), or NULL when
@@ -29,7 +30,8 @@ struct mdm_command {
 /*
  * Queues a command, marks its enrolment push due and writes the event
  * command.queued, all in tx.  EraseDevice asks mdm_chip_may_wipe() here, so
- * no caller can forget.  ERR_CONFLICT "not_enrolled" if the enrolment is gone.
+ * no caller can forget.  ERR_CONFLICT "not_enrolled" if the enrolment is gone,
+ * "command_exists" if there is a command of this id, whatever it says.
  */
 MUST_CHECK bool mdm_queue_add(struct store_tx *tx, const struct seal *seal,
     const struct mdm_command *c, char id_out[37], struct err *e);

@@ -57,6 +57,38 @@ bad_input(void **state)
 	    422, "name_too_long");
 }
 
+#define ID "8D6AF1B0-35C9-4A3B-9D5B-7C0F3B1B7A11"
+
+static void
+id_of_the_callers_choice(void **state)
+{
+	struct admin *a = *state;
+
+	CALL(OPERATOR, POST("C02INTEL"),
+	    "{\"id\":\"" ID "\",\"request_type\":\"ProfileList\"}", 201);
+	assert_string_equal(text_at(a, "id"), ID);
+	CALL(VIEWER, "GET /api/v1/commands/" ID, NULL, 200);
+	assert_string_equal(text_at(a, "request_type"), "ProfileList");
+	/* The same again, other content, another device. */
+	REFUSED(OPERATOR, POST("C02INTEL"),
+	    "{\"id\":\"" ID "\",\"request_type\":\"ProfileList\"}", 409,
+	    "command_exists");
+	REFUSED(OPERATOR, POST("C02T2"),
+	    "{\"id\":\"" ID "\",\"request_type\":\"CertificateList\"}", 409,
+	    "command_exists");
+	REFUSED(OPERATOR, POST("C02INTEL"),
+	    "{\"id\":\"8d6af1b0-35c9-4a3b-9d5b-7c0f3b1b7a12\","
+	    "\"request_type\":\"ProfileList\"}",
+	    400, "invalid");
+	REFUSED(OPERATOR, POST("C02INTEL"),
+	    "{\"id\":\"1\",\"request_type\":\"ProfileList\"}", 400, "invalid");
+	REFUSED(OPERATOR, POST("C02INTEL"),
+	    "{\"id\":1,\"request_type\":\"ProfileList\"}", 400, "invalid");
+	REFUSED(OPERATOR, POST("C02INTEL"),
+	    "{\"id\":\"" ID "\",\"request_type\":\"DeviceLock\"}", 400,
+	    "invalid");
+}
+
 static void
 lock_becomes_an_order(void **state)
 {
@@ -101,6 +133,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(queued_shown_cancelled),
 		TEST(bad_input),
+		TEST(id_of_the_callers_choice),
 		TEST(lock_becomes_an_order),
 		TEST(wipe_asks_the_same_rule),
 	};
