@@ -4,23 +4,10 @@
  * number of signers, the algorithms, the attributes.  No state; any thread.
  */
 #include <openssl/err.h>
-#include <openssl/provider.h>
 #include <string.h>
 
 #include "core/limits.h"
 #include "scep/scep_priv.h"
-
-bool
-scep_init(bool legacy, struct err *e)
-{
-	if (!legacy)
-		return true;
-	/* Loading one provider by name switches the implicit one off. */
-	if (OSSL_PROVIDER_load(NULL, "default") == NULL ||
-	    OSSL_PROVIDER_load(NULL, "legacy") == NULL)
-		return err_openssl(e, ERR_INTERNAL, "legacy provider");
-	return true;
-}
 
 void
 scep_message_free(struct scep_message **m)

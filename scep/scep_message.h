@@ -28,9 +28,14 @@ enum scep_fail {
 	SCEP_BAD_CERT_ID = 4
 };
 
-/* Before the threads start.  legacy loads OpenSSL's legacy provider, which has
- * single DES (tests with old clients only). */
-MUST_CHECK bool scep_init(bool legacy, struct err *e);
+/*
+ * OpenSSL's legacy provider, which has single DES (tests with old clients
+ * only).  Loaded for the whole process until it is freed; before the threads
+ * start, and after they ended.
+ */
+struct scep_legacy;
+MUST_CHECK bool scep_legacy_load(struct scep_legacy **out, struct err *e);
+void scep_legacy_free(struct scep_legacy **l);
 
 /* A request or reply whose signature verified. */
 struct scep_message {

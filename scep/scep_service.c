@@ -21,10 +21,12 @@ scep_service_new(
     const struct scep_options *o, struct scep_service **out, struct err *e)
 {
 	struct scep_service *s;
+	struct scep_legacy *legacy = NULL;
 
-	if (!scep_init(o->legacy_des, e))
+	if (o->legacy_des && !scep_legacy_load(&legacy, e))
 		return false;
 	s = mem_zalloc(1, sizeof(*s));
+	s->legacy = legacy;
 	s->o = *o;
 	if (s->o.retry_ms == 0)
 		s->o.retry_ms = MS_H;
@@ -39,6 +41,7 @@ scep_service_free(struct scep_service **s)
 	if (*s == NULL)
 		return;
 	scep_rate_free(&(*s)->rate);
+	scep_legacy_free(&(*s)->legacy);
 	mem_free(s);
 }
 

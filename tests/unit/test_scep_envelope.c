@@ -256,11 +256,12 @@ case_74_key_agreement_and_password(void **state)
 static void
 case_76_single_des_only_by_the_switch(void **state)
 {
+	AUTO(scep_legacy_free) struct scep_legacy *legacy = NULL;
 	AUTO(buf_free) struct buf *der = NULL;
 	struct err e;
 
 	(void)state;
-	assert_true(scep_init(true, &e));
+	assert_true(scep_legacy_load(&legacy, &e));
 	der = forge_envelope(
 	    (struct forge_env){ .to = { the.ra }, .cipher = "DES-CBC" },
 	    the.plain);

@@ -300,10 +300,11 @@ static void
 case_76_single_des(void **state)
 {
 	struct world *w = *state;
+	AUTO(scep_legacy_free) struct scep_legacy *legacy = NULL;
 	struct draft d;
 	struct err e;
 
-	assert_true(scep_init(true, &e));
+	assert_true(scep_legacy_load(&legacy, &e));
 	d = draft(w);
 	d.env.cipher = "DES-CBC";
 	EXPECT_F(SCEP_BAD_ALG, send_draft(w, &d));
