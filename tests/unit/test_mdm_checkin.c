@@ -26,7 +26,7 @@ the_first_token_ends_the_enrolment(void **state)
 	assert_text(w, "SELECT push_magic FROM enrollment",
 	    "888CEB39-BFFA-40F6-89FA-B60752EB63C2");
 	assert_text(w, "SELECT hex(push_token) FROM enrollment",
-	    "1BA7C90066C50F77689A24F3A435CAF68A300F729E88E"
+	    "1BA7C90066C50F77689A24F3A425CAF68A300F729E88E"
 	    "460A9416022D5D642CC");
 	assert_int_equal(w->enrolled, 1);
 	assert_int_equal(events(w, "device.enrolled"), 1);

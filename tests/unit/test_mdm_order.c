@@ -65,9 +65,7 @@ a_lock_has_a_pin_from_the_start(void **state)
 	assert_int_equal(strspn(pin, "0123456789"), 6);
 	assert_int_equal(events(w, "order.pin_read"), 1);
 	assert_int_equal(events(w, "order.created"), 1);
-	assert_int_equal(
-	    count(w, "SELECT length(pin) > 20 FROM orders"),
-	    1);
+	assert_int_equal(count(w, "SELECT length(pin) > 20 FROM orders"), 1);
 	idle(w, 'a', UDID_1);
 	assert_string_equal(w->type, "DeviceLock");
 	snprintf(wanted, sizeof(wanted), "<string>%s</string>", pin);

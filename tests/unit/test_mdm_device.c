@@ -1,0 +1,192 @@
+/* Finding, listing and showing devices; the rule of 15 characters. */
+#include "mdm_fixture.h"
+
+static bool
+find(struct world *w, const char *any, struct mdm_device *d)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	w->e = (struct err){ 0 };
+	return mdm_device_find(tx, any, d, &w->e);
+}
+
+static void
+enroll_three(struct world *w)
+{
+	static const struct mac macs[] = {
+		{ 'a', UDID_1, "C02A", "iMac14,2", "Fruit", "12" },
+		{ 'b', UDID_2, "C02B", "Mac14,2", "Twin", "13" },
+		{ 'c', "33333333", "C02C", "MacPro7,1", "Twin", "14" },
+	};
+
+	for (size_t i = 0; i < COUNT(macs); i++)
+		enroll(w, &macs[i]);
+}
+
+static void
+any_name_finds_it(void **state)
+{
+	struct world *w = *state;
+	struct mdm_device d;
+	char id[37];
+
+	enroll_three(w);
+	assert_true(find(w, "c02b", &d));
+	assert_string_equal(d.udid, UDID_2);
+	assert_int_equal(d.chip, MDM_CHIP_APPLE_SILICON);
+	memcpy(id, d.id, sizeof(id));
+	assert_true(find(w, id, &d));
+	assert_string_equal(d.serial, "C02B");
+	assert_true(find(w, "33333333", &d));
+	assert_int_equal(d.chip, MDM_CHIP_T2);
+	assert_true(find(w, "Fruit", &d));
+	assert_string_equal(d.serial, "C02A");
+	assert_false(find(w, "Twin", &d));
+	assert_string_equal(w->e.slug, "ambiguous_device");
+	assert_false(find(w, "nobody", &d));
+	assert_int_equal(w->e.code, ERR_NOT_FOUND);
+	assert_false(find(w, "", &d));
+	assert_false(find(w, "' OR 1=1 --", &d));
+}
+
+static json_t *
+list(struct world *w, const struct mdm_device_page *page, char **next)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	json_t *array = json_array();
+
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	OK(mdm_device_list(tx, page, array, next, e));
+	return array;
+}
+
+static void
+lists_go_on(void **state)
+{
+	struct world *w = *state;
+	AUTO(json_free) json_t *first = NULL;
+	AUTO(json_free) json_t *second = NULL;
+	AUTO(str_free) char *next = NULL;
+	AUTO(str_free) char *last = NULL;
+
+	enroll_three(w);
+	first = list(w, &(struct mdm_device_page){ .limit = 2 }, &next);
+	assert_int_equal(json_array_size(first), 2);
+	assert_non_null(next);
+	second = list(
+	    w, &(struct mdm_device_page){ .after = next, .limit = 2 }, &last);
+	assert_int_equal(json_array_size(second), 1);
+	assert_null(last);
+	assert_string_equal(json_string_value(json_object_get(
+	                        json_array_get(second, 0), "serial")),
+	    "C02C");
+	assert_int_equal(json_integer_value(json_object_get(
+	                     json_array_get(second, 0), "open_commands")),
+	    2);
+}
+
+static void
+parts_of_names_are_searched(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *like;
+		size_t hits;
+	} rows[] = { { "twin", 2 }, { "02a", 1 }, { "%", 0 }, { "_", 0 },
+		{ "sato", 1 }, { "", 3 } };
+
+	enroll_three(w);
+	execute(w, "INSERT INTO users (id, name, created_at) VALUES ('U', "
+	           "'sato', 1)");
+	execute(w, "UPDATE device SET user_id = 'U' WHERE serial = 'C02C'");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(str_free) char *next = NULL;
+		AUTO(json_free)
+		json_t *found = list(w,
+		    &(struct mdm_device_page){
+		        .like = rows[i].like, .limit = 10 },
+		    &next);
+
+		assert_int_equal(json_array_size(found), rows[i].hits);
+	}
+}
+
+static void
+the_whole_device(void **state)
+{
+	struct world *w = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *o = NULL;
+	struct mdm_device d;
+	const json_t *first;
+
+	enroll(w, &mac_1);
+	execute(w, "UPDATE device SET information = '{\"a\":1}', security = "
+	           "'broken'");
+	assert_true(find(w, UDID_1, &d));
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	OK(mdm_device_json(tx, &d, true, &o, e));
+	assert_string_equal(
+	    json_string_value(json_object_get(o, "chip")), "none");
+	assert_true(json_is_null(json_object_get(o, "user")));
+	assert_true(json_is_null(json_object_get(o, "rollout")));
+	assert_true(json_is_null(json_object_get(o, "security")));
+	assert_int_equal(json_integer_value(json_object_get(
+	                     json_object_get(o, "information"), "a")),
+	    1);
+	first = json_array_get(json_object_get(o, "enrollments"), 0);
+	assert_string_equal(
+	    json_string_value(json_object_get(first, "id")), UDID_1);
+	assert_null(json_object_get(first, "push_magic"));
+	assert_int_equal(json_array_size(json_object_get(o, "orders")), 0);
+}
+
+static void
+names_are_counted_in_characters(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	assert_true(mdm_device_name_ok("0123456789abcde", &e));
+	assert_true(mdm_device_name_ok("経理部の経理部の経理部のマック", &e));
+	assert_false(mdm_device_name_ok("0123456789abcdef", &e));
+	assert_string_equal(e.slug, "name_too_long");
+	assert_false(mdm_device_name_ok("\xff", &e));
+}
+
+static void
+models_of_another_form_are_not_taken(void **state)
+{
+	struct mdm_device d = { 0 };
+	struct mdm_told t = { .product_name = "macOS", .model = "MK1A3LL/A" };
+	bool named;
+
+	(void)state;
+	mdm_device_take(&d, &t, &named);
+	assert_string_equal(d.model_id, "");
+	t.model = "Mac14,2";
+	mdm_device_take(&d, &t, &named);
+	assert_string_equal(d.model_id, "Mac14,2");
+	t.product_name = "MacPro7,1";
+	mdm_device_take(&d, &t, &named);
+	assert_string_equal(d.model_id, "MacPro7,1");
+	assert_false(named);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(any_name_finds_it),
+		T(lists_go_on),
+		T(parts_of_names_are_searched),
+		T(the_whole_device),
+		cmocka_unit_test(names_are_counted_in_characters),
+		cmocka_unit_test(models_of_another_form_are_not_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
