@@ -15,7 +15,9 @@
 #include "sim/sim_apns_device.h"
 #include "sim/sim_fleet.h"
 
-enum { THREADS_MAX = 64, READ_MS = 200 };
+/* COME_BACK_MS: a Mac that could not now tries again by itself (Apple,
+ * "Handling NotNow status responses"). */
+enum { THREADS_MAX = 64, READ_MS = 200, COME_BACK_MS = 500 };
 
 enum rest { AT_REST, IN_LINE, AT_WORK, AT_WORK_WANTED };
 
@@ -102,9 +104,19 @@ line_take(struct sim_fleet *f)
 	return m;
 }
 
+/* Into the line again, to be taken after gap_ms; with the lock held. */
+static void
+line_later(struct sim_fleet *f, struct member *m, int64_t gap_ms)
+{
+	m->rest = IN_LINE;
+	m->not_before = clock_mono_ms() + gap_ms;
+	line_add(f, m);
+}
+
 /* Puts a Mac back after a session: to rest, or into the line again. */
 static void
-line_back(struct sim_fleet *f, struct member *m, bool ok)
+line_back(
+    struct sim_fleet *f, struct member *m, bool ok, const struct sim_session *s)
 {
 	int retries = f->o.retries > 0 ? f->o.retries : 20;
 	int64_t gap = 100;
@@ -114,12 +126,11 @@ line_back(struct sim_fleet *f, struct member *m, bool ok)
 	for (int i = 1; i < m->failures && gap < 3000; i++)
 		gap *= 2;
 	if (!ok && m->failures <= retries && sim_mac_enrolled(m->mac)) {
-		m->rest = IN_LINE;
-		m->not_before = clock_mono_ms() + gap;
-		line_add(f, m);
+		line_later(f, m, gap);
 	} else if (ok && m->rest == AT_WORK_WANTED) {
-		m->rest = AT_REST;
-		want(f, m);
+		line_later(f, m, 0);
+	} else if (ok && s->not_now) {
+		line_later(f, m, COME_BACK_MS);
 	} else {
 		m->rest = AT_REST;
 		m->failures = 0;
@@ -146,7 +157,7 @@ pool_main(void *arg)
 			    sim_mac_serial(m->mac), "why", e.text, NULL);
 		if (ok && f->o.on_session != NULL)
 			f->o.on_session(m->mac, &s, f->o.arg);
-		line_back(f, m, ok);
+		line_back(f, m, ok, &s);
 	}
 	return NULL;
 }

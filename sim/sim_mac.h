@@ -44,6 +44,7 @@ MUST_CHECK bool sim_mac_enroll(
 /* What happened in a session. */
 struct sim_session {
 	int commands;     /* commands received */
+	bool not_now;     /* the last answer was NotNow: it comes by itself */
 	bool locked;      /* DeviceLock was among them */
 	bool erased;      /* EraseDevice was: the enrolment is gone */
 	bool wrong_erase; /* a T2 Mac was sent EraseDevice: a failure */

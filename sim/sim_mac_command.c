@@ -358,7 +358,8 @@ sim_mac_answer(struct sim_mac *m, const struct sim_command *c,
 	}
 	if (j.error_text != NULL)
 		error_chain(&j);
-	if (!str_eq(j.status, "NotNow"))
+	session->not_now = str_eq(j.status, "NotNow");
+	if (!session->not_now)
 		buf_addf(m->journal, "%s\n", c->uuid);
 	pl_key_str(report, "Status", j.status);
 	pl_key_str(report, "UDID", m->udid);

@@ -33,12 +33,12 @@ until_ok 60 order_is "$id" acknowledged
 m assign SIM000002 hanako --email hanako@example.com >/dev/null
 until_ok 60 device_is SIM000002 installed .rollout.state
 m certificate list --device SIM000002 --json | jq -e \
-	'[.[] | select(.purpose == "rollout" and .state == "issued")] | length == 1' \
+	'[.[] | select(.purpose == "rollout" and .state == "valid")] | length == 1' \
 	>/dev/null || fail "one live certificate"
 m unassign SIM000002 >/dev/null
 until_ok 60 device_is SIM000002 removed .rollout.state
 m certificate list --device SIM000002 --json | jq -e \
-	'[.[] | select(.purpose == "rollout" and .state == "issued")] | length == 0' \
+	'[.[] | select(.purpose == "rollout" and .state == "valid")] | length == 0' \
 	>/dev/null || fail "revoked"
 
 # The feed has no gaps, and nothing secret.

@@ -9,7 +9,8 @@ grep -qE 'ASSIGN +TRIALT200001 +to hanako' "$T/server.log" || fail assign
 m device list --json | jq 'map({serial, chip, user, udid})' >"$T/before.json"
 events=$(m event list --json | jq length)
 stop_server
-start_server --trial yes
+# The Macs know the URL with its port.
+start_server --trial yes --device-port "${URL##*:}"
 until_ok 60 grep -q 'Go on by hand' "$T/server.log"
 m device list --json | jq 'map({serial, chip, user, udid})' >"$T/after.json"
 cmp "$T/before.json" "$T/after.json" || fail "devices changed"
