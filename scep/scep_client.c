@@ -9,6 +9,8 @@
 #include "core/limits.h"
 #include "scep/scep_client_priv.h"
 
+enum { URL_MAX = 4 * LIMIT_BODY_SCEP, BASE64_MAX = 2 * LIMIT_BODY_SCEP };
+
 void
 scep_client_result_clear(struct scep_client_result *r)
 {
@@ -36,7 +38,7 @@ static bool
 ask(struct fetch *f, const char *url, const char *operation,
     const char *message, struct fetch_answer *out, struct err *e)
 {
-	AUTO(buf_free) struct buf *full = buf_new(4 * LIMIT_BODY_SCEP);
+	AUTO(buf_free) struct buf *full = buf_new(URL_MAX);
 	struct fetch_request rq = { .method = "GET" };
 
 	buf_addf(full, "%s?operation=%s", url, operation);
@@ -157,7 +159,7 @@ send_message(struct fetch *f, const char *url, struct slice message, bool get,
 	static const char *const headers[] = {
 		"Content-Type: application/x-pki-message", NULL
 	};
-	AUTO(buf_free) struct buf *text = buf_new(2 * LIMIT_BODY_SCEP);
+	AUTO(buf_free) struct buf *text = buf_new(BASE64_MAX);
 	AUTO(str_free) char *post = NULL;
 	struct fetch_request rq = {
 		.method = "POST", .headers = headers, .body = message

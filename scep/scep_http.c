@@ -11,6 +11,8 @@
 #include "scep/scep_http.h"
 #include "scep/scep_service.h"
 
+enum { BASE64_MAX = 2 * LIMIT_BODY_SCEP };
+
 static bool
 get_ca_caps(const struct http_request *rq, struct http_reply *rp,
     struct scep_service *svc, struct err *e)
@@ -56,13 +58,17 @@ static bool
 percent_decode(const char *p, const char *end, struct buf *out)
 {
 	while (p < end) {
+		int high, low;
+
 		if (*p != '%') {
 			buf_addc(out, *p++);
 			continue;
 		}
-		if (end - p < 3 || hex_digit(p[1]) < 0 || hex_digit(p[2]) < 0)
+		high = end - p < 3 ? -1 : hex_digit(p[1]);
+		low = high < 0 ? -1 : hex_digit(p[2]);
+		if (low < 0)
 			return false;
-		buf_addc(out, (char)(hex_digit(p[1]) << 4 | hex_digit(p[2])));
+		buf_addc(out, (char)(high * 16 + low));
 		p += 3;
 	}
 	return true;
@@ -91,7 +97,7 @@ raw_message(const char *query, const char **p_out, const char **end_out)
 static bool
 message_of_query(const struct http_request *rq, struct buf **out, struct err *e)
 {
-	AUTO(buf_free) struct buf *text = buf_new(2 * LIMIT_BODY_SCEP);
+	AUTO(buf_free) struct buf *text = buf_new(BASE64_MAX);
 	AUTO(buf_free) struct buf *message = buf_new(LIMIT_BODY_SCEP);
 	const char *p, *end;
 

@@ -208,7 +208,8 @@ report_reuse(const struct work *w, struct err *e)
 	json_put_str(data, "transaction", w->rq->message->transaction_id);
 	json_put_str(data, "peer", w->rq->peer);
 	json_put_str(data, "certificate", w->challenge.fingerprint);
-	ev.data = text = json_text(data);
+	text = json_text(data);
+	ev.data = text;
 	return store_begin(w->s->o.store, STORE_WRITE, &tx, e) &&
 	       store_event_add(tx, &ev, e) && store_commit(&tx, e);
 }
