@@ -384,13 +384,13 @@ bool
 mdm_catalogue_build(const char *request_type, const json_t *args,
     struct buf *out, struct err *e)
 {
-	AUTO(json_free) json_t *none = NULL;
+	AUTO(json_free) json_t *none = json_object();
 	struct walk w = { .command = find_command(request_type), .out = out };
 
 	if (w.command == NULL)
 		return unknown_command(request_type, e);
 	if (args == NULL)
-		args = none = json_object();
+		args = none;
 	if (!json_is_object(args))
 		return err_set(
 		    e, ERR_INVALID, "%s: an object is expected", request_type);

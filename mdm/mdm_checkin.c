@@ -93,9 +93,10 @@ may_update(const struct mdm_message *m, const struct mdm_who *w)
 
 static bool
 store_token(struct mdm_service *s, const struct mdm_message *m,
-    struct mdm_token *t, bool *first_out, struct err *e)
+    const struct mdm_token *t, bool *first_out, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct mdm_token stored = *t;
 	struct mdm_who w;
 	int64_t updates;
 
@@ -104,13 +105,15 @@ store_token(struct mdm_service *s, const struct mdm_message *m,
 		return false;
 	if (may_update(m, &w) != MDM_ACCEPTED)
 		return err_set(e, ERR_FORBIDDEN, "this device is not enrolled");
-	t->device_id = w.device_id;
-	if (!mdm_db_enrollment_token(tx, t, &updates, e))
+	stored.device_id = w.device_id;
+	if (!mdm_db_enrollment_token(tx, &stored, &updates, e))
 		return false;
 	*first_out = updates == 1 && m->user_id == NULL;
 	if (*first_out && !first_update(s, tx, m, w.device_id, e))
 		return false;
-	if (w.open && !apns_push_due(tx, m->enrollment_id, t->now, e))
+	/* What waited for a token that works is pushed now. */
+	if ((w.open || m->user_id != NULL) &&
+	    !apns_push_due(tx, m->enrollment_id, t->now, e))
 		return false;
 	return store_commit(&tx, e);
 }

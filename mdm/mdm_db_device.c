@@ -121,13 +121,16 @@ mdm_db_device_state(struct store_tx *tx, const char *id, const char *state,
 	    S_ARGS(S_TEXT(id), S_TEXT(state), S_INT(now)), NULL, e);
 }
 
+#define HEIR_KEEPS_USER                                                        \
+	"UPDATE device SET user_id = COALESCE(user_id, (SELECT o.user_id "     \
+	"FROM device o WHERE o.id = $1)) WHERE id = $2"
+
 bool
 mdm_db_device_merge(
     struct store_tx *tx, const char *from, const char *into, struct err *e)
 {
 	static const char *const sql[] = {
-		"UPDATE device SET user_id = COALESCE(user_id, (SELECT "
-		"o.user_id FROM device o WHERE o.id = $1)) WHERE id = $2",
+		HEIR_KEEPS_USER,
 		"UPDATE enrollment SET device_id = $2 WHERE device_id = $1",
 		"UPDATE orders SET device_id = $2 WHERE device_id = $1",
 		"UPDATE rollout SET device_id = $2 WHERE device_id = $1",

@@ -7,7 +7,7 @@
 
 #include "mdm/mdm_priv.h"
 
-enum { LAST_ORDERS = 10 };
+enum { LAST_ORDERS = 10, PATTERN_MAX = 1024 };
 
 /* ---- finding ---- */
 
@@ -176,7 +176,7 @@ split_key(const char *key, char serial[129], const char **id_out, struct err *e)
 static char *
 like_pattern(const char *part)
 {
-	AUTO(buf_free) struct buf *b = buf_new(4 * LIMIT_NAME);
+	AUTO(buf_free) struct buf *b = buf_new(PATTERN_MAX);
 
 	if (str_empty(part))
 		return NULL;

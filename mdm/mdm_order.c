@@ -16,13 +16,25 @@ enum {
 	KEY_MAX = 128
 };
 
+/* Reads up to 4 digits and moves behind them; -1 if there are none. */
+static int
+read_number(const char **s)
+{
+	int n = -1;
+
+	for (int i = 0; i < 4 && **s >= '0' && **s <= '9'; i++, (*s)++)
+		n = (n < 0 ? 0 : n * 10) + (**s - '0');
+	return n;
+}
+
 /* True if the version told is at least major.minor; unknown: if_unknown. */
 static bool
 os_at_least(const char *version, int major, int minor, bool if_unknown)
 {
-	int a = 0, b = 0;
+	int a = read_number(&version);
+	int b = *version == '.' ? (version++, read_number(&version)) : 0;
 
-	if (sscanf(version, "%3d.%3d", &a, &b) < 1)
+	if (a < 0)
 		return if_unknown;
 	return a > major || (a == major && b >= minor);
 }

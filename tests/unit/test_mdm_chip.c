@@ -50,8 +50,8 @@ the_table_is_sorted_and_has_16_t2(void **state)
 		assert_int_equal(of_model(m->id), m->chip);
 		assert_string_equal(mdm_chip_model_name(m->id), m->name);
 		if (i > 0)
-			assert_true(memcmp(mdm_chip_models[i - 1].id, m->id,
-			                strlen(m->id) + 1) < 0);
+			assert_true(
+			    strcmp(mdm_chip_models[i - 1].id, m->id) < 0);
 	}
 	assert_int_equal(t2, 16);
 }
