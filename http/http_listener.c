@@ -54,7 +54,7 @@ close_fd(int *fd)
 static bool
 port_of(int fd, uint16_t *out, struct err *e)
 {
-	union address a;
+	union address a = { 0 };
 	socklen_t len = sizeof(a);
 
 	if (getsockname(fd, &a.any, &len) != 0)

@@ -35,7 +35,7 @@ static void
 grow(struct sq_conn *c)
 {
 	struct sq_stmt **old = c->slots;
-	size_t n = c->cap;
+	size_t n = old != NULL ? c->cap : 0;
 
 	if (old != NULL && c->used * 3 < n * 2)
 		return;
@@ -92,8 +92,10 @@ prepare(struct sq_conn *c, const char *sql, struct sq_stmt **out, struct err *e)
 	s->sql = sql;
 	rc = sqlite3_prepare_v3(
 	    c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->h, &tail);
-	if (rc != SQLITE_OK)
-		return store_sqlite_conn_err(c, rc, sql, e);
+	if (rc != SQLITE_OK) {
+		store_sqlite_conn_err(c, rc, sql, e);
+		return false;
+	}
 	if (s->h == NULL || *tail != '\0')
 		return err_set(e, ERR_INTERNAL, "not one statement: %s", sql);
 	if (!map_params(s, e))
