@@ -17,5 +17,6 @@
 #define TAKE(p)		({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; })
 #define MUST_CHECK	__attribute__((warn_unused_result))
 #define PRINTF(f, a)	__attribute__((format(printf, f, a)))
+#define NOT_NULL	__attribute__((returns_nonnull))
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 /* clang-format on */

@@ -14,6 +14,13 @@
 #include "core/err.h"
 #include "core/str.h"
 
+/* Here they are defined, not called. */
+#undef err_set
+#undef err_slug
+#undef err_wrap
+#undef err_openssl
+#undef err_errno
+
 /* Twice the text of an error: context and what it is put before. */
 enum { WORK_SIZE = 2 * sizeof(((struct err *)NULL)->text) };
 

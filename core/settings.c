@@ -125,8 +125,8 @@ bool
 settings_set(
     struct settings *s, const char *name, const char *value, struct err *e)
 {
-	AUTO(str_free) char *text = NULL;
 	size_t i = find(s, name);
+	char *old;
 	int64_t number;
 
 	if (i == s->count)
@@ -134,8 +134,9 @@ settings_set(
 	if (!to_number(&s->rows[i], value, &number, e))
 		return false;
 	/* The old text goes last: value may be that. */
-	text = s->values[i].text;
+	old = s->values[i].text;
 	s->values[i].text = *value != '\0' ? str_dup(value) : NULL;
+	str_free(&old);
 	s->values[i].number = number;
 	return true;
 }

@@ -53,7 +53,7 @@ MUST_CHECK bool str_to_i64(
     const char *s, int64_t min, int64_t max, int64_t *out);
 /* Never NULL: running out of memory ends the process.  NULL gives NULL. */
 char *str_dup(const char *s);
-char *str_printf(const char *fmt, ...) PRINTF(1, 2);
+char *str_printf(const char *fmt, ...) PRINTF(1, 2) NOT_NULL;
 void str_free(char **s);
 /* As str_free(), wiping the bytes first. */
 void str_wipe(char **s);
@@ -62,9 +62,9 @@ bool mem_eq_const_time(const void *a, const void *b, size_t len);
 void mem_wipe(void *p, size_t len);
 
 /* malloc/calloc/realloc that end the process when there is no memory. */
-void *mem_alloc(size_t size);
-void *mem_zalloc(size_t count, size_t size);
-void *mem_realloc(void *p, size_t size);
+void *mem_alloc(size_t size) NOT_NULL;
+void *mem_zalloc(size_t count, size_t size) NOT_NULL;
+void *mem_realloc(void *p, size_t size) NOT_NULL;
 void mem_free(void *pp); /* address of a pointer: frees, leaves NULL */
 
 /*
@@ -79,7 +79,7 @@ struct buf {
 	bool overflow;
 };
 
-struct buf *buf_new(size_t max);
+struct buf *buf_new(size_t max) NOT_NULL;
 void buf_free(struct buf **b);
 /* As buf_free(), wiping the bytes first: for key material. */
 void buf_wipe(struct buf **b);
