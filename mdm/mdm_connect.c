@@ -124,8 +124,11 @@ visit_once(struct mdm_visit *v, struct buf *out, struct err *e)
 	/* After a wipe there is no enrolment to give anything to. */
 	if (!v->gone && (!mdm_connect_offer(v, tx, out, e) ||
 	                    !next_push(v, tx, &push_at, e) ||
-	                    !mdm_db_enrollment_came(
-	                        tx, v->m->enrollment_id, push_at, v->now, e)))
+	                    !mdm_db_enrollment_came(tx, v->m->enrollment_id,
+	                        &(struct mdm_came){ .push_due_at = push_at,
+	                            .now = v->now,
+	                            .idle = v->status == MDM_IDLE },
+	                        e)))
 		return false;
 	return store_commit(&tx, e);
 }

@@ -1,8 +1,8 @@
 /*
- * Which command a device gets next, and its message.  A NotNow command is
- * offered on a new connection only (Idle).  Whether a Mac may be erased is
- * asked here again, with what is known of it now.  Runs in the transaction of
- * the visit, on its thread.
+ * Which command a device gets next, and its message.  A NotNow command is not
+ * offered again in the visit, begun by an Idle, in which it was put off.
+ * Whether a Mac may be erased is asked here again, with what is known of it
+ * now.  Runs in the transaction of the visit, on its thread.
  */
 #include "mdm/mdm_connect_priv.h"
 

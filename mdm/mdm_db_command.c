@@ -71,7 +71,8 @@ mdm_db_command_next(struct store_tx *tx, const char *enrollment_id,
 	return read_one(tx,
 	    "SELECT " COMMAND_COLUMNS FROM_COMMAND
 	    "WHERE q.enrollment_id = $1 AND q.done_at IS NULL AND "
-	    "($2 = 1 OR q.state <> 'not-now') "
+	    "($2 = 1 OR q.state <> 'not-now' OR q.delivered_at < "
+	    "(SELECT session_at FROM enrollment WHERE id = $1)) "
 	    "ORDER BY q.urgent DESC, q.sort_key LIMIT 1",
 	    S_ARGS(S_TEXT(enrollment_id), S_INT(not_now)), out, e);
 }

@@ -134,9 +134,14 @@ struct mdm_target {
 };
 MUST_CHECK bool mdm_db_target(struct store_tx *tx, const char *enrollment_id,
     struct mdm_target *out, struct err *e);
-/* The device came: push attempts start afresh; 0: no push is due. */
+/* The device came: push attempts start afresh. */
+struct mdm_came {
+	int64_t push_due_at; /* 0: no push is due */
+	int64_t now;
+	bool idle; /* a visit begins */
+};
 MUST_CHECK bool mdm_db_enrollment_came(struct store_tx *tx, const char *id,
-    int64_t push_due_at, int64_t now, struct err *e);
+    const struct mdm_came *c, struct err *e);
 /* No push is due when no command is open. */
 MUST_CHECK bool mdm_db_enrollment_calm(
     struct store_tx *tx, const char *id, struct err *e);
@@ -155,7 +160,8 @@ void mdm_db_command_clear(struct mdm_db_command *c);
 /* Empty id: not there. */
 MUST_CHECK bool mdm_db_command_get(struct store_tx *tx, const char *id,
     struct mdm_db_command *out, struct err *e);
-/* The open command to offer next; those not-now only if asked for. */
+/* The open command to offer next; not_now: also those put off in the present
+ * visit. */
 MUST_CHECK bool mdm_db_command_next(struct store_tx *tx,
     const char *enrollment_id, bool not_now, struct mdm_db_command *out,
     struct err *e);

@@ -49,6 +49,7 @@ CREATE TABLE enrollment (
 	push_last_status BIGINT,
 	push_last_reason TEXT,
 	not_now_count BIGINT NOT NULL DEFAULT 0,
+	session_at BIGINT,                   -- Idle that began the present visit
 	last_seen_at BIGINT
 );
 CREATE INDEX enrollment_device ON enrollment (device_id);

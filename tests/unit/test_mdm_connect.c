@@ -191,6 +191,30 @@ not_now_waits_for_a_new_connection(void **state)
 	    count(w, "SELECT push_due_at IS NULL FROM enrollment"), 1);
 }
 
+/* All that was put off in an earlier visit is offered in the next one. */
+static void
+a_new_visit_offers_all_that_was_put_off(void **state)
+{
+	struct world *w = *state;
+	char first[37], second[37];
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", first);
+	queue(w, "CertificateList", second);
+	idle(w, 'a', UDID_1);
+	answer(w, "NotNow");
+	answer(w, "NotNow");
+	assert_string_equal(w->id, "");
+	clock_set_offset_ms(1000);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, first);
+	answer(w, "Acknowledged");
+	assert_string_equal(w->id, second);
+	answer(w, "NotNow");
+	assert_string_equal(w->id, "");
+	clock_set_offset_ms(0);
+}
+
 static void
 expired_commands_are_not_delivered(void **state)
 {
@@ -406,6 +430,7 @@ main(void)
 		T(bad_reports_are_refused),
 		T(errors_are_kept),
 		T(not_now_waits_for_a_new_connection),
+		T(a_new_visit_offers_all_that_was_put_off),
 		T(expired_commands_are_not_delivered),
 		T(a_late_answer_still_counts),
 		T(rendered_at_delivery),
