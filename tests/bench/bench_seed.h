@@ -14,7 +14,8 @@ enum {
 	SEED_DEVICE_KEYS = 8, /* shared by the devices' certificates */
 	SEED_SCEP_KEYS = 256, /* shared by SCEP requests */
 	SEED_KEYS = SEED_DEVICE_KEYS + SEED_SCEP_KEYS,
-	SEED_BATCH = 1000 /* devices in one transaction */
+	SEED_BATCH = 1000, /* devices in one transaction */
+	SEED_BUSY = 2000   /* devices that round trips go round */
 };
 
 /* Of the push certificate and of what the devices reported. */

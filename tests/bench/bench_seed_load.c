@@ -138,8 +138,9 @@ static void
 make_trip(size_t i, void *arg)
 {
 	const struct trip_work *w = arg;
-	const struct seed_device *d =
-	    &w->seed->devices[i % w->seed->device_count];
+	size_t busy = w->seed->device_count < SEED_BUSY ? w->seed->device_count
+	                                                : SEED_BUSY;
+	const struct seed_device *d = &w->seed->devices[i % busy];
 	struct trip *t = &w->trips[i];
 
 	uuid_new(t->command_id);
