@@ -10,6 +10,7 @@ struct api_service;
 struct api_options {
 	struct store *store;
 	const struct seal *seal;
+	const char *public_url;   /* of the device side; borrowed */
 	struct http_server *http; /* woken when the event feed grows */
 	/* After a push certificate was imported; may be NULL. */
 	void (*on_push_certificate)(const char *topic, void *arg);

@@ -1,4 +1,4 @@
-/* mutsu token ..., mutsu push-cert ...  One thread. */
+/* mutsu token ..., mutsu push-cert ..., mutsu scep ...  One thread. */
 #include <stdio.h>
 
 #include "app/app_cli.h"
@@ -32,6 +32,14 @@ static const struct app_option push_options[] = {
 	{ "owner", "ACCOUNT", "Apple account that the certificate belongs to" },
 	{ "allow-topic-change", NULL,
 	    "even if enrolled Macs depend on another topic" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_option scep_options[] = {
+	{ "o", "NAME", "organization" },
+	{ "email", "ADDRESS", "alternative name" },
+	{ "dns", "NAME", "alternative name" },
+	{ "minutes", "N", "life of the challenge (60)" },
 	{ NULL, NULL, NULL },
 };
 
@@ -144,12 +152,54 @@ push_import(const struct app_args *a)
 	return code;
 }
 
+static int
+scep_challenge(const struct app_args *a)
+{
+	static const struct app_column fields[] = {
+		{ "Challenge", "challenge" },
+		{ "URL", "url" },
+		{ "Expires", "expires_at" },
+		{ NULL, NULL },
+	};
+	static const char *const names[] = { "o", "email", "dns" };
+	AUTO(json_free) json_t *body = json_object();
+	AUTO(json_free) json_t *challenge = NULL;
+	const char *minutes = app_arg(a, "minutes");
+	int64_t n;
+	int code;
+
+	json_put_str(body, "cn", a->words[0]);
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (app_arg(a, names[i]) != NULL)
+			json_put_str(body, names[i], app_arg(a, names[i]));
+	if (minutes != NULL) {
+		if (!str_to_i64(minutes, 0, INT32_MAX, &n)) {
+			fprintf(stderr, "mutsu: --minutes takes a number\n");
+			return APP_USAGE;
+		}
+		json_put_int(body, "minutes", n);
+	}
+	code = app_call(a,
+	    &(struct app_call){ .method = "POST",
+	        .path = "/api/v1/scep-challenges",
+	        .body = body },
+	    &challenge);
+	if (code == APP_OK) {
+		app_print_one(a, challenge, fields);
+		app_say(a, "It is shown this once only, and good for one "
+		           "certificate.");
+	}
+	return code;
+}
+
 const struct app_subcommand app_admin_commands[] = {
 	{ "token", "list", "", 0, 0, NULL, "API tokens", token_list, false },
 	{ "token", "create", "NAME", 1, 1, token_options, "make an API token",
 	    token_create, false },
 	{ "token", "revoke", "NAME", 1, 1, NULL, "end an API token",
 	    token_revoke, false },
+	{ "scep", "challenge", "CN", 1, 1, scep_options,
+	    "let a SCEP client get a certificate", scep_challenge, false },
 	{ "push-cert", "show", "", 0, 0, NULL, "the MDM push certificate",
 	    push_show, false },
 	{ "push-cert", "import", "CERT.PEM KEY.PEM", 2, 2, push_options,

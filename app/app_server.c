@@ -183,6 +183,8 @@ start_services(struct app_server *s, struct err *e)
 	           &(struct scep_options){ .store = s->store,
 	               .seal = s->seal,
 	               .authority = s->authority,
+	               .failures_per_min =
+	                   (int)settings_int(set, "scep-failures-per-minute"),
 	               .legacy_des = settings_bool(set, "scep-legacy-des"),
 	               .on_issued = enroll_rollout_issued,
 	               .on_issued_arg = s->enroll },
@@ -190,6 +192,7 @@ start_services(struct app_server *s, struct err *e)
 	       api_service_new(
 	           &(struct api_options){ .store = s->store,
 	               .seal = s->seal,
+	               .public_url = s->url,
 	               .http = s->http,
 	               .on_push_certificate = push_certificate_changed,
 	               .metrics = app_server_metrics,
@@ -329,6 +332,9 @@ app_server_start(
 {
 	AUTO(app_server_stop) struct app_server *s = mem_zalloc(1, sizeof(*s));
 	AUTO(str_free) char *host = NULL;
+	struct http_options http = { .workers =
+		                         (int)settings_int(set, "workers"),
+		.request_ms = settings_int(set, "request-seconds") * MS_S };
 
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->wake, NULL);
@@ -339,12 +345,9 @@ app_server_start(
 		return false;
 	host = host_of(s->url);
 	if (!app_server_tls(s, host, e) || !open_trial(s, e) ||
-	    !http_new(&(struct http_options){ .workers = (int)settings_int(
-	                                          set, "workers") },
-	        &s->http, e) ||
-	    !start_services(s, e) || !start_push(s, e) ||
-	    !start_listeners(s, e) || !app_server_token(s, e) ||
-	    !run_trial(s, e))
+	    !http_new(&http, &s->http, e) || !start_services(s, e) ||
+	    !start_push(s, e) || !start_listeners(s, e) ||
+	    !app_server_token(s, e) || !run_trial(s, e))
 		return false;
 	s->ticking = pthread_create(&s->ticker, NULL, app_server_tick, s) == 0;
 	if (!s->ticking)

@@ -37,6 +37,8 @@ const struct setting_row app_settings[] = {
 	{ "apns-ca", SETTING_STR, NULL, 0, 0,
 	    "PEM file of APNs' trust anchors (the system's)" },
 	{ "workers", SETTING_INT, "32", 1, 512, "threads that serve requests" },
+	{ "request-seconds", SETTING_INT, "30", 1, 600,
+	    "in which a request, header and body, has to arrive" },
 	{ "log-level", SETTING_STR, "info", 0, 0,
 	    "debug, info, warn or error" },
 	{ "challenge-minutes", SETTING_INT, "60", 5, 10080,

@@ -195,3 +195,14 @@ cert_subject_add_san(const struct cert_subject *s, X509 *x, struct err *e)
 		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
 	return true;
 }
+
+bool
+cert_subject_check(const struct cert_subject *s, struct err *e)
+{
+	AUTO(cert_x509_free) X509 *trial = X509_new();
+
+	if (trial == NULL)
+		return err_openssl(e, ERR_INTERNAL, "subject");
+	return cert_subject_name(s, X509_get_subject_name(trial), e) &&
+	       cert_subject_add_san(s, trial, e);
+}

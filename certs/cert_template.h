@@ -42,6 +42,8 @@ const struct cert_template *cert_templates(void);
 struct cert_subject {
 	const char *cn, *o, *ou, *uid, *email, *dns, *ip, *uri;
 };
+/* ERR_INVALID, which names the field, for what no certificate can say. */
+MUST_CHECK bool cert_subject_check(const struct cert_subject *s, struct err *e);
 /* JSON for the challenge table; the caller's.  Not NULL. */
 char *cert_subject_json(const struct cert_subject *s);
 /* And back: strings are borrowed from *keep_out, which the caller frees with

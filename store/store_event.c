@@ -52,6 +52,7 @@ static const struct store_event_kind kinds[] = {
 	{ "certificate.issued", "The authority issued a certificate." },
 	{ "certificate.bound", "A certificate was first used by its device." },
 	{ "certificate.revoked", "A certificate was revoked." },
+	{ "challenge.created", "A challenge for a SCEP client was made." },
 	{ "challenge.reused",
 	    "A challenge was presented again, with another key." },
 	{ "user.created", "A user was added." },

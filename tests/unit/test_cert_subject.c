@@ -136,6 +136,24 @@ bad_alternative_names_are_refused(void **state)
 	}
 }
 
+static void
+checked_as_a_whole(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	must(cert_subject_check(
+	         &(struct cert_subject){ .cn = "a", .dns = "a.example" }, &e),
+	    &e);
+	must_fail(
+	    cert_subject_check(&(struct cert_subject){ .cn = "" }, &failure),
+	    ERR_INVALID);
+	must_fail(
+	    cert_subject_check(
+	        &(struct cert_subject){ .cn = "a", .dns = "a b" }, &failure),
+	    ERR_INVALID);
+}
+
 int
 main(void)
 {
@@ -145,6 +163,7 @@ main(void)
 		cmocka_unit_test(alternative_names_by_kind),
 		cmocka_unit_test(no_alternative_names_no_extension),
 		cmocka_unit_test(bad_alternative_names_are_refused),
+		cmocka_unit_test(checked_as_a_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
