@@ -25,6 +25,9 @@ trap cleanup EXIT
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
+# alive PID...: what was started still runs.
+alive() { kill -0 "$@" 2>/dev/null; }
+
 # until_ok SECONDS COMMAND...: runs it until it succeeds.
 until_ok() {
 	local end=$((SECONDS + $1)); shift
@@ -37,10 +40,14 @@ until_ok() {
 # background NAME COMMAND...: starts it, log in $T/NAME.log, id in $PID.
 background() {
 	local name=$1; shift
+	: >"$T/$name.log" # here, not in the child: a second start has to be awaited
 	"$@" >"$T/$name.log" 2>&1 &
 	PID=$!
 	PIDS+=("$PID")
 }
+
+# says_or_ended PID PATTERN FILE: no use in waiting for what has ended.
+says_or_ended() { grep -q "$2" "$3" || ! alive "$1"; }
 
 start_apns() {
 	background apns "$MUTSU" sim apns --dir "$T/apns" "$@"
@@ -54,7 +61,8 @@ start_server() {
 		--admin-port 0 --apns-hosts "localhost:${APNS_PORT:-9}" \
 		${APNS_PORT:+--apns-ca "$T/apns/server.pem"} "$@"
 	SERVER=$PID
-	until_ok 60 grep -q '^Ctrl-C' "$T/server.log"
+	until_ok 60 says_or_ended "$SERVER" '^Ctrl-C' "$T/server.log"
+	alive "$SERVER" || fail "the server did not start"
 	URL=$(sed -n 's/^Enrolment URL *\(.*\)\/enroll$/\1/p' "$T/server.log")
 	ADMIN=$(sed -n 's/^Admin side *//p' "$T/server.log")
 	TOKEN=$(cat "$T/data/admin.token")

@@ -1,0 +1,38 @@
+# What the scenarios with other people's SCEP clients share: a server with the
+# plain listener, its chain in files, challenges and the check of what came.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# scep_server [SETTINGS...]: sets SCEP; ra.pem, issuing.pem, root.pem in $T.
+scep_server() {
+	start_server --http-port 0 "$@"
+	SCEP=http://127.0.0.1:$(sed -n 's/.*plain_listener port=\([0-9]*\).*/\1/p' \
+		"$T/server.log")/scep
+	curl -sSf "$SCEP?operation=GetCACert" -o "$T/ca.p7"
+	openssl pkcs7 -inform DER -in "$T/ca.p7" -print_certs -out "$T/chain.pem"
+	csplit -s -z -f "$T/ca-" "$T/chain.pem" '/^subject/' '{*}'
+	openssl x509 -in "$T/ca-00" -out "$T/ra.pem"
+	openssl x509 -in "$T/ca-01" -out "$T/issuing.pem"
+	openssl x509 -in "$T/ca-02" -out "$T/root.pem"
+	cmp -s <(openssl x509 -in "$CA" -outform DER) \
+		<(openssl x509 -in "$T/root.pem" -outform DER) || fail "the root in GetCACert"
+}
+
+challenge() { m scep challenge "$@" --json | jq -r .challenge; }
+
+# good CERT KEY CN: chains to our root, is for TLS clients, has the client's
+# key and the names that the administrator gave.
+good() {
+	openssl verify -purpose sslclient -x509_strict -CAfile "$CA" \
+		-untrusted "$T/issuing.pem" "$1" >/dev/null || fail "chain of $1"
+	[ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$2" -pubout)" ] ||
+		fail "$1 has another key"
+	[ "$(openssl x509 -in "$1" -noout -subject)" = "subject=CN = $3" ] ||
+		fail "$1: $(openssl x509 -in "$1" -noout -subject)"
+}
+
+# issued N: so many certificates of the template for SCEP clients, no more.
+issued() {
+	m certificate list --json | jq -e --argjson n "$1" \
+		'[.[] | select(.purpose == "scep" and .state == "valid")] | length == $n' \
+		>/dev/null || fail "not $1 certificates"
+}
