@@ -116,24 +116,35 @@ skip_past(struct scan *s, const char *word)
 	const uint8_t *at = memmem(s->p, (size_t)(s->end - s->p), word, len);
 
 	if (at == NULL)
-		return bad(s, "unfinished declaration or comment");
+		return bad(s, "unfinished comment");
 	s->p = at + len;
 	return true;
 }
 
-/* <!DOCTYPE ...>: names the DTD and may not bring one along. */
+/*
+ * <?xml ...> or <!DOCTYPE ...>, from behind its name to behind its '>'; it may
+ * not bring a DTD along.  libplist does not see an end within double
+ * quotes: with a quote left open it would go on to look for one in what is
+ * here checked as something else, say in a comment full of elements.  So
+ * quotes come in pairs, and neither '<' nor '>' is in them.
+ */
 static bool
-scan_doctype(struct scan *s)
+scan_declaration(struct scan *s)
 {
+	bool quoted = false;
+
 	for (; s->p < s->end; s->p++) {
-		if (*s->p == '>') {
+		if (*s->p == '>' && !quoted) {
 			s->p++;
 			return true;
 		}
-		if (*s->p == '[' || *s->p == '<' || *s->p == '\0')
+		if (*s->p == '"')
+			quoted = !quoted;
+		if (*s->p == '[' || *s->p == '<' || *s->p == '>' ||
+		    *s->p == '\0')
 			break;
 	}
-	return bad(s, "DOCTYPE with declarations of its own");
+	return bad(s, "malformed declaration");
 }
 
 /* What may stand between elements: white space and comments. */
@@ -156,11 +167,11 @@ scan_prolog(struct scan *s)
 		return bad(s, "binary form is not accepted");
 	if (!scan_gap(s))
 		return false;
-	if (ACCEPT(s, "<?xml ") && !skip_past(s, "?>"))
-		return false;
+	if (ACCEPT(s, "<?xml ") && (!scan_declaration(s) || s->p[-2] != '?'))
+		return bad(s, "malformed declaration");
 	if (!scan_gap(s))
 		return false;
-	if (ACCEPT(s, "<!DOCTYPE plist") && !scan_doctype(s))
+	if (ACCEPT(s, "<!DOCTYPE plist") && !scan_declaration(s))
 		return false;
 	return true;
 }

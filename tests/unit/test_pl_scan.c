@@ -215,6 +215,38 @@ depth_is_bounded(void **state)
 	fails(buf_str(deep), deep->len);
 }
 
+/*
+ * libplist looks for the end of a declaration outside of double quotes only:
+ * with an open one it would find the end in the comment, and take what follows
+ * there, however deep, for the document.
+ */
+static void
+quotes_hide_nothing(void **state)
+{
+	static const char *const openings[] = {
+		"<?xml a=\"?><plist version=\"1.0\"><!-- \"?>",
+		"<?xml a=\"?>\"?><plist><!-- ?>",
+		"<!DOCTYPE plist \"><plist version=\"1.0\"><!-- \">",
+		"<!DOCTYPE plist \"[\"><plist><!-- ]>",
+		"<?xml version=\"1.0\"><plist><!-- ?>",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(openings); i++) {
+		AUTO(buf_free) struct buf *b = buf_new(16 << 20);
+
+		buf_adds(b, openings[i]);
+		buf_adds(b, "<plist version=\"1.0\">");
+		for (size_t n = 0; n < 200000; n++)
+			buf_adds(b, "<array>");
+		buf_adds(b, "--><dict/></plist>");
+		fails(buf_str(b), b->len);
+	}
+	passes("<?xml version='1.0' encoding='UTF-8'?><!DOCTYPE plist>"
+	       "<plist version=\"1.0\"><dict/></plist>",
+	    1);
+}
+
 static void
 count_is_bounded(void **state)
 {
@@ -266,6 +298,7 @@ main(void)
 		cmocka_unit_test(declarations_are_refused),
 		cmocka_unit_test(values_are_checked),
 		cmocka_unit_test(depth_is_bounded),
+		cmocka_unit_test(quotes_hide_nothing),
 		cmocka_unit_test(count_is_bounded),
 		cmocka_unit_test(references_are_bounded),
 	};
