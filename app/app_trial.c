@@ -55,7 +55,7 @@ start_apns(struct app_trial *t, const char *push_ca_path, struct err *e)
 	AUTO(buf_wipe) struct buf *key = NULL;
 
 	if (!file_read(push_ca_path, PEM_MAX, &push_ca, e) ||
-	    !sim_apns_server_cert("localhost", &cert, &key, e) ||
+	    !sim_apns_server_cert("127.0.0.1", &cert, &key, e) ||
 	    !file_write(t->apns_ca, buf_slice(cert), 0644, e) ||
 	    !sim_apns_new(&(struct sim_apns_options){ .address = "127.0.0.1",
 	                      .cert_pem = buf_str(cert),
@@ -63,7 +63,7 @@ start_apns(struct app_trial *t, const char *push_ca_path, struct err *e)
 	                      .client_ca_pem = buf_str(push_ca) },
 	        &t->apns, e))
 		return false;
-	t->apns_host = str_printf("localhost:%d", (int)sim_apns_port(t->apns));
+	t->apns_host = str_printf("127.0.0.1:%d", (int)sim_apns_port(t->apns));
 	return true;
 }
 
