@@ -1,4 +1,5 @@
 /* mutsu serve: the server in the foreground.  Main thread. */
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include "app/app_settings.h"
 #include "core/file.h"
 #include "core/log.h"
+
+enum { HEAPS = 4 };
 
 static const struct app_option serve_options[] = {
 	{ "config", "FILE", "settings file (DATA/mutsu.conf)" },
@@ -71,6 +74,14 @@ block_signals(sigset_t *set)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* The C library gives each of the workers a heap of its own otherwise, and
+ * keeps what any of them ever held. */
+static void
+share_heaps(void)
+{
+	mallopt(M_ARENA_MAX, HEAPS);
+}
+
 static int
 serve(const struct app_args *a)
 {
@@ -86,6 +97,7 @@ serve(const struct app_args *a)
 		fprintf(stderr, "mutsu: %s\n", e.text);
 		return APP_USAGE;
 	}
+	share_heaps();
 	block_signals(&signals);
 	if (!app_server_start(s, &server, &e)) {
 		fprintf(stderr, "mutsu: %s\n", e.text);

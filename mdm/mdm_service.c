@@ -7,7 +7,11 @@
 
 #include "mdm/mdm_priv.h"
 
-enum { REMEMBERED_SIGNERS = 16384, STALE_A_TURN = 100, STALE_TURNS = 100 };
+enum {
+	REMEMBERED_SIGNERS = 3072, /* of about 3.6 kB */
+	STALE_A_TURN = 100,
+	STALE_TURNS = 100
+};
 
 bool
 mdm_service_new(

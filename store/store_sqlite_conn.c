@@ -91,13 +91,13 @@ pragmas(enum sq_role role)
 		return "PRAGMA journal_mode = WAL;"
 		       "PRAGMA synchronous = FULL;"
 		       "PRAGMA temp_store = MEMORY;"
-		       "PRAGMA cache_size = -4096;"
+		       "PRAGMA cache_size = -2048;"
 		       "PRAGMA journal_size_limit = 67108864;"
 		       "PRAGMA wal_autocheckpoint = 0;";
 	case SQ_READER:
 		return "PRAGMA query_only = ON;"
 		       "PRAGMA temp_store = MEMORY;"
-		       "PRAGMA cache_size = -512;"
+		       "PRAGMA cache_size = -160;"
 		       "PRAGMA wal_autocheckpoint = 0;";
 	case SQ_CHECKPOINT:
 		return "PRAGMA synchronous = FULL;"
