@@ -11,7 +11,11 @@
 enum {
 	MDM_ID = 37,
 	MDM_ENROLLMENT_ID = 258, /* UDID or UDID:UserID */
-	MDM_WORD = 24            /* states, kinds */
+	MDM_WORD = 24,           /* states, kinds */
+	/* Characters of an order's texts. */
+	MDM_MESSAGE_MAX = 255,
+	MDM_PHONE_MAX = 64,
+	MDM_NOTE_MAX = 1024
 };
 
 /* ---- mdm_db.c: helpers ---- */
@@ -209,7 +213,11 @@ MUST_CHECK bool mdm_db_command_json(struct store_tx *tx, const char *id,
 struct mdm_db_order {
 	char id[MDM_ID], device_id[MDM_ID], kind[MDM_WORD], state[MDM_WORD];
 	char command_id[MDM_ID], reason_code[65];
-	char reason[240], message[256], phone[65], note[1025];
+	char reason[240];
+	/* Whole, or a repetition would seem another order; up to 4 bytes a
+	 * character. */
+	char message[4 * MDM_MESSAGE_MAX + 1], phone[4 * MDM_PHONE_MAX + 1];
+	char note[4 * MDM_NOTE_MAX + 1];
 	struct buf *pin; /* sealed */
 	int64_t expires_at;
 };

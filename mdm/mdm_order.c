@@ -7,14 +7,7 @@
 #include "core/random.h"
 #include "mdm/mdm_priv.h"
 
-enum {
-	PIN_DIGITS = 6,
-	ORDER_LIFE_DAYS = 30,
-	MESSAGE_MAX = 255,
-	PHONE_MAX = 64,
-	NOTE_MAX = 1024,
-	KEY_MAX = 128
-};
+enum { PIN_DIGITS = 6, ORDER_LIFE_DAYS = 30, KEY_MAX = 128 };
 
 /* Reads up to 4 digits and moves behind them; -1 if there are none. */
 static int
@@ -65,9 +58,9 @@ check_asked(const struct mdm_order *o, struct err *e)
 	if (lock && o->obliteration != NULL)
 		return err_set(
 		    e, ERR_INVALID, "obliteration belongs to a wipe");
-	return check_text("message", o->message, MESSAGE_MAX, e) &&
-	       check_text("phone", o->phone, PHONE_MAX, e) &&
-	       check_text("note", o->note, NOTE_MAX, e) &&
+	return check_text("message", o->message, MDM_MESSAGE_MAX, e) &&
+	       check_text("phone", o->phone, MDM_PHONE_MAX, e) &&
+	       check_text("note", o->note, MDM_NOTE_MAX, e) &&
 	       check_text("Idempotency-Key", o->idempotency_key, KEY_MAX, e);
 }
 

@@ -260,6 +260,30 @@ cancel(struct world *w, const char *id, struct err *why)
 	return true;
 }
 
+/* 255 characters are up to 1020 bytes: none may be lost in the comparison. */
+static void
+long_texts_are_the_same_order_too(void **state)
+{
+	struct world *w = *state;
+	char text[3 * 255 + 1];
+	struct mdm_order o = { .kind = "lock",
+		.idempotency_key = "K1",
+		.message = text,
+		.note = text };
+	struct made first, again;
+
+	for (size_t i = 0; i < 255; i++)
+		memcpy(text + 3 * i, "\xe6\x9c\xac", 4);
+	enroll_quietly(w, &mac_1);
+	first = order(w, &o);
+	assert_true(first.ok);
+	again = order(w, &o);
+	assert_true(again.ok);
+	assert_string_equal(first.id, again.id);
+	text[3 * 254 + 2] = '\xad';
+	assert_string_equal(order(w, &o).e.slug, "idempotency_mismatch");
+}
+
 static void
 what_was_not_delivered_can_be_cancelled(void **state)
 {
@@ -367,6 +391,7 @@ main(void)
 		T(what_is_asked_is_checked),
 		T(one_open_order_of_a_kind),
 		T(the_same_key_is_the_same_order),
+		T(long_texts_are_the_same_order_too),
 		T(what_was_not_delivered_can_be_cancelled),
 		T(time_runs_out),
 		T(errors_are_told),
