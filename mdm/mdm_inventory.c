@@ -71,18 +71,22 @@ mdm_findings_clear(struct mdm_findings *f)
 	str_free(&f->security);
 }
 
+/* The documents lie in the clear and are shown to whoever sees devices. */
 static char *
 read_part(const struct pl *doc, const char *key, struct err *problem)
 {
-	AUTO(buf_free) struct buf *text = NULL;
+	AUTO(buf_wipe) struct buf *text = NULL;
+	AUTO(json_free) json_t *told = NULL;
 	const struct pl *part = NULL;
 
 	if (!pl_has(doc, key) || !pl_get_dict(doc, key, &part, problem))
 		return NULL;
 	text = buf_new(JSON_MAX);
-	if (!pl_to_json(part, text, problem) || !buf_ok(text, problem))
+	if (!pl_to_json(part, text, problem) || !buf_ok(text, problem) ||
+	    !json_parse_any(buf_slice(text), &told, problem))
 		return NULL;
-	return str_dup(buf_str(text));
+	mdm_queue_drop_secrets(told);
+	return json_text(told);
 }
 
 void

@@ -104,6 +104,13 @@ enum mdm_refusal mdm_auth_certificate(const struct mdm_who *w, int64_t now);
 /* And bound to the device of the enrolment. */
 enum mdm_refusal mdm_auth_bound(const struct mdm_who *w, int64_t now);
 /*
+ * True if the feed has not been told of this refusal of whom (an id) within
+ * the hour; it counts as told from now on.  When it cannot be remembered
+ * nothing is news: the log has it.
+ */
+bool mdm_auth_is_news(
+    struct mdm_service *s, const char *whom, enum mdm_refusal why);
+/*
  * Logs the refusal, tells it in the event feed (at most once an hour for a
  * device and reason), counts it, and sets e to ERR_FORBIDDEN; always false.
  * No transaction may be open.
@@ -164,6 +171,9 @@ MUST_CHECK bool mdm_queue_expire(struct mdm_service *s, struct store_tx *tx,
 /* True if the XML is one Command dictionary of this type. */
 MUST_CHECK bool mdm_queue_check_xml(
     const char *request_type, const char *dict_xml, struct err *e);
+/* Takes the keys that hold secrets out of a dictionary a Mac sent; o may be
+ * NULL or something else. */
+void mdm_queue_drop_secrets(json_t *o);
 /* Context of a command's sealed body or result. */
 struct mdm_context {
 	char text[80];

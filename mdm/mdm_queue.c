@@ -10,7 +10,7 @@
 
 enum { DOCUMENT_MAX = 2 << 20, RESULT_JSON_MAX = 64 << 20 };
 
-/* Answers that hold a secret under these keys are shown without them. */
+/* Answers are shown and kept in the clear without these. */
 static const char *const secret_results[] = { "ActivationLockBypassCode",
 	"FDE_PersonalRecoveryKeyCMS", "UnlockToken", "RotateResult" };
 
@@ -269,6 +269,13 @@ mdm_queue_list(struct store_tx *tx, const struct mdm_command_page *page,
 	return mdm_db_commands_json(tx, page, array, next_out, e);
 }
 
+void
+mdm_queue_drop_secrets(json_t *o)
+{
+	for (size_t i = 0; i < COUNT(secret_results); i++)
+		json_object_del(o, secret_results[i]);
+}
+
 /* What the device sent, as JSON without secrets. */
 static bool
 result_json(const struct seal *seal, const char *id, struct slice sealed,
@@ -284,11 +291,9 @@ result_json(const struct seal *seal, const char *id, struct slice sealed,
 	    !pl_to_json(p, text, e) || !buf_ok(text, e) ||
 	    !json_parse_any(buf_slice(text), out, e))
 		return false;
-	for (size_t i = 0; i < COUNT(secret_results); i++) {
-		json_object_del(*out, secret_results[i]);
-		json_object_del(
-		    json_object_get(*out, "SecurityInfo"), secret_results[i]);
-	}
+	mdm_queue_drop_secrets(*out);
+	mdm_queue_drop_secrets(json_object_get(*out, "SecurityInfo"));
+	mdm_queue_drop_secrets(json_object_get(*out, "QueryResponses"));
 	return true;
 }
 

@@ -54,6 +54,26 @@ facts_are_taken_in(void **state)
 	    1);
 }
 
+/* Whoever may see devices sees the documents. */
+static void
+secrets_are_not_in_the_documents(void **state)
+{
+	struct world *w = *state;
+
+	enroll(w, &mac_1);
+	report(w,
+	    INFO("Mac14,2", "Neu") "<key>UnlockToken</key><data>QQ==</data>",
+	    "<key>FDE_Enabled</key><true/>"
+	    "<key>FDE_PersonalRecoveryKeyCMS</key><data>QQ==</data>");
+	assert_int_equal(
+	    count(w, "SELECT COUNT(*) FROM device WHERE information LIKE "
+	             "'%UnlockToken%' OR security LIKE '%RecoveryKeyCMS%'"),
+	    0);
+	assert_int_equal(count(w, "SELECT json_extract(security, "
+	                          "'$.FDE_Enabled') FROM device"),
+	    1);
+}
+
 static void
 the_time_moves_only_with_a_difference(void **state)
 {
@@ -175,6 +195,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(facts_are_taken_in),
+		T(secrets_are_not_in_the_documents),
 		T(the_time_moves_only_with_a_difference),
 		T(witnesses_that_contradict_make_it_unknown),
 		T(a_long_name_is_reported_once),
