@@ -146,21 +146,19 @@ mdm_auth_bound(const struct mdm_who *w, int64_t now)
 /* ---- refusing ---- */
 
 static uint64_t
-heard_key(const char *device_id, enum mdm_refusal why)
+heard_key(const char *whom, enum mdm_refusal why)
 {
 	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
 
-	for (const char *c = device_id; *c != '\0'; c++)
+	for (const char *c = whom; *c != '\0'; c++)
 		h = (h ^ (uint8_t)*c) * UINT64_C(1099511628211);
 	return (h ^ (uint64_t)why) * UINT64_C(1099511628211);
 }
 
-/* True if the feed has not been told of this within the hour.  When all slots
- * of a bucket are younger than that, nothing is told: the log has it. */
-static bool
-is_news(struct mdm_service *s, const char *device_id, enum mdm_refusal why)
+bool
+mdm_auth_is_news(struct mdm_service *s, const char *whom, enum mdm_refusal why)
 {
-	uint64_t key = heard_key(device_id, why);
+	uint64_t key = heard_key(whom, why);
 	struct mdm_heard *bucket = s->heard[(key >> 32) % MDM_HEARD_BUCKETS];
 	struct mdm_heard *oldest = bucket;
 	int64_t now = clock_now_ms();
@@ -221,7 +219,7 @@ mdm_auth_refuse(struct mdm_service *s, const struct mdm_message *m,
 	/* Strangers write no rows, whatever UDID they claim. */
 	if (w != NULL && w->certificate && w->owner_id[0] != '\0')
 		device_id = w->owner_id;
-	if (device_id != NULL && is_news(s, device_id, why) &&
+	if (device_id != NULL && mdm_auth_is_news(s, device_id, why) &&
 	    !tell_feed(s, m, device_id, why, &problem))
 		log_event(
 		    LOG_ERROR, "mdm_event_lost", "error", problem.text, NULL);

@@ -192,7 +192,12 @@ mdm_authenticate(struct mdm_service *s, struct mdm_message *m, struct err *e)
 		store_rollback(&tx);
 		return mdm_auth_refuse(s, m, &a.who, why, e);
 	}
-	if (!enrol(&a, tx, &conflict, e) || !store_commit(&tx, e))
+	if (!enrol(&a, tx, &conflict, e))
+		return err_wrap(e, "Authenticate");
+	/* Anybody can download an identity: it does not fill the feed. */
+	if (conflict && !mdm_auth_is_news(s, m->fingerprint, MDM_OTHER_DEVICE))
+		store_rollback(&tx);
+	else if (!store_commit(&tx, e))
 		return err_wrap(e, "Authenticate");
 	mdm_count(s, MDM_COUNT_AUTHENTICATE);
 	if (conflict)

@@ -178,6 +178,27 @@ a_serial_in_use_is_refused(void **state)
 	    0);
 }
 
+/* Anybody can download an identity, and try again for ever. */
+static void
+a_serial_in_use_is_told_once_an_hour(void **state)
+{
+	struct world *w = *state;
+	struct mac other = mac_1;
+
+	enroll(w, &mac_1);
+	other.letter = 'b';
+	other.udid = UDID_2;
+	issue_enroll(w, 'b');
+	for (int i = 0; i < 3; i++) {
+		assert_false(authenticate(w, &other));
+		assert_string_equal(w->e.slug, "serial_conflict");
+	}
+	assert_int_equal(events(w, "device.serial_conflict"), 1);
+	clock_set_offset_ms(MS_H);
+	assert_false(authenticate(w, &other));
+	assert_int_equal(events(w, "device.serial_conflict"), 2);
+}
+
 static void
 a_serial_that_left_is_taken_over(void **state)
 {
@@ -243,6 +264,9 @@ main(void)
 		    a_copied_identity_is_refused, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    a_serial_in_use_is_refused, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    a_serial_in_use_is_told_once_an_hour, world_make,
+		    world_drop),
 		cmocka_unit_test_setup_teardown(
 		    a_serial_that_left_is_taken_over, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
