@@ -145,6 +145,9 @@ hand_out(
 	const struct mdm_db_command *c = &v->offered;
 
 	if (!command_dict(v, tx, c, xml, e)) {
+		/* That the database is away is no fault of the command. */
+		if (e->code == ERR_UNAVAILABLE)
+			return false;
 		v->broken_now = true;
 		v->broken_why = *e;
 		str_copy_cut(v->broken_id, sizeof(v->broken_id), c->id);

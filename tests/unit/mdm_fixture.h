@@ -41,7 +41,7 @@ struct world {
 
 	int left, enrolled; /* calls of the hooks */
 	char left_why[64];
-	bool render_fails;
+	enum err_code render_fails; /* ERR_NONE: it does not */
 	int rendered, done;
 	char done_state[32], done_text[200];
 
@@ -81,8 +81,8 @@ render_profile(struct store_tx *tx, const char *ref, const char *command_id,
 
 	(void)tx, (void)command_id;
 	w->rendered++;
-	if (w->render_fails)
-		return err_set(e, ERR_INTERNAL, "no challenge today");
+	if (w->render_fails != ERR_NONE)
+		return err_set(e, w->render_fails, "no challenge today");
 	buf_addf(out,
 	    "<dict><key>RequestType</key><string>InstallProfile</string>"
 	    "<key>Payload</key><data>QQ==</data><key>Ref</key>"

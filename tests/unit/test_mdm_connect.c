@@ -293,7 +293,7 @@ what_cannot_be_rendered_blocks_nothing(void **state)
 	queue(w, "CertificateList", report);
 	queue_rendered(w, id);
 	queue(w, "ProfileList", next);
-	w->render_fails = true;
+	w->render_fails = ERR_INTERNAL;
 	idle(w, 'a', UDID_1);
 	assert_string_equal(w->id, report);
 	answer(w, "Acknowledged");
@@ -309,6 +309,26 @@ what_cannot_be_rendered_blocks_nothing(void **state)
 	    "'CertificateList'",
 	    "acknowledged");
 	assert_int_equal(events(w, "command.acknowledged"), 1);
+}
+
+/* A full disk is no fault of the command: the Mac comes again. */
+static void
+a_database_that_is_away_ends_nothing(void **state)
+{
+	struct world *w = *state;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	queue_rendered(w, id);
+	w->render_fails = ERR_UNAVAILABLE;
+	assert_false(tell(w, 'a',
+	    "<dict><key>UDID</key><string>" UDID_1 "</string>"
+	    "<key>Status</key><string>Idle</string></dict>"));
+	assert_int_equal(w->e.code, ERR_UNAVAILABLE);
+	assert_int_equal(w->done, 0);
+	w->render_fails = ERR_NONE;
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "InstallProfile");
 }
 
 static void
@@ -435,6 +455,7 @@ main(void)
 		T(a_late_answer_still_counts),
 		T(rendered_at_delivery),
 		T(what_cannot_be_rendered_blocks_nothing),
+		T(a_database_that_is_away_ends_nothing),
 		T(a_wipe_ends_the_life),
 		T(a_wipe_without_an_answer),
 		T(t2_learnt_before_delivery_is_refused),
