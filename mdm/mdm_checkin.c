@@ -196,8 +196,13 @@ check_out(struct mdm_service *s, struct mdm_message *m, int *status_out,
 	}
 	if (why != MDM_ACCEPTED)
 		return mdm_auth_refuse(s, m, &w, why, e);
+	/* Asked again: a new life may have begun in between. */
 	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !leave(s, tx, m, &w, e) || !store_commit(&tx, e))
+	    !mdm_db_who(tx, m->fingerprint, m->udid, &w, e))
+		return err_wrap(e, "CheckOut");
+	if (mdm_auth_bound(&w, clock_now_ms()) != MDM_ACCEPTED)
+		return err_set(e, ERR_FORBIDDEN, "this device is not enrolled");
+	if (!leave(s, tx, m, &w, e) || !store_commit(&tx, e))
 		return err_wrap(e, "CheckOut");
 	mdm_count(s, MDM_COUNT_CHECK_OUT);
 	log_event(
