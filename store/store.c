@@ -4,12 +4,25 @@
  * the transactions under way.
  *
  * struct store belongs to whoever opened it; any thread may begin a
- * transaction.  Listeners are registered before the threads start.
+ * transaction.
  */
 #include <assert.h>
 #include <errno.h>
 
 #include "store/store_priv.h"
+
+/* Somebody who stops listening does not wait for ever on a busy store. */
+static void
+listeners_init(struct store *st)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(
+	    &attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&st->listeners_lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
 
 static void
 wait_idle(struct store *st)
@@ -37,7 +50,9 @@ store_open(const struct store_options *o, struct store **out, struct err *e)
 	st->driver = driver;
 	atomic_store(&st->users, 1);
 	sem_init(&st->idle, 0, 0);
+	listeners_init(st);
 	if (!store_defer_new(st, &st->defer, e)) {
+		pthread_rwlock_destroy(&st->listeners_lock);
 		sem_destroy(&st->idle);
 		driver->close(st);
 		return false;
@@ -56,6 +71,7 @@ store_close(struct store **stp)
 	store_defer_free(&st->defer);
 	leave(st);
 	wait_idle(st);
+	pthread_rwlock_destroy(&st->listeners_lock);
 	sem_destroy(&st->idle);
 	st->driver->close(st);
 }
@@ -72,13 +88,20 @@ store_begin(struct store *st, enum store_mode mode, struct store_tx **out,
 	return true;
 }
 
+/* A place that was given to somebody else meanwhile costs a needless call. */
 static void
-call_listeners(const struct store *st, uint32_t mask)
+call_listeners(struct store *st, uint32_t mask)
 {
+	if (mask == 0)
+		return;
+	pthread_rwlock_rdlock(&st->listeners_lock);
 	for (size_t i = 0; mask != 0; i++, mask >>= 1) {
-		if ((mask & 1) != 0)
-			st->listeners[i].fn(st->listeners[i].arg);
+		const struct store_listener *l = &st->listeners[i];
+
+		if ((mask & 1) != 0 && l->channel != NULL)
+			l->fn(l->arg);
 	}
+	pthread_rwlock_unlock(&st->listeners_lock);
 }
 
 /* Counts what tx did, before the driver frees it. */
@@ -213,22 +236,42 @@ store_defer(struct store *st, const char *sql, const struct store_value *args)
 void
 store_notify(struct store_tx *tx, const char *channel)
 {
-	const struct store *st = tx->st;
+	struct store *st = tx->st;
 
 	assert(tx->mode == STORE_WRITE);
-	for (size_t i = 0; i < st->listener_count; i++) {
+	pthread_rwlock_rdlock(&st->listeners_lock);
+	for (size_t i = 0; i < COUNT(st->listeners); i++) {
 		if (str_eq(st->listeners[i].channel, channel))
 			tx->notify |= UINT32_C(1) << i;
 	}
+	pthread_rwlock_unlock(&st->listeners_lock);
 }
 
 void
 store_listen(
     struct store *st, const char *channel, void (*fn)(void *arg), void *arg)
 {
-	assert(st->listener_count < COUNT(st->listeners));
-	st->listeners[st->listener_count++] =
-	    (struct store_listener){ channel, fn, arg };
+	size_t i = 0;
+
+	pthread_rwlock_wrlock(&st->listeners_lock);
+	while (i < COUNT(st->listeners) && st->listeners[i].channel != NULL)
+		i++;
+	assert(i < COUNT(st->listeners));
+	st->listeners[i] = (struct store_listener){ channel, fn, arg };
+	pthread_rwlock_unlock(&st->listeners_lock);
+}
+
+void
+store_unlisten(struct store *st, void (*fn)(void *arg), void *arg)
+{
+	pthread_rwlock_wrlock(&st->listeners_lock);
+	for (size_t i = 0; i < COUNT(st->listeners); i++) {
+		struct store_listener *l = &st->listeners[i];
+
+		if (l->fn == fn && l->arg == arg)
+			*l = (struct store_listener){ 0 };
+	}
+	pthread_rwlock_unlock(&st->listeners_lock);
 }
 
 void

@@ -127,10 +127,16 @@ void store_defer(
 #define STORE_CHANNEL_PUSH "push"   /* an enrolment became push due */
 #define STORE_CHANNEL_EVENT "event" /* the feed grew */
 void store_notify(struct store_tx *tx, const char *channel);
-/* fn runs on the committing thread, after the commit: be quick, take no
- * transaction.  Register before the threads start. */
+/*
+ * fn runs on the committing thread, after the commit: be quick, take no
+ * transaction, and neither listen nor unlisten.  It may be called once too
+ * often: look whether there is anything to do.
+ */
 void store_listen(
     struct store *st, const char *channel, void (*fn)(void *arg), void *arg);
+/* Waits for a call that is under way; afterwards fn is not called with arg any
+ * more.  What was never registered is left alone. */
+void store_unlisten(struct store *st, void (*fn)(void *arg), void *arg);
 
 /* For /metrics and /readyz. */
 struct store_stats {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 
@@ -12,7 +13,7 @@
 
 enum {
 	STORE_ARGS_MAX = 64,     /* parameters of one statement */
-	STORE_LISTENERS_MAX = 16 /* store_listen() calls; bits of a mask */
+	STORE_LISTENERS_MAX = 16 /* at one time; bits of a mask */
 };
 
 /*
@@ -52,6 +53,7 @@ struct store_counters {
 	    waiting;
 };
 
+/* Free if channel is NULL. */
 struct store_listener {
 	const char *channel;
 	void (*fn)(void *arg);
@@ -61,9 +63,9 @@ struct store_listener {
 struct store {
 	const struct store_driver *driver;
 	struct store_counters counters;
-	/* Written before the threads start, only read afterwards. */
+	pthread_rwlock_t listeners_lock; /* guards listeners; held to read
+	                                  * while they are called */
 	struct store_listener listeners[STORE_LISTENERS_MAX];
-	size_t listener_count;
 	/* Transactions under way, and one for the open store; whoever brings
 	 * it to 0 posts idle. */
 	_Atomic int64_t users;

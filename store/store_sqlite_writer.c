@@ -212,11 +212,15 @@ turn_end(struct sq_writer *w, const struct err *lost)
 bool
 store_sqlite_writer_begin(struct sq_writer *w, struct sq_tx *tx, struct err *e)
 {
+	bool lost;
+
 	store_sqlite_waiter_init(&tx->waiter);
 	turn_take(w, &tx->waiter);
 	if (!shared_begin(w, e) ||
 	    !store_sqlite_conn_run(&w->conn, "SAVEPOINT tx", e)) {
-		turn_end(w, NULL);
+		/* What the members wrote may have gone with it. */
+		lost = w->open && sqlite3_get_autocommit(w->conn.db);
+		turn_end(w, lost ? e : NULL);
 		store_sqlite_waiter_clear(&tx->waiter);
 		return false;
 	}

@@ -6,6 +6,7 @@
 #include "tests/store/fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -298,6 +299,86 @@ notify_after_commit_only(void **state)
 	assert_int_equal(push.calls, 1);
 }
 
+static void
+count_call(void *arg)
+{
+	atomic_int *calls = arg;
+
+	atomic_fetch_add(calls, 1);
+}
+
+static void
+notify_push(struct store *st)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct err e = { 0 };
+
+	must(store_begin(st, STORE_WRITE, &tx, &e), &e);
+	store_notify(tx, STORE_CHANNEL_PUSH);
+	must(store_commit(&tx, &e), &e);
+}
+
+static void
+unlistened_is_not_called(void **state)
+{
+	struct fixture *f = *state;
+	atomic_int stays = 0, goes = 0;
+
+	store_listen(f->st, STORE_CHANNEL_PUSH, count_call, &stays);
+	/* More often than there are places. */
+	for (int i = 1; i <= 100; i++) {
+		store_listen(f->st, STORE_CHANNEL_PUSH, count_call, &goes);
+		notify_push(f->st);
+		assert_int_equal(goes, i);
+		store_unlisten(f->st, count_call, &goes);
+		store_unlisten(f->st, count_call, &goes);
+	}
+	notify_push(f->st);
+	assert_int_equal(goes, 100);
+	assert_int_equal(stays, 101);
+}
+
+struct busy {
+	struct store *st;
+	atomic_bool stop;
+};
+
+static void *
+notify_until_stopped(void *arg)
+{
+	struct busy *b = arg;
+
+	while (!atomic_load(&b->stop))
+		notify_push(b->st);
+	return NULL;
+}
+
+/* Whoever stops listening may free what the calls used. */
+static void
+unlisten_waits_for_calls(void **state)
+{
+	struct fixture *f = *state;
+	struct busy b = { .st = f->st };
+	pthread_t threads[4];
+
+	for (size_t i = 0; i < COUNT(threads); i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, notify_until_stopped, &b),
+		    0);
+	for (int i = 0; i < 50; i++) {
+		atomic_int *calls = mem_zalloc(1, sizeof(*calls));
+
+		store_listen(f->st, STORE_CHANNEL_PUSH, count_call, calls);
+		while (atomic_load(calls) == 0)
+			sched_yield();
+		store_unlisten(f->st, count_call, calls);
+		mem_free(&calls);
+	}
+	atomic_store(&b.stop, true);
+	for (size_t i = 0; i < COUNT(threads); i++)
+		pthread_join(threads[i], NULL);
+}
+
 /* Turns are given in the order in which they were asked for. */
 struct in_line {
 	struct store *st;
@@ -387,6 +468,8 @@ main(void)
 		TEST(failed_commit_is_told_to_all),
 		TEST(undone_transaction_stays_dead),
 		TEST(notify_after_commit_only),
+		TEST(unlistened_is_not_called),
+		TEST(unlisten_waits_for_calls),
 		TEST(turns_are_fair),
 		TEST(readers_and_checkpoints_beside_writers),
 	};
