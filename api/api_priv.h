@@ -14,9 +14,7 @@
 struct api_auth_cache;
 
 struct api_service {
-	struct api_options o;      /* read-only */
-	pthread_mutex_t wake_lock; /* guards wakes */
-	struct http_server *wakes; /* NULL: stopped */
+	struct api_options o; /* read-only */
 	struct api_auth_cache *cache;
 
 	pthread_mutex_t metrics_lock; /* guards the two below */

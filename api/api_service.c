@@ -10,10 +10,7 @@ wake(void *arg)
 {
 	struct api_service *s = arg;
 
-	pthread_mutex_lock(&s->wake_lock);
-	if (s->wakes != NULL)
-		http_wake(s->wakes);
-	pthread_mutex_unlock(&s->wake_lock);
+	http_wake(s->o.http);
 }
 
 bool
@@ -26,9 +23,8 @@ api_service_new(
 	s->o = *o;
 	s->cache = api_auth_cache_new();
 	pthread_mutex_init(&s->metrics_lock, NULL);
-	pthread_mutex_init(&s->wake_lock, NULL);
-	s->wakes = o->http;
-	store_listen(o->store, STORE_CHANNEL_EVENT, wake, s);
+	if (o->http != NULL)
+		store_listen(o->store, STORE_CHANNEL_EVENT, wake, s);
 	*out = s;
 	return true;
 }
@@ -36,9 +32,7 @@ api_service_new(
 void
 api_service_stop(struct api_service *s)
 {
-	pthread_mutex_lock(&s->wake_lock);
-	s->wakes = NULL;
-	pthread_mutex_unlock(&s->wake_lock);
+	store_unlisten(s->o.store, wake, s);
 }
 
 void
@@ -46,10 +40,10 @@ api_service_free(struct api_service **sp)
 {
 	if (*sp == NULL)
 		return;
+	api_service_stop(*sp);
 	api_auth_cache_free(&(*sp)->cache);
 	buf_free(&(*sp)->counts);
 	pthread_mutex_destroy(&(*sp)->metrics_lock);
-	pthread_mutex_destroy(&(*sp)->wake_lock);
 	mem_free(sp);
 }
 
