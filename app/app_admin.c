@@ -46,14 +46,11 @@ static const struct app_option scep_options[] = {
 static int
 token_list(const struct app_args *a)
 {
-	AUTO(json_free) json_t *page = NULL;
-	int code = app_call(a,
-	    &(struct app_call){ .method = "GET", .path = "/api/v1/tokens" },
-	    &page);
+	AUTO(json_free) json_t *rows = json_array();
+	int code = app_call_list(a, "/api/v1/tokens?limit=500", "tokens", rows);
 
 	if (code == APP_OK)
-		app_print_list(a, json_object_get(page, "tokens"),
-		    token_columns, "No tokens.");
+		app_print_list(a, rows, token_columns, "No tokens.");
 	return code;
 }
 

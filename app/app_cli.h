@@ -7,6 +7,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "core/str.h"
 
@@ -84,6 +85,11 @@ struct app_call {
 };
 int app_call(const struct app_args *a, const struct app_call *c, json_t **out);
 
+/* Appends the rows at key of a list whose path has a query, page after page
+ * until it is whole; an exit code. */
+int app_call_list(
+    const struct app_args *a, const char *path, const char *key, json_t *rows);
+
 /* Path segment, percent-encoded; caller's. */
 char *app_escape(const char *s);
 
@@ -93,10 +99,19 @@ char *app_escape(const char *s);
 struct app_column {
 	const char *title, *key;
 };
+/*
+ * Prints text of a Mac or the server for people: at most so many characters,
+ * with '?' for what would steer a terminal.  Returns how many there were.
+ */
+size_t app_print_safe(FILE *f, const char *s, size_t most);
 /* --json: the value as it is; else a table.  empty: said when there are no
  * rows. */
 void app_print_list(const struct app_args *a, const json_t *rows,
     const struct app_column *columns, const char *empty);
+/* The same for the rows at key of one page, and says on standard error if
+ * there are more. */
+void app_print_page(const struct app_args *a, const json_t *page,
+    const char *key, const struct app_column *columns, const char *empty);
 /* --json: as it is; else "title: value" lines of what is set. */
 void app_print_one(const struct app_args *a, const json_t *object,
     const struct app_column *columns);

@@ -101,9 +101,14 @@ print_problem(const struct app_args *a, int status, const json_t *problem)
 		fprintf(stderr, "mutsu: the server answered %d\n", status);
 		return;
 	}
-	fprintf(stderr, "mutsu: %s (%s)\n",
-	    app_value(problem, "detail", scratch, sizeof(scratch)),
-	    app_value(problem, "code", scratch, sizeof(scratch)));
+	/* It may name what a Mac told. */
+	fputs("mutsu: ", stderr);
+	app_print_safe(stderr,
+	    app_value(problem, "detail", scratch, sizeof(scratch)), SIZE_MAX);
+	fputs(" (", stderr);
+	app_print_safe(stderr,
+	    app_value(problem, "code", scratch, sizeof(scratch)), SIZE_MAX);
+	fputs(")\n", stderr);
 }
 
 static bool
@@ -172,6 +177,31 @@ app_call(const struct app_args *a, const struct app_call *c, json_t **out)
 		return code;
 	}
 	*out = j != NULL ? TAKE(j) : json_object();
+	return APP_OK;
+}
+
+int
+app_call_list(
+    const struct app_args *a, const char *path, const char *key, json_t *rows)
+{
+	AUTO(str_free) char *after = NULL;
+
+	do {
+		AUTO(json_free) json_t *page = NULL;
+		AUTO(str_free)
+		char *k = app_escape(after != NULL ? after : "");
+		AUTO(str_free)
+		char *next = str_printf("%s%s%s", path, *k ? "&after=" : "", k);
+		int code = app_call(a,
+		    &(struct app_call){ .method = "GET", .path = next }, &page);
+
+		if (code != APP_OK)
+			return code;
+		json_array_extend(rows, json_object_get(page, key));
+		str_free(&after);
+		after =
+		    str_dup(json_string_value(json_object_get(page, "next")));
+	} while (after != NULL);
 	return APP_OK;
 }
 

@@ -43,46 +43,22 @@ static const struct app_option list_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-/* Follows "next" until the list is whole. */
-static int
-all_devices(const struct app_args *a, json_t *rows)
-{
-	AUTO(str_free) char *after = NULL;
-	const char *search = app_arg(a, "search");
-
-	do {
-		AUTO(json_free) json_t *page = NULL;
-		AUTO(str_free)
-		char *q = app_escape(search != NULL ? search : "");
-		AUTO(str_free)
-		char *k = app_escape(after != NULL ? after : "");
-		AUTO(str_free)
-		char *path = str_printf("/api/v1/devices?limit=500%s%s%s%s",
-		    *q ? "&q=" : "", q, *k ? "&after=" : "", k);
-		int code = app_call(a,
-		    &(struct app_call){ .method = "GET", .path = path }, &page);
-
-		if (code != APP_OK)
-			return code;
-		json_array_extend(rows, json_object_get(page, "devices"));
-		str_free(&after);
-		after =
-		    str_dup(json_string_value(json_object_get(page, "next")));
-	} while (after != NULL);
-	return APP_OK;
-}
-
 static int
 device_list(const struct app_args *a)
 {
+	const char *search = app_arg(a, "search");
+	AUTO(str_free) char *q = app_escape(search != NULL ? search : "");
+	AUTO(str_free)
+	char *path =
+	    str_printf("/api/v1/devices?limit=500%s%s", *q ? "&q=" : "", q);
 	AUTO(json_free) json_t *rows = json_array();
-	int code = all_devices(a, rows);
+	int code = app_call_list(a, path, "devices", rows);
 
-	if (code != APP_OK)
-		return code;
-	app_print_list(a, rows, device_columns,
-	    "No Mac is enrolled yet: open the enrolment URL in Safari.");
-	return APP_OK;
+	if (code == APP_OK)
+		app_print_list(a, rows, device_columns,
+		    "No Mac is enrolled yet: open the enrolment URL in "
+		    "Safari.");
+	return code;
 }
 
 static int

@@ -1,5 +1,6 @@
 /* mutsu lock, mutsu wipe, mutsu order ...  One thread. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "app/app_cli.h"
@@ -58,7 +59,7 @@ static const struct app_option list_options[] = {
 };
 
 static int
-order_create(const struct app_args *a, const char *kind)
+order_create(const struct app_args *a, const char *kind, const char *device)
 {
 	static const char *const texts[] = { "message", "phone", "note",
 		"obliteration" };
@@ -67,7 +68,7 @@ order_create(const struct app_args *a, const char *kind)
 	int code;
 
 	json_put_str(body, "kind", kind);
-	json_put_str(body, "device", a->words[0]);
+	json_put_str(body, "device", device);
 	for (size_t i = 0; i < COUNT(texts); i++)
 		if (app_arg(a, texts[i]) != NULL)
 			json_put_str(body, texts[i], app_arg(a, texts[i]));
@@ -88,53 +89,75 @@ order_create(const struct app_args *a, const char *kind)
 static int
 order_lock(const struct app_args *a)
 {
-	return order_create(a, "lock");
+	return order_create(a, "lock", a->words[0]);
 }
 
-/* The serial number of the device, typed once more by the administrator. */
+/* The serial number, or what else tells this Mac from all others, typed by the
+ * administrator. */
 static int
-confirm_wipe(const struct app_args *a)
+ask_for(const json_t *device)
 {
-	AUTO(str_free) char *id = app_escape(a->words[0]);
-	AUTO(str_free) char *path = str_printf("/api/v1/devices/%s", id);
-	AUTO(json_free) json_t *d = NULL;
 	char typed[160] = "", scratch[32];
-	const char *serial;
-	int code = app_call(
-	    a, &(struct app_call){ .method = "GET", .path = path }, &d);
+	const char *word =
+	    app_value(device, "serial", scratch, sizeof(scratch));
+	const char *what = "serial number";
 
-	if (code != APP_OK)
-		return code;
-	serial = app_value(d, "serial", scratch, sizeof(scratch));
+	if (str_empty(word)) {
+		word = app_value(device, "udid", scratch, sizeof(scratch));
+		what = "UDID";
+	}
+	fputs("This erases ", stdout);
+	app_print_safe(stdout,
+	    app_value(device, "name", scratch, sizeof(scratch)), SIZE_MAX);
+	fputs(" (", stdout);
+	app_print_safe(stdout, word, SIZE_MAX);
+	printf("). Type the %s to go on: ", what);
+	fflush(stdout);
+	if (fgets(typed, sizeof(typed), stdin) == NULL)
+		return APP_USAGE;
+	typed[strcspn(typed, "\n")] = '\0';
+	if (!str_empty(word) && str_ieq(typed, word))
+		return APP_OK;
+	fprintf(stderr, "mutsu: not the %s; nothing was ordered\n", what);
+	return APP_USAGE;
+}
+
+/*
+ * Asks before a wipe.  *id_out is the Mac that was shown: a name may belong
+ * to another one by the time the order is made.
+ */
+static int
+confirm_wipe(const struct app_args *a, char id_out[64])
+{
+	AUTO(str_free) char *name = app_escape(a->words[0]);
+	AUTO(str_free) char *path = str_printf("/api/v1/devices/%s", name);
+	AUTO(json_free) json_t *d = NULL;
+	char scratch[32];
+	int code;
+
 	if (!isatty(STDIN_FILENO)) {
 		fprintf(stderr,
 		    "mutsu: nobody to ask; give --yes to wipe without\n");
 		return APP_USAGE;
 	}
-	printf("This erases %s (%s). Type the serial number to go on: ",
-	    app_value(d, "name", scratch, sizeof(scratch)), serial);
-	fflush(stdout);
-	if (fgets(typed, sizeof(typed), stdin) == NULL)
-		return APP_USAGE;
-	for (size_t i = 0; typed[i] != '\0'; i++)
-		if (typed[i] == '\n')
-			typed[i] = '\0';
-	if (str_ieq(typed, serial))
-		return APP_OK;
-	fprintf(stderr, "mutsu: not the serial number; nothing was ordered\n");
-	return APP_USAGE;
+	code = app_call(
+	    a, &(struct app_call){ .method = "GET", .path = path }, &d);
+	if (code != APP_OK)
+		return code;
+	str_copy_cut(id_out, 64, app_value(d, "id", scratch, sizeof(scratch)));
+	return ask_for(d);
 }
 
 static int
 order_wipe(const struct app_args *a)
 {
-	if (app_arg(a, "yes") == NULL) {
-		int code = confirm_wipe(a);
+	char id[64];
+	int code;
 
-		if (code != APP_OK)
-			return code;
-	}
-	return order_create(a, "wipe");
+	if (app_arg(a, "yes") != NULL)
+		return order_create(a, "wipe", a->words[0]);
+	code = confirm_wipe(a, id);
+	return code == APP_OK ? order_create(a, "wipe", id) : code;
 }
 
 static int
@@ -152,8 +175,7 @@ order_list(const struct app_args *a)
 	    a, &(struct app_call){ .method = "GET", .path = path }, &page);
 
 	if (code == APP_OK)
-		app_print_list(a, json_object_get(page, "orders"),
-		    order_columns, "No orders.");
+		app_print_page(a, page, "orders", order_columns, "No orders.");
 	return code;
 }
 

@@ -42,18 +42,45 @@ print_json(const json_t *j)
 	printf("%s\n", text);
 }
 
-/* Control characters of device strings must not reach a terminal. */
+/* Control characters (C0, C1), line ends and what turns the direction of
+ * reading around. */
+static bool
+steers(struct slice c)
+{
+	if (c.len == 1)
+		return c.p[0] < 0x20 || c.p[0] == 0x7f;
+	if (c.len == 2)
+		return c.p[0] == 0xc2 && c.p[1] < 0xa0;
+	if (c.len != 3 || c.p[0] != 0xe2)
+		return false;
+	return (c.p[1] == 0x80 && c.p[2] >= 0xa8 && c.p[2] <= 0xae) ||
+	       (c.p[1] == 0x81 && c.p[2] >= 0xa6 && c.p[2] <= 0xa9);
+}
+
+size_t
+app_print_safe(FILE *f, const char *s, size_t most)
+{
+	struct slice rest = slice_str(s);
+	size_t shown = 0;
+
+	for (; rest.len > 0 && shown < most; shown++) {
+		size_t step = slice_utf8_step(rest);
+
+		if (step == 0 || steers(slice_of(rest.p, step)))
+			putc('?', f);
+		else
+			fwrite(rest.p, 1, step, f);
+		step += step == 0;
+		rest = slice_of(rest.p + step, rest.len - step);
+	}
+	return shown;
+}
+
 static void
 print_cell(const char *s, size_t width, bool last)
 {
-	size_t shown = 0;
+	size_t shown = app_print_safe(stdout, s, last ? SIZE_MAX : CELL_MAX);
 
-	for (; *s != '\0' && (last || shown < CELL_MAX); s++) {
-		unsigned char c = (unsigned char)*s;
-
-		putchar(c < 0x20 || c == 0x7f ? '?' : c);
-		shown += (c & 0xc0) != 0x80;
-	}
 	for (; !last && shown < width; shown++)
 		putchar(' ');
 	if (!last)
@@ -120,6 +147,18 @@ app_print_list(const struct app_args *a, const json_t *rows,
 			    widths[c], columns[c + 1].title == NULL);
 		putchar('\n');
 	}
+}
+
+void
+app_print_page(const struct app_args *a, const json_t *page, const char *key,
+    const struct app_column *columns, const char *empty)
+{
+	const json_t *rows = json_object_get(page, key);
+
+	app_print_list(a, rows, columns, empty);
+	if (json_is_string(json_object_get(page, "next")))
+		fprintf(stderr, "mutsu: there are more than these %zu\n",
+		    json_array_size(rows));
 }
 
 void

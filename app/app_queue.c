@@ -80,7 +80,7 @@ list(const struct app_args *a, const char *path, const char *key,
 	    a, &(struct app_call){ .method = "GET", .path = path }, &page);
 
 	if (code == APP_OK)
-		app_print_list(a, json_object_get(page, key), columns, empty);
+		app_print_page(a, page, key, columns, empty);
 	return code;
 }
 

@@ -73,15 +73,11 @@ user_unassign(const struct app_args *a)
 static int
 user_list(const struct app_args *a)
 {
-	AUTO(json_free) json_t *page = NULL;
-	int code = app_call(a,
-	    &(struct app_call){
-	        .method = "GET", .path = "/api/v1/users?limit=500" },
-	    &page);
+	AUTO(json_free) json_t *rows = json_array();
+	int code = app_call_list(a, "/api/v1/users?limit=500", "users", rows);
 
 	if (code == APP_OK)
-		app_print_list(a, json_object_get(page, "users"), user_columns,
-		    "No users.");
+		app_print_list(a, rows, user_columns, "No users.");
 	return code;
 }
 

@@ -1,0 +1,74 @@
+/* Tables for people: what Macs call themselves does not steer a terminal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "app/app_cli.h"
+
+static void
+is_printed(const char *text, size_t most, const char *wanted, size_t wide)
+{
+	char *printed = NULL;
+	size_t len = 0, shown;
+	FILE *f = open_memstream(&printed, &len);
+
+	assert_non_null(f);
+	shown = app_print_safe(f, text, most);
+	assert_int_equal(fclose(f), 0);
+	assert_string_equal(printed, wanted);
+	assert_int_equal(shown, wide);
+	free(printed);
+}
+
+static void
+plain_text_is_printed_as_it_is(void **state)
+{
+	(void)state;
+	is_printed("", 8, "", 0);
+	is_printed("sato-mbp", SIZE_MAX, "sato-mbp", 8);
+	is_printed("佐藤のMac", SIZE_MAX, "佐藤のMac", 6);
+}
+
+static void
+nothing_steers_the_terminal(void **state)
+{
+	static const char *const bad[] = { "\033", "\n", "\r", "\177",
+		"\xc2\x9b",     /* CSI in one character */
+		"\xe2\x80\xae", /* right to left from here on */
+		"\xe2\x81\xa6", "\xe2\x80\xa8", "\xff", "\xc3" };
+	char text[16];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		snprintf(text, sizeof(text), "a%sb", bad[i]);
+		is_printed(text, SIZE_MAX, "a?b", 3);
+	}
+	is_printed("\xc2\xa0\xe2\x80\xa7", SIZE_MAX, "\xc2\xa0\xe2\x80\xa7", 2);
+}
+
+static void
+a_cut_leaves_characters_whole(void **state)
+{
+	(void)state;
+	is_printed("佐藤のMac", 3, "佐藤の", 3);
+	is_printed("ab", 1, "a", 1);
+	is_printed("ab", 0, "", 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plain_text_is_printed_as_it_is),
+		cmocka_unit_test(nothing_steers_the_terminal),
+		cmocka_unit_test(a_cut_leaves_characters_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
