@@ -87,6 +87,14 @@ drain(struct apns_scheduler *s)
 }
 
 static void
+set_not_after(struct apns_scheduler *s, int64_t not_after)
+{
+	pthread_mutex_lock(&s->lock);
+	s->cert_not_after = not_after;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void
 reload(struct apns_scheduler *s)
 {
 	AUTO(apns_cert_free) struct apns_cert *cert = NULL;
@@ -94,16 +102,20 @@ reload(struct apns_scheduler *s)
 	struct err e = { 0 };
 
 	if (!load(s, &cert, &e)) {
-		log_event(LOG_ERROR, "push_certificate_unreadable", "why",
-		    e.text, NULL);
+		if (s->reload_ms == 0)
+			log_event(LOG_ERROR, "push_certificate_unreadable",
+			    "why", e.text, NULL);
+		s->reload_ms = clock_mono_ms() + APNS_SLEEP_MIN_MS;
 		return;
 	}
+	s->reload_ms = 0;
 	/* Apple: after a new certificate close all connections. */
 	drain(s);
 	apns_cert_free(&s->cert);
 	if (s->halted)
 		log_event(LOG_INFO, "push_resumed", NULL);
 	apns_scheduler_set_stopped(s, false, "");
+	set_not_after(s, 0);
 	s->not_before_ms = s->pause_ms = 0;
 	if (cert == NULL) {
 		log_event(LOG_WARN, "push_certificate_missing", NULL);
@@ -117,9 +129,7 @@ reload(struct apns_scheduler *s)
 		return;
 	}
 	s->cert = TAKE(cert);
-	pthread_mutex_lock(&s->lock);
-	s->cert_not_after = s->cert->not_after;
-	pthread_mutex_unlock(&s->lock);
+	set_not_after(s, s->cert->not_after);
 }
 
 /* Sleeps until there is something to do; false: stop. */
@@ -150,13 +160,16 @@ run(void *arg)
 	bool again = true;
 
 	do {
-		if (again)
+		if (again ||
+		    (s->reload_ms != 0 && clock_mono_ms() >= s->reload_ms))
 			reload(s);
 		s->next_ms = clock_mono_ms() + APNS_SLEEP_MAX_MS;
 		if (!apns_scheduler_record(s))
 			s->next_ms = s->not_before_ms;
 		else if (s->client != NULL)
 			apns_scheduler_dispatch(s);
+		if (s->reload_ms != 0 && s->reload_ms < s->next_ms)
+			s->next_ms = s->reload_ms;
 	} while (wait_for_work(s, &again));
 	drain(s);
 	return NULL;
@@ -198,6 +211,7 @@ apns_scheduler_new(const struct apns_scheduler_options *o,
 	uuid_new_lower(s->by);
 	store_listen(o->store, STORE_CHANNEL_PUSH, poke, s);
 	if (pthread_create(&s->thread, NULL, run, s) != 0) {
+		store_unlisten(s->store, poke, s);
 		release(s);
 		return err_set(e, ERR_INTERNAL, "push scheduler: no thread");
 	}
@@ -212,6 +226,7 @@ apns_scheduler_free(struct apns_scheduler **scheduler)
 
 	if (s == NULL)
 		return;
+	store_unlisten(s->store, poke, s);
 	pthread_mutex_lock(&s->lock);
 	s->stopping = true;
 	pthread_cond_signal(&s->wake);

@@ -34,9 +34,7 @@ struct apns_scheduler_options {
 };
 /*
  * Starts the thread, which reads the newest push certificate; with none it
- * waits for apns_scheduler_reload().  hosts stay borrowed.  It listens to the
- * store for good: nobody may commit into the store once the scheduler is
- * freed, so free it after those who write and before the store.
+ * waits for apns_scheduler_reload().  hosts stay borrowed.
  */
 MUST_CHECK bool apns_scheduler_new(const struct apns_scheduler_options *o,
     struct apns_scheduler **out, struct err *e);

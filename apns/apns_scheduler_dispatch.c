@@ -134,6 +134,7 @@ apns_scheduler_dispatch(struct apns_scheduler *s)
 	}
 	if (!look(s, &more, &e)) {
 		apns_scheduler_database_failed(s, &e);
+		s->next_ms = s->not_before_ms;
 		return;
 	}
 	/* After a stop one push goes ahead of the others. */

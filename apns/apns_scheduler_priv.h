@@ -44,8 +44,10 @@ struct apns_scheduler {
 	int64_t not_before_ms;         /* monotonic: no claims until then */
 	int64_t pause_ms;              /* grows while APNs is out of reach */
 	int64_t next_ms;               /* monotonic: when to look again */
-	bool halted;                   /* as stopped, without the lock */
-	bool db_failed;                /* logged already */
+	int64_t reload_ms; /* monotonic: the certificate could not be read, and
+	                    * is tried again then; 0: it could */
+	bool halted;       /* as stopped, without the lock */
+	bool db_failed;    /* logged already */
 };
 
 /* apns_scheduler.c. */

@@ -1,0 +1,200 @@
+/*
+ * The APNs client against the simulated APNs; rig_free() checks that each push
+ * was answered exactly once.  Answers come on the client's thread.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "apns/apns_client.h"
+#include "core/clock.h"
+#include "core/encode.h"
+#include "sim/sim_apns.h"
+#include "sim/sim_apns_cert.h"
+#include "sim/sim_apns_device.h"
+
+#define TOPIC "com.apple.mgmt.External.11111111-2222-4333-8444-555555555555"
+enum { WAIT_MS = 20000, MOST = 5000 };
+
+static struct sim_apns_certs *certs;
+
+struct rig {
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;
+	int count[MOST];
+	struct apns_answer answer[MOST];
+	char id[MOST][37];
+	size_t answered, pushed;
+
+	struct sim_apns *sim;
+	struct apns_client *client;
+	struct sim_apns_options sim_options;
+	struct apns_client_options options;
+};
+
+static inline void
+take(const struct apns_answer *a, void *arg)
+{
+	struct rig *r = arg;
+
+	pthread_mutex_lock(&r->lock);
+	assert_true(a->ref < MOST);
+	r->count[a->ref]++;
+	r->answer[a->ref] = *a;
+	r->answered++;
+	pthread_cond_broadcast(&r->wake);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static inline struct rig *
+rig_new(void)
+{
+	struct rig *r = mem_zalloc(1, sizeof(*r));
+
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->wake, NULL);
+	r->sim_options =
+	    (struct sim_apns_options){ .cert_pem = certs->server_cert_pem,
+		    .key_pem = certs->server_key_pem,
+		    .client_ca_pem = certs->ca_pem,
+		    .ids_max = MOST };
+	r->options = (struct apns_client_options){ .ca_pem = certs->ca_pem,
+		.cert_pem = certs->push_cert_pem,
+		.key_pem = certs->push_key_pem,
+		.connect_ms = 5000 };
+	return r;
+}
+
+static inline void
+rig_start_sim(struct rig *r)
+{
+	struct err e = { 0 };
+
+	if (!sim_apns_new(&r->sim_options, &r->sim, &e))
+		fail_msg("%s", e.text);
+}
+
+/* With the simulator as the only host, unless first is given before it. */
+static inline void
+rig_start(struct rig *r, const char *first)
+{
+	char host[64];
+	const char *hosts[3] = { 0 };
+	struct err e = { 0 };
+	size_t n = 0;
+
+	if (r->sim == NULL)
+		rig_start_sim(r);
+	(void)snprintf(
+	    host, sizeof(host), "127.0.0.1:%d", (int)sim_apns_port(r->sim));
+	if (first != NULL)
+		hosts[n++] = first;
+	hosts[n] = host;
+	r->options.hosts = hosts;
+	if (!apns_client_new(&r->options, take, r, &r->client, &e))
+		fail_msg("%s", e.text);
+}
+
+static inline void
+rig_free(struct rig **rig)
+{
+	struct rig *r = *rig;
+
+	apns_client_free(&r->client);
+	sim_apns_free(&r->sim);
+	assert_int_equal(r->answered, r->pushed);
+	for (size_t i = 0; i < r->pushed; i++)
+		assert_int_equal(r->count[i], 1);
+	pthread_mutex_destroy(&r->lock);
+	pthread_cond_destroy(&r->wake);
+	mem_free(&r);
+	*rig = NULL;
+}
+
+/* One push to the token of four bytes n; its ref is the running number. */
+static inline void
+push_with(struct rig *r, uint32_t n, const char *topic, const char *magic)
+{
+	uint8_t token[4] = { (uint8_t)(n >> 24), (uint8_t)(n >> 16),
+		(uint8_t)(n >> 8), (uint8_t)n };
+	struct apns_push p = { .token = slice_of(token, sizeof(token)),
+		.magic = magic,
+		.topic = topic,
+		.expiration_s = 2000000000,
+		.ref = r->pushed };
+
+	uuid_new_lower(p.id);
+	memcpy(r->id[r->pushed], p.id, sizeof(p.id));
+	r->pushed++;
+	apns_client_push(r->client, &p, 1);
+}
+
+static inline void
+push_many(struct rig *r, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		push_with(r, first + i, TOPIC, "magic");
+}
+
+static inline void
+wait_answers(struct rig *r, size_t count)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WAIT_MS / 1000;
+	pthread_mutex_lock(&r->lock);
+	while (r->answered < count) {
+		if (pthread_cond_timedwait(&r->wake, &r->lock, &until) != 0)
+			fail_msg("%zu answers of %zu", r->answered, count);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+static inline const struct apns_answer *
+push_one(struct rig *r, uint32_t token)
+{
+	push_with(r, token, TOPIC, "magic");
+	wait_answers(r, r->pushed);
+	return &r->answer[r->pushed - 1];
+}
+
+static inline size_t
+with_outcome(const struct rig *r, enum apns_outcome o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->pushed; i++)
+		n += r->answer[i].outcome == o;
+	return n;
+}
+
+static inline int
+set_up(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	return sim_apns_certs_new(
+	           &(struct sim_apns_cert_options){ .topic = TOPIC }, &certs,
+	           &e)
+	           ? 0
+	           : -1;
+}
+
+static inline int
+tear_down(void **state)
+{
+	(void)state;
+	sim_apns_certs_free(&certs);
+	return 0;
+}

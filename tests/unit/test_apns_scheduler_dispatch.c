@@ -1,0 +1,140 @@
+/*
+ * What the push scheduler claims, and in which order.
+ */
+#include "apns_scheduler_fixture.h"
+
+struct order {
+	char first[UUID_SIZE];
+};
+
+static void
+note_first(const char *id, void *arg)
+{
+	struct order *o = arg;
+
+	if (o->first[0] == '\0')
+		str_copy_cut(o->first, sizeof(o->first), id);
+}
+
+/* Two batches wait; the one with a lock is pushed before all others. */
+static void
+urgent_first(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct order o = { 0 };
+
+	(void)state;
+	for (uint32_t n = 1; n <= 520; n++) {
+		enroll(r, n, TOPIC);
+		queue(r, n, 1, n == 515);
+	}
+	/* It is not even the longest due. */
+	EXEC(r, "UPDATE enrollment SET push_due_at = push_due_at + 1 "
+	        "WHERE id = '515'");
+	rig_start(r);
+	wait_number(
+	    r, "SELECT COUNT(*) FROM enrollment WHERE push_attempts = 1", 520);
+	sim_apns_each_id(r->sim, note_first, &o);
+	EXEC(r,
+	    "UPDATE enrollment SET push_last_id = NULL WHERE id = '515' "
+	    "AND push_last_id = $1",
+	    S_TEXT(o.first));
+	assert_int_equal(
+	    number(r, "SELECT push_last_id IS NULL FROM enrollment WHERE "
+	              "id = '515'"),
+	    1);
+}
+
+static void
+nothing_open_no_push(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	enroll(r, 2, TOPIC);
+	queue(r, 1, 2, false);
+	queue(r, 2, 1, false);
+	EXEC(r, "UPDATE command SET done_at = 5, state = 'acknowledged' "
+	        "WHERE enrollment_id = '1'");
+	rig_start(r);
+	wait_number(
+	    r, "SELECT push_attempts FROM enrollment WHERE id = '2'", 1);
+	wait_number(r,
+	    "SELECT push_due_at IS NULL AND push_claim_by IS NULL FROM "
+	    "enrollment WHERE id = '1'",
+	    1);
+	assert_int_equal(pushes(r), 1);
+}
+
+/* Claimed by a scheduler that died: due again when the claim runs out. */
+static void
+crash(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	queue(r, 1, 1, false);
+	EXEC(r,
+	    "UPDATE enrollment SET push_claim_by = 'the dead one', "
+	    "push_claim_until = $1, push_due_at = $1",
+	    S_INT(clock_now_ms() + 500));
+	rig_start(r);
+	wait_number(r, "SELECT push_attempts FROM enrollment", 1);
+	assert_int_equal(pushes(r), 1);
+	assert_true(number(r, "SELECT push_claim_by IS NULL FROM enrollment"));
+}
+
+static void
+other_topic(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+
+	(void)state;
+	enroll(r, 1, "com.apple.mgmt.External.other");
+	queue(r, 1, 1, false);
+	rig_start(r);
+	wait_number(r,
+	    "SELECT push_due_at IS NULL AND push_claim_by IS NULL AND "
+	    "push_last_reason = 'topic_mismatch' FROM enrollment",
+	    1);
+	assert_int_equal(pushes(r), 0);
+	assert_int_equal(number(r, "SELECT COUNT(*) FROM event WHERE kind = "
+	                           "'push.refused'"),
+	    1);
+}
+
+/* The database is away for a moment: that costs seconds, not the minute until
+ * the next look. */
+static void
+goes_on_after_a_failed_look(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct store_stats st;
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	queue(r, 1, 1, true);
+	store_stats(r->st, &st);
+	EXEC(r, "ALTER TABLE enrollment RENAME COLUMN push_due_at TO away");
+	rig_start(r);
+	/* The certificate, and its first look. */
+	wait_reads(r, st.reads + 2);
+	EXEC(r, "ALTER TABLE enrollment RENAME COLUMN away TO push_due_at");
+	wait_number(r, "SELECT push_attempts FROM enrollment", 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(urgent_first),
+		cmocka_unit_test(nothing_open_no_push),
+		cmocka_unit_test(crash),
+		cmocka_unit_test(other_topic),
+		cmocka_unit_test(goes_on_after_a_failed_look),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

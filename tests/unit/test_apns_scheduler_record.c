@@ -1,0 +1,165 @@
+/*
+ * What the answers do to the rows, and to pushing as a whole.
+ */
+#include "apns_scheduler_fixture.h"
+
+static void
+gone(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	enroll(r, 2, TOPIC);
+	sim_apns_rule(r->sim, &(struct sim_apns_rule){ .token = "00000001",
+	                          .status = 410,
+	                          .reason = "Unregistered",
+	                          .timestamp_ms = 1000001 });
+	sim_apns_rule(r->sim, &(struct sim_apns_rule){ .token = "00000002",
+	                          .status = 410,
+	                          .reason = "Unregistered",
+	                          .timestamp_ms = 999999 });
+	queue(r, 1, 1, false);
+	queue(r, 2, 1, false);
+	rig_start(r);
+	wait_number(r,
+	    "SELECT COUNT(*) FROM enrollment WHERE push_last_status = 410", 2);
+	assert_int_equal(number(r, "SELECT push_state = 'dead' AND push_due_at "
+	                           "IS NULL FROM enrollment WHERE id = '1'"),
+	    1);
+	/* Older than the last TokenUpdate: the token is good. */
+	assert_int_equal(number(r, "SELECT push_state = 'ok' AND push_due_at "
+	                           "> 0 FROM enrollment WHERE id = '2'"),
+	    1);
+	assert_int_equal(number(r, "SELECT COUNT(*) FROM event WHERE kind = "
+	                           "'push.dead' AND subject_id = '1'"),
+	    1);
+	assert_int_equal(
+	    number(r, "SELECT COUNT(*) FROM command WHERE state = 'queued'"),
+	    2);
+	/* Dead: another command makes nothing due. */
+	queue(r, 1, 1, false);
+	assert_int_equal(number(r, "SELECT push_due_at IS NULL FROM "
+	                           "enrollment WHERE id = '1'"),
+	    1);
+}
+
+static void
+refused_and_busy(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct apns_scheduler_stats st;
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	enroll(r, 2, TOPIC);
+	enroll(r, 3, TOPIC);
+	sim_apns_rule(r->sim, &(struct sim_apns_rule){ .token = "00000001",
+	                          .status = 400,
+	                          .reason = "BadDeviceToken" });
+	sim_apns_rule(r->sim, &(struct sim_apns_rule){ .token = "00000002",
+	                          .status = 429,
+	                          .reason = "TooManyRequests",
+	                          .retry_after_s = 300 });
+	sim_apns_rule(r->sim, &(struct sim_apns_rule){ .token = "00000003",
+	                          .status = 503,
+	                          .reason = "ServiceUnavailable" });
+	for (uint32_t n = 1; n <= 3; n++)
+		queue(r, n, 1, false);
+	rig_start(r);
+	wait_number(r,
+	    "SELECT COUNT(*) FROM enrollment WHERE push_last_status >= 400", 3);
+	assert_int_equal(number(r, "SELECT push_state = 'refused' AND "
+	                           "push_due_at IS NULL AND push_last_reason = "
+	                           "'BadDeviceToken' FROM enrollment WHERE "
+	                           "id = '1'"),
+	    1);
+	assert_int_equal(number(r, "SELECT COUNT(*) FROM event WHERE kind = "
+	                           "'push.refused'"),
+	    1);
+	assert_int_equal(number(r, "SELECT push_due_at - push_last_at FROM "
+	                           "enrollment WHERE id = '2'"),
+	    300 * MS_S);
+	assert_in_range(number(r, "SELECT push_due_at - push_last_at FROM "
+	                          "enrollment WHERE id = '3'"),
+	    9 * MS_S, 10 * MS_S);
+	apns_scheduler_stats(r->scheduler, &st);
+	assert_int_equal(st.pushes[APNS_REFUSED], 1);
+	assert_int_equal(st.pushes[APNS_BACK_OFF], 2);
+	assert_int_equal(st.due, 0);
+	assert_false(st.stopped);
+}
+
+/* One event, one stop; what is due stays due, and goes on later. */
+static void
+stopped_by_certificate(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct apns_scheduler_stats st;
+
+	(void)state;
+	r->options.stop_ms = 300;
+	for (uint32_t n = 1; n <= 50; n++) {
+		enroll(r, n, TOPIC);
+		queue(r, n, 1, false);
+	}
+	sim_apns_rule(r->sim,
+	    &(struct sim_apns_rule){
+	        .token = "", .status = 403, .reason = "BadCertificate" });
+	rig_start(r);
+	wait_number(
+	    r, "SELECT COUNT(*) FROM event WHERE kind = 'push.stopped'", 1);
+	wait_number(r,
+	    "SELECT COUNT(*) FROM enrollment WHERE push_claim_by IS NULL AND "
+	    "push_due_at IS NOT NULL AND push_state = 'ok' AND "
+	    "push_attempts = 0",
+	    50);
+	apns_scheduler_stats(r->scheduler, &st);
+	assert_true(st.stopped);
+	assert_string_equal(st.stop_reason, "BadCertificate");
+	assert_int_equal(pushes(r), 50);
+	/* The next try is one push, and no further event. */
+	while (pushes(r) < 51)
+		clock_sleep_ms(2);
+	sim_apns_clear_rules(r->sim);
+	wait_number(
+	    r, "SELECT COUNT(*) FROM enrollment WHERE push_attempts = 1", 50);
+	assert_int_equal(
+	    number(r, "SELECT COUNT(*) FROM event WHERE kind = 'push.stopped'"),
+	    1);
+	assert_int_equal(
+	    number(r, "SELECT COUNT(*) FROM event WHERE kind = 'push.resumed'"),
+	    1);
+	apns_scheduler_stats(r->scheduler, &st);
+	assert_false(st.stopped);
+}
+
+static void
+not_reachable(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+
+	(void)state;
+	sim_apns_free(&r->sim);
+	enroll(r, 1, TOPIC);
+	queue(r, 1, 1, false);
+	rig_start(r);
+	wait_number(r,
+	    "SELECT push_last_at IS NOT NULL AND push_attempts = 0 AND "
+	    "push_last_status IS NULL AND push_state = 'ok' AND "
+	    "push_due_at > push_last_at FROM enrollment",
+	    1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gone),
+		cmocka_unit_test(refused_and_busy),
+		cmocka_unit_test(stopped_by_certificate),
+		cmocka_unit_test(not_reachable),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
