@@ -41,7 +41,12 @@ static const struct app_option mac_options[] = {
 	{ "tls-identity", NULL, "prove by client certificate in TLS" },
 	{ "scep-get", NULL, "SCEP by GET" },
 	{ "silent", NULL, "ignore pushes" },
-	{ "journal", "FILE", "write the UUIDs of acknowledged commands" },
+	{ "asleep", NULL, "connect when pushed, not at the start" },
+	{ "serial", "TEXT", "of a single Mac, instead of --prefix" },
+	{ "udid", "TEXT", "of a single Mac" },
+	{ "clone-of", "FILE", "a single Mac with the identity of that state" },
+	{ "journal", "FILE",
+	    "write the UUIDs of commands whose report was taken" },
 	{ NULL, NULL, NULL },
 };
 
@@ -99,7 +104,7 @@ prepare_apns(const char *dir, const char *topic, struct err *e)
 	if (!file_mkdir(dir, e))
 		return false;
 	if (!file_exists(server) &&
-	    (!sim_apns_server_cert("localhost", &cert, &key, e) ||
+	    (!sim_apns_server_cert("127.0.0.1", &cert, &key, e) ||
 	        !file_write(server_key, buf_slice(key), 0600, e) ||
 	        !file_write(server, buf_slice(cert), 0644, e)))
 		return false;
@@ -166,7 +171,7 @@ sim_apns(const struct app_args *a)
 		fprintf(stderr, "mutsu: %s\n", e.text);
 		return APP_FAILED;
 	}
-	printf("APNs localhost:%d, device channel 127.0.0.1:%d\n",
+	printf("APNs 127.0.0.1:%d, device channel 127.0.0.1:%d\n",
 	    (int)sim_apns_port(s), (int)sim_apns_device_port(s));
 	fflush(stdout);
 	app_sim_wait(&signals, 0);

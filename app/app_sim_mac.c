@@ -17,6 +17,7 @@ struct run {
 	const struct app_args *a;
 	struct sim_mac **macs;
 	size_t count;
+	const char *prefix; /* of serial numbers */
 	struct buf *ca;
 	char host[256];
 	int64_t apns_port, threads, seconds, not_now;
@@ -59,21 +60,47 @@ prefix_number(const char *s)
 	return h;
 }
 
+/* Given, or made of the prefix and the number. */
+static char *
+serial_of(const struct run *r, size_t i)
+{
+	const char *given = app_arg(r->a, "serial");
+
+	return given != NULL ? str_dup(given)
+	                     : str_printf("%s%06zu", r->prefix, i + 1);
+}
+
+static char *
+udid_of(const struct run *r, size_t i)
+{
+	const char *given = app_arg(r->a, "udid");
+
+	return given != NULL ? str_dup(given)
+	                     : str_printf("%08X-0000-5000-8000-%012zX",
+	                           prefix_number(r->prefix), i + 1);
+}
+
+static bool
+load_mac(const struct run *r, size_t i, struct err *e)
+{
+	const char *original = app_arg(r->a, "clone-of");
+	AUTO(str_free) char *path = NULL;
+
+	if (original != NULL)
+		return sim_mac_clone(r->macs[i], original, e);
+	if (app_arg(r->a, "state") == NULL)
+		return true;
+	path = state_path(r, i);
+	return !file_exists(path) || sim_mac_load(r->macs[i], path, e);
+}
+
 static bool
 make_macs(struct run *r, struct err *e)
 {
-	const char *prefix = app_arg(r->a, "prefix");
-
-	if (prefix == NULL)
-		prefix = "SIM";
 	for (size_t i = 0; i < r->count; i++) {
-		AUTO(str_free)
-		char *serial = str_printf("%s%06zu", prefix, i + 1);
-		AUTO(str_free)
-		char *udid = str_printf(
-		    "%08X-0000-5000-8000-%012zX", prefix_number(prefix), i + 1);
+		AUTO(str_free) char *serial = serial_of(r, i);
+		AUTO(str_free) char *udid = udid_of(r, i);
 		AUTO(str_free) char *name = str_printf("sim-%zu", i + 1);
-		AUTO(str_free) char *path = NULL;
 		const struct sim_model *model =
 		    model_of(app_arg(r->a, "model"), i);
 
@@ -88,10 +115,7 @@ make_macs(struct run *r, struct err *e)
 		        .tls_identity = app_arg(r->a, "tls-identity") != NULL,
 		        .scep_get = app_arg(r->a, "scep-get") != NULL,
 		        .not_now = (int)r->not_now });
-		if (app_arg(r->a, "state") == NULL)
-			continue;
-		path = state_path(r, i);
-		if (file_exists(path) && !sim_mac_load(r->macs[i], path, e))
+		if (!load_mac(r, i, e))
 			return false;
 	}
 	return true;
@@ -159,6 +183,17 @@ options(struct run *r)
 	    !app_sim_number(r->a, "seconds", 0, 1000000, &r->seconds) ||
 	    !app_sim_number(r->a, "not-now", 0, 1000, &r->not_now))
 		return false;
+	if (count != 1 &&
+	    (app_arg(r->a, "serial") != NULL || app_arg(r->a, "udid") != NULL ||
+	        app_arg(r->a, "clone-of") != NULL)) {
+		fprintf(stderr,
+		    "mutsu: --serial, --udid and --clone-of are for "
+		    "a single Mac\n");
+		return false;
+	}
+	r->prefix = app_arg(r->a, "prefix");
+	if (r->prefix == NULL)
+		r->prefix = "SIM";
 	r->count = (size_t)count;
 	r->macs = mem_zalloc(r->count, sizeof(*r->macs));
 	if (colon == NULL || !str_to_i64(colon + 1, 1, 65535, &r->apns_port) ||
@@ -194,6 +229,7 @@ go(struct run *r, const sigset_t *signals, int64_t *wrong, struct err *e)
 {
 	AUTO(sim_fleet_free) struct sim_fleet *fleet = NULL;
 	bool silent = app_arg(r->a, "silent") != NULL;
+	bool asleep = app_arg(r->a, "asleep") != NULL;
 
 	if (!enroll_all(r, e) ||
 	    !sim_fleet_start(
@@ -204,7 +240,7 @@ go(struct run *r, const sigset_t *signals, int64_t *wrong, struct err *e)
 		return false;
 	for (size_t i = 0; i < r->count; i++) {
 		sim_fleet_silence(fleet, i, silent);
-		if (!silent)
+		if (!silent && !asleep)
 			sim_fleet_wake(fleet, i);
 	}
 	printf("ready\n");

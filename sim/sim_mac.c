@@ -64,6 +64,7 @@ forget_enrolment(struct sim_mac *m)
 		sim_profile_clear(&m->profiles[i]);
 	m->profile_count = 0;
 	buf_free(&m->report);
+	m->reports_on[0] = '\0';
 	m->enrolled = false;
 }
 
@@ -283,10 +284,15 @@ send_report(struct sim_mac *m, struct buf **command_out, struct err *e)
 		m->report = buf_new(4 << 20);
 		idle(m, m->report);
 	}
-	return sim_mac_put(m, m->server_url,
-	           "application/x-apple-aspen-mdm; charset=UTF-8",
-	           buf_slice(m->report), command_out, e) ||
-	       err_wrap(e, "connect");
+	if (!sim_mac_put(m, m->server_url,
+	        "application/x-apple-aspen-mdm; charset=UTF-8",
+	        buf_slice(m->report), command_out, e))
+		return err_wrap(e, "connect");
+	/* The server has acknowledged the report: it must never lose it. */
+	if (m->reports_on[0] != '\0')
+		buf_addf(m->journal, "%s\n", m->reports_on);
+	m->reports_on[0] = '\0';
+	return true;
 }
 
 bool
@@ -304,6 +310,7 @@ sim_mac_connect(struct sim_mac *m, struct sim_session *out, struct err *e)
 		if (command->len == 0)
 			break;
 		if (!work(m, command, &s, m->report, e)) {
+			m->reports_on[0] = '\0';
 			buf_free(&m->report);
 			return false;
 		}

@@ -65,11 +65,15 @@ const char *sim_mac_magic(const struct sim_mac *m);
 const char *sim_mac_pin(const struct sim_mac *m);
 /* Identity certificates from profiles, besides the one of MDM. */
 size_t sim_mac_identities(const struct sim_mac *m);
-/* UUIDs of the commands it acknowledged, one a line; for accounting. */
+/* UUIDs of the commands it ended and whose report the server took with a
+ * 2xx, one a line; for accounting. */
 const char *sim_mac_journal(const struct sim_mac *m);
 
 /* State across restarts of the simulator: one file of mode 0600. */
 MUST_CHECK bool sim_mac_save(
     const struct sim_mac *m, const char *path, struct err *e);
 MUST_CHECK bool sim_mac_load(
+    struct sim_mac *m, const char *path, struct err *e);
+/* Takes over all of another Mac's state but its UDID, as a copied disk does. */
+MUST_CHECK bool sim_mac_clone(
     struct sim_mac *m, const char *path, struct err *e);

@@ -359,8 +359,8 @@ sim_mac_answer(struct sim_mac *m, const struct sim_command *c,
 	if (j.error_text != NULL)
 		error_chain(&j);
 	session->not_now = str_eq(j.status, "NotNow");
-	if (!session->not_now)
-		buf_addf(m->journal, "%s\n", c->uuid);
+	str_copy_cut(m->reports_on, sizeof(m->reports_on),
+	    session->not_now ? "" : c->uuid);
 	pl_key_str(report, "Status", j.status);
 	pl_key_str(report, "UDID", m->udid);
 	pl_dict_end(report);

@@ -140,3 +140,15 @@ sim_mac_load(struct sim_mac *m, const char *path, struct err *e)
 	           get_profiles(m, o, e)) ||
 	       err_wrap(e, "%s", path);
 }
+
+bool
+sim_mac_clone(struct sim_mac *m, const char *path, struct err *e)
+{
+	AUTO(str_free) char *udid = str_dup(m->udid);
+
+	if (!sim_mac_load(m, path, e))
+		return false;
+	str_free(&m->udid);
+	m->udid = TAKE(udid);
+	return true;
+}

@@ -3,6 +3,7 @@
 
 #include "certs/cert_x509.h"
 #include "core/fetch.h"
+#include "core/limits.h"
 #include "core/pl.h"
 #include "sim/sim_mac.h"
 
@@ -31,7 +32,8 @@ struct sim_mac {
 	char pin[16];
 	struct sim_profile profiles[SIM_PROFILES_MAX];
 	size_t profile_count;
-	struct buf *report; /* not sent yet, or NULL */
+	struct buf *report;            /* not sent yet, or NULL */
+	char reports_on[LIMIT_ID + 1]; /* the command it ends; "": none */
 	struct buf *journal;
 };
 
