@@ -35,14 +35,15 @@ still_good(const char *cert_path, const char *host_path, const char *host)
 {
 	AUTO(buf_free) struct buf *cert = NULL;
 	AUTO(buf_free) struct buf *name = NULL;
-	AUTO(cert_x509_free) X509 *x = NULL;
+	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
 	struct err ignored = { 0 };
 
 	return file_read(cert_path, PEM_MAX, &cert, &ignored) &&
 	       file_read(host_path, 512, &name, &ignored) &&
 	       str_eq(buf_str(name), host) &&
-	       cert_parse_pem(buf_slice(cert), &x, &ignored) &&
-	       cert_not_after(x) - clock_now_ms() > TLS_RENEW_BEFORE_MS;
+	       cert_parse_chain(buf_slice(cert), &chain, &ignored) &&
+	       cert_not_after(sk_X509_value(chain, 0)) - clock_now_ms() >
+	           TLS_RENEW_BEFORE_MS;
 }
 
 static bool
