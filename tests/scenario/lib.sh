@@ -10,7 +10,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:exitcode=99}
 cleanup() {
 	local status=$? pid
 	set +e
-	for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null; done
+	for pid in $(jobs -pr); do kill "$pid" 2>/dev/null; done # not ids that were used again
 	for pid in "${PIDS[@]}"; do
 		wait "$pid" 2>/dev/null
 		[ $? -eq 99 ] && { echo "sanitizer report:"; status=99; }
@@ -58,7 +58,7 @@ start_apns() {
 # start_server [SETTINGS...]: waits until it answers; sets URL, ADMIN, SERVER.
 start_server() {
 	background server "$MUTSU" serve --data "$T/data" --device-port 0 \
-		--admin-port 0 --apns-hosts "localhost:${APNS_PORT:-9}" \
+		--admin-port 0 --apns-hosts "127.0.0.1:${APNS_PORT:-9}" \
 		${APNS_PORT:+--apns-ca "$T/apns/server.pem"} "$@"
 	SERVER=$PID
 	until_ok 60 says_or_ended "$SERVER" '^Ctrl-C' "$T/server.log"
