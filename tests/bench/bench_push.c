@@ -10,6 +10,7 @@
  *	  -a FILE       its trust anchors
  *	  -s SECONDS    only serve: prints the port, for h2load (any client)
  *	  -r DIR        only writes certificates for another server there
+ *	  -z            every token is 0, for a server with one file
  *	  -j FILE       one JSON object per row
  */
 #include <inttypes.h>
@@ -35,6 +36,7 @@ struct bench {
 	int64_t count, latency_ms, serve_s;
 	int streams, connections;
 	const char *host, *ca_file, *json, *write_to;
+	bool one_token;
 	atomic_int_fast64_t answered, accepted;
 	_Atomic int64_t client_cpu_us;
 };
@@ -70,7 +72,8 @@ push_all(struct bench *b, struct apns_client *c)
 	while (left > 0) {
 		size_t n = left < BATCH ? (size_t)left : BATCH;
 
-		random_bytes(tokens, sizeof(tokens));
+		if (!b->one_token)
+			random_bytes(tokens, sizeof(tokens));
 		for (size_t i = 0; i < n; i++) {
 			struct apns_push *p = &pushes[i];
 
@@ -169,7 +172,7 @@ options(struct bench *b, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:m:c:l:h:a:s:r:j:")) != -1) {
+	while ((c = getopt(argc, argv, "n:m:c:l:h:a:s:r:j:z")) != -1) {
 		int64_t n = optarg != NULL ? strtoll(optarg, NULL, 10) : 0;
 
 		switch (c) {
@@ -196,6 +199,9 @@ options(struct bench *b, int argc, char **argv)
 			break;
 		case 'r':
 			b->write_to = optarg;
+			break;
+		case 'z':
+			b->one_token = true;
 			break;
 		case 'j':
 			b->json = optarg;

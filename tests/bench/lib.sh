@@ -174,13 +174,14 @@ row_scep_rsa2048() {
 		"the same of one process"
 }
 
+token=$(printf '%064d' 0)
 push_h2load() { # PORT
 	printf '{"mdm":"8B3E6C9A-3B1A-4B7E-9D0E-3D0C6B0F3A11"}' >"$work/payload"
 	h2load -n 200000 -c 1 -m 1000 -d "$work/payload" \
 		-H 'apns-topic: com.apple.mgmt.External.11111111-2222-4333-8444-555555555555' \
 		-H 'apns-push-type: mdm' -H 'apns-priority: 10' \
 		-H 'apns-expiration: 2000000000' \
-		"https://127.0.0.1:$1/3/device/$(printf '%064d' 7)" |
+		"https://127.0.0.1:$1/3/device/$token" |
 		awk '/^finished in/ { print $4 }' | cut -d. -f1
 }
 push_row() { # NAME BOUND TEXT OPTION...
@@ -207,14 +208,16 @@ row_push_nghttpd() {
 	local port pid bound
 	port=$(free_port)
 	"$bin/bench_push" -r "$work/apns" >/dev/null
-	nghttpd --echo-upload -a 127.0.0.1 "$port" "$work/apns/server.key" \
-		"$work/apns/server.pem" >/dev/null 2>&1 &
+	mkdir -p "$work/apns/htdocs/3/device"
+	: >"$work/apns/htdocs/3/device/$token"
+	nghttpd -d "$work/apns/htdocs" -a 127.0.0.1 "$port" \
+		"$work/apns/server.key" "$work/apns/server.pem" >/dev/null 2>&1 &
 	pid=$!
 	children+=("$pid")
 	wait_port "$port"
 	bound=$(push_h2load "$port")
 	push_row push_nghttpd "$bound" "h2load to nghttpd, one connection" \
-		-h "127.0.0.1:$port" -a "$work/apns/ca.pem"
+		-z -h "127.0.0.1:$port" -a "$work/apns/ca.pem"
 	stop "$pid"
 }
 
