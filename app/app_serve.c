@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "app/app_cli.h"
 #include "app/app_server.h"
@@ -11,6 +12,8 @@
 #include "core/log.h"
 
 enum { HEAPS = 4 };
+
+enum { DESCRIPTORS = 32768 };
 
 static const struct app_option serve_options[] = {
 	{ "config", "FILE", "settings file (DATA/mutsu.conf)" },
@@ -82,6 +85,22 @@ share_heaps(void)
 	mallopt(M_ARENA_MAX, HEAPS);
 }
 
+/* One descriptor for each connected Mac: shells and systemd allow more than
+ * the 1,024 that a process begins with.  What is refused here only means fewer
+ * connections. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    limit.rlim_cur >= DESCRIPTORS)
+		return;
+	limit.rlim_cur =
+	    limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int
 serve(const struct app_args *a)
 {
@@ -99,9 +118,10 @@ serve(const struct app_args *a)
 	}
 	share_heaps();
 	block_signals(&signals);
+	raise_descriptors();
 	if (!app_server_start(s, &server, &e)) {
 		fprintf(stderr, "mutsu: %s\n", e.text);
-		return APP_FAILED;
+		return e.code == ERR_INVALID ? APP_USAGE : APP_FAILED;
 	}
 	printf("Enrolment URL  %s/enroll\nAdmin side     %s\n"
 	       "Ctrl-C stops.\n",

@@ -11,8 +11,9 @@ enum {
 	LIMIT_BODY_CONNECT = 16 << 20, /* InstalledApplicationList is large */
 	LIMIT_BODY_SCEP = 64 << 10,
 
-	/* Headers: all of one request, and the Mdm-Signature alone (base64). */
-	LIMIT_HEADERS = 64 << 10,
+	/* Headers: all of one request, and the Mdm-Signature alone (base64).
+	 * The first is also what each kept connection holds in memory. */
+	LIMIT_HEADERS = 32 << 10,
 	LIMIT_SIGNATURE = 10 << 10,
 
 	/* A request, header and body, has to arrive within this time. */

@@ -93,7 +93,9 @@ struct http_listen {
 struct http_options {
 	int workers;         /* 0: 32 */
 	int queue_max;       /* waiting requests before 503; 0: 1024 */
-	int connections_max; /* per listener; 0: 20000 */
+	/* Per listener; 0: 8192.  Never so many that the process, as its
+	 * limit of descriptors is at http_new(), could run out of them. */
+	int connections_max;
 	int64_t request_ms;  /* to send a whole request; 0: LIMIT_REQUEST_MS */
 	int idle_s;          /* 0: LIMIT_IDLE_S */
 	int per_ip_max;      /* connections of one address; 0: no limit */

@@ -3,6 +3,7 @@
  * birth and death.  One thread makes and frees it.
  */
 #include <assert.h>
+#include <sys/resource.h>
 
 #include "core/clock.h"
 #include "core/limits.h"
@@ -12,9 +13,29 @@
 enum {
 	WORKERS = 32,
 	QUEUE_MAX = 1024,
-	CONNECTIONS_MAX = 20000,
+	/* With TLS each holds some 80 KB. */
+	CONNECTIONS_MAX = 8192,
+	/* Descriptors that are for others: the database, pushes, files. */
+	DESCRIPTORS_KEPT = 256,
 	STOP_LOOK_MS = 2
 };
+
+/* Each side has one listener; all may be full at one time. */
+static int
+connections_that_fit(int wanted)
+{
+	struct rlimit limit;
+	rlim_t ours;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return wanted;
+	ours = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
+	           ? limit.rlim_cur - DESCRIPTORS_KEPT
+	           : limit.rlim_cur / 2;
+	ours /= HTTP_SIDES;
+	return ours < (rlim_t)wanted ? (int)ours : wanted;
+}
 
 static struct http_options
 with_defaults(struct http_options o)
@@ -23,6 +44,7 @@ with_defaults(struct http_options o)
 	o.queue_max = o.queue_max > 0 ? o.queue_max : QUEUE_MAX;
 	o.connections_max =
 	    o.connections_max > 0 ? o.connections_max : CONNECTIONS_MAX;
+	o.connections_max = connections_that_fit(o.connections_max);
 	o.request_ms = o.request_ms > 0 ? o.request_ms : LIMIT_REQUEST_MS;
 	o.idle_s = o.idle_s > 0 ? o.idle_s : LIMIT_IDLE_S;
 	return o;
