@@ -111,7 +111,7 @@ serve(const struct app_args *a)
 	sigset_t signals;
 	int sig = 0;
 
-	if (!load(s, a, &e) ||
+	if (!load(s, a, &e) || !app_settings_check(s, &e) ||
 	    !set_log_level(settings_str(s, "log-level"), &e)) {
 		fprintf(stderr, "mutsu: %s\n", e.text);
 		return APP_USAGE;
@@ -121,7 +121,7 @@ serve(const struct app_args *a)
 	raise_descriptors();
 	if (!app_server_start(s, &server, &e)) {
 		fprintf(stderr, "mutsu: %s\n", e.text);
-		return e.code == ERR_INVALID ? APP_USAGE : APP_FAILED;
+		return APP_FAILED;
 	}
 	printf("Enrolment URL  %s/enroll\nAdmin side     %s\n"
 	       "Ctrl-C stops.\n",

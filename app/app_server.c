@@ -8,6 +8,7 @@
 
 #include "apns/apns_cert.h"
 #include "app/app_server_priv.h"
+#include "app/app_settings.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -19,30 +20,11 @@ open_data(struct app_server *s, struct err *e)
 	AUTO(str_free) char *db = str_printf("%s/mutsu.db", s->data);
 	AUTO(str_free) char *master = str_printf("%s/master.key", s->data);
 	AUTO(str_free) char *keys = str_printf("%s/keys", s->data);
-	static const struct {
-		const char *name;
-		enum cert_key_kind kind;
-	} kinds[] = {
-		{ "rsa2048", CERT_RSA_2048 },
-		{ "rsa3072", CERT_RSA_3072 },
-		{ "rsa4096", CERT_RSA_4096 },
-		{ "p256", CERT_P256 },
-	};
-	const char *want = settings_str(s->settings, "issuing-key");
 	struct cert_authority_options o = { .key_dir = keys,
 		.organization = settings_str(s->settings, "organization") };
-	bool known = false;
 
-	for (size_t i = 0; i < COUNT(kinds); i++)
-		if (str_eq(kinds[i].name, want)) {
-			o.issuing_key = kinds[i].kind;
-			known = true;
-		}
-	if (!known)
-		return err_set(e, ERR_INVALID,
-		    "issuing-key: \"%s\" is none of rsa2048, rsa3072, "
-		    "rsa4096, p256",
-		    want);
+	if (!app_settings_issuing_key(s->settings, &o.issuing_key, e))
+		return false;
 	return file_mkdir(s->data, e) && file_private(s->data, e) &&
 	       seal_open(master, &s->seal, e) &&
 	       store_open(
@@ -219,16 +201,10 @@ listen_device(struct app_server *s, struct err *e)
 }
 
 static bool
-is_loopback(const char *address)
-{
-	return str_starts(address, "127.") || str_eq(address, "::1");
-}
-
-static bool
 listen_admin(struct app_server *s, struct err *e)
 {
 	const char *address = settings_str(s->settings, "admin-address");
-	bool tls = !is_loopback(address);
+	bool tls = !app_settings_loopback(address);
 	struct http_listen l = { .side = HTTP_ADMIN_SIDE,
 		.address = address,
 		.port = (uint16_t)settings_int(s->settings, "admin-port"),
@@ -280,10 +256,6 @@ bind_device(struct app_server *s, struct err *e)
 	const char *address = settings_str(s->settings, "device-address");
 	uint16_t port;
 
-	if (!tls && !is_loopback(address))
-		return err_set(e, ERR_INVALID,
-		    "tls no is for a proxy on this machine: device-address "
-		    "must be a loopback address");
 	if (!http_bind(address,
 	        (uint16_t)settings_int(s->settings, "device-port"),
 	        &s->device_socket, &port, e))

@@ -67,9 +67,6 @@ app_server_tls(struct app_server *s, const char *host, struct err *e)
 	AUTO(str_free) char *own_key = str_printf("%s/tls.key", s->data);
 	AUTO(str_free) char *own_host = str_printf("%s/tls.host", s->data);
 
-	if ((cert == NULL) != (key == NULL))
-		return err_set(
-		    e, ERR_INVALID, "tls-cert and tls-key belong together");
 	if (cert != NULL)
 		return read_pair(cert, key, &s->tls_cert, &s->tls_key, e) ||
 		       err_wrap(e, "TLS certificate");

@@ -1,4 +1,7 @@
-/* The settings of the server, one row each.  Data only. */
+/*
+ * The settings of the server, one row each, and what a row cannot say of
+ * them.  Constant data; any thread.
+ */
 #include "app/app_settings.h"
 
 const struct setting_row app_settings[] = {
@@ -58,3 +61,51 @@ const struct setting_row app_settings[] = {
 
 const size_t app_settings_count =
     sizeof(app_settings) / sizeof(app_settings[0]);
+
+bool
+app_settings_issuing_key(
+    const struct settings *s, enum cert_key_kind *out, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum cert_key_kind kind;
+	} kinds[] = {
+		{ "rsa2048", CERT_RSA_2048 },
+		{ "rsa3072", CERT_RSA_3072 },
+		{ "rsa4096", CERT_RSA_4096 },
+		{ "p256", CERT_P256 },
+	};
+	const char *want = settings_str(s, "issuing-key");
+
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (str_eq(kinds[i].name, want)) {
+			*out = kinds[i].kind;
+			return true;
+		}
+	return err_set(e, ERR_INVALID,
+	    "issuing-key: \"%s\" is none of rsa2048, rsa3072, rsa4096, p256",
+	    want);
+}
+
+bool
+app_settings_loopback(const char *address)
+{
+	return str_starts(address, "127.") || str_eq(address, "::1");
+}
+
+bool
+app_settings_check(const struct settings *s, struct err *e)
+{
+	enum cert_key_kind kind;
+
+	if ((settings_str(s, "tls-cert") == NULL) !=
+	    (settings_str(s, "tls-key") == NULL))
+		return err_set(
+		    e, ERR_INVALID, "tls-cert and tls-key belong together");
+	if (!settings_bool(s, "tls") &&
+	    !app_settings_loopback(settings_str(s, "device-address")))
+		return err_set(e, ERR_INVALID,
+		    "tls no is for a proxy on this machine: device-address "
+		    "must be a loopback address");
+	return app_settings_issuing_key(s, &kind, e);
+}
