@@ -2,21 +2,23 @@
  * How often one address may download the enrolment profile: each download
  * makes a challenge row and a signature.  A table of fixed size with a window
  * of one minute for each address; an address that finds its set full takes
- * the place of the one that was counted longest ago.
+ * the place of the one that was counted longest ago.  An IPv6 network of 64
+ * bits counts as one address.
  *
  * Behind a proxy all peers share the proxy's address and its count.
  *
  * The limiter is shared by all threads; its mutex guards the whole table.
  */
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "enroll-profiles/enroll_priv.h"
 
-enum { SETS = 256, WAYS = 4 };
+enum { SETS = 256, WAYS = 4, PEER_SIZE = 64 };
 
 struct entry {
-	char peer[64];
+	char peer[PEER_SIZE];
 	int64_t since_ms; /* start of its window */
 	int count;
 };
@@ -57,6 +59,21 @@ hash(const char *s)
 	return h;
 }
 
+/* The address, or for IPv6 its network: one machine may take any address in
+ * there. */
+static void
+origin_of(const char *peer, char out[PEER_SIZE])
+{
+	struct in6_addr a;
+
+	if (inet_pton(AF_INET6, peer, &a) != 1) {
+		str_copy_cut(out, PEER_SIZE, peer);
+		return;
+	}
+	memset(a.s6_addr + 8, 0, 8);
+	inet_ntop(AF_INET6, &a, out, PEER_SIZE);
+}
+
 /* The entry of the peer in its set, or the one to reuse for it. */
 static struct entry *
 entry_of(struct entry set[WAYS], const char *peer)
@@ -78,11 +95,13 @@ bool
 enroll_limit_take(struct enroll_limiter *l, const char *peer,
     int64_t now_mono_ms, struct err *e)
 {
+	char origin[PEER_SIZE];
 	struct entry *n;
 	bool good;
 
+	origin_of(peer, origin);
 	pthread_mutex_lock(&l->lock);
-	n = entry_of(l->sets[hash(peer) % SETS], peer);
+	n = entry_of(l->sets[hash(origin) % SETS], origin);
 	if (n->count == 0 || now_mono_ms - n->since_ms >= MS_MIN) {
 		n->since_ms = now_mono_ms;
 		n->count = 0;

@@ -27,6 +27,19 @@ counts_by_address_and_minute(void **state)
 	assert_false(take(l, "192.0.2.1", 1000 + MS_MIN));
 }
 
+/* One machine has all the 2^64 addresses of its network. */
+static void
+an_ipv6_network_counts_as_one(void **state)
+{
+	AUTO(enroll_limit_free) struct enroll_limiter *l = enroll_limit_new(2);
+
+	(void)state;
+	assert_true(take(l, "2001:db8:1:2::1", 1000));
+	assert_true(take(l, "2001:db8:1:2:ffff::2", 1000));
+	assert_false(take(l, "2001:db8:1:2:1:2:3:4", 1000));
+	assert_true(take(l, "2001:db8:1:3::1", 1000));
+}
+
 static void
 many_addresses_need_no_more_memory(void **state)
 {
@@ -35,7 +48,8 @@ many_addresses_need_no_more_memory(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100000; i++) {
-		snprintf(peer, sizeof(peer), "2001:db8::%x", i);
+		snprintf(peer, sizeof(peer), "2001:db8:%x:%x::1", i >> 16,
+		    i & 0xffff);
 		assert_true(take(l, peer, 1000 + i));
 	}
 	/* The last one is still known. */
@@ -51,6 +65,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_by_address_and_minute),
+		cmocka_unit_test(an_ipv6_network_counts_as_one),
 		cmocka_unit_test(many_addresses_need_no_more_memory),
 	};
 
