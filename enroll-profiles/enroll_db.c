@@ -88,13 +88,43 @@ enroll_db_users(struct store_tx *tx, const char *after, int64_t limit,
 }
 
 bool
-enroll_db_user_devices(struct store_tx *tx, const char *user_id,
+enroll_db_user_devices(struct store_tx *tx, const char *user_id, int64_t limit,
     struct store_rows **out, struct err *e)
 {
 	return store_query(tx,
 	    "SELECT id, serial, name FROM device WHERE user_id = $1 "
-	    "ORDER BY serial, id",
-	    S_ARGS(S_TEXT(user_id)), out, e);
+	    "ORDER BY serial, id LIMIT $2",
+	    S_ARGS(S_TEXT(user_id), S_INT(limit)), out, e);
+}
+
+bool
+enroll_db_user_count(
+    struct store_tx *tx, const char *user_id, int64_t *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool there;
+
+	if (!store_query(tx, "SELECT COUNT(*) FROM device WHERE user_id = $1",
+	        S_ARGS(S_TEXT(user_id)), &r, e) ||
+	    !store_next(r, &there, e))
+		return false;
+	*out = there ? store_int(r, 0) : 0;
+	return true;
+}
+
+bool
+enroll_db_user_device(struct store_tx *tx, const char *user_id, char out[37],
+    bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	if (!store_query(tx, "SELECT id FROM device WHERE user_id = $1 LIMIT 1",
+	        S_ARGS(S_TEXT(user_id)), &r, e) ||
+	    !store_next(r, found, e))
+		return false;
+	if (*found)
+		copy(out, UUID_SIZE, r, 0);
+	return true;
 }
 
 bool

@@ -89,6 +89,12 @@ struct enroll_user_profile {
 MUST_CHECK bool enroll_profile_user(
     const struct enroll_user_profile *p, struct buf *out, struct err *e);
 
+/* ---- enroll_user.c ---- */
+
+/* Takes a device that was wiped from its user, if it has one. */
+MUST_CHECK bool enroll_user_wiped(
+    struct store_tx *tx, const char *device_id, struct err *e);
+
 /* ---- enroll_rollout.c; enroll_render.c writes its commands ---- */
 
 #define ENROLL_RENDERER "rollout"
@@ -145,9 +151,14 @@ MUST_CHECK bool enroll_db_user_delete(
 /* Users behind the name after, in the order of names. */
 MUST_CHECK bool enroll_db_users(struct store_tx *tx, const char *after,
     int64_t limit, struct store_rows **out, struct err *e);
-/* Devices assigned to the user: id, serial, name. */
+/* Devices assigned to the user: id, serial, name; the first ones. */
 MUST_CHECK bool enroll_db_user_devices(struct store_tx *tx, const char *user_id,
-    struct store_rows **out, struct err *e);
+    int64_t limit, struct store_rows **out, struct err *e);
+MUST_CHECK bool enroll_db_user_count(
+    struct store_tx *tx, const char *user_id, int64_t *out, struct err *e);
+/* Any one of them; found false: there is none. */
+MUST_CHECK bool enroll_db_user_device(struct store_tx *tx, const char *user_id,
+    char out[37], bool *found, struct err *e);
 /* user_id NULL: nobody. */
 MUST_CHECK bool enroll_db_assign(struct store_tx *tx, const char *device_id,
     const char *user_id, struct err *e);

@@ -346,13 +346,15 @@ enroll_rollout_left(struct store_tx *tx, const char *device_id, const char *why,
 		if (!enroll_db_rollout_open(tx, device_id, &r, &found, e))
 			return false;
 		if (!found)
-			return true;
+			break;
 		set_reason(&r, why);
 		r.command_id[0] = '\0';
 		r.retry_at = 0;
 		if (!enroll_rollout_move(tx, &r, "removed", "system", e))
 			return false;
 	}
+	/* Whoever enrols it next is not for that reason its user. */
+	return !str_eq(why, "wiped") || enroll_user_wiped(tx, device_id, e);
 }
 
 bool

@@ -41,7 +41,8 @@ struct mdm_renderer enroll_rollout_renderer(struct enroll_service *s);
 /* Hook for scep/: a certificate with purpose rollout was issued. */
 bool enroll_rollout_issued(struct store_tx *tx, const struct cert_record *r,
     void *service, struct err *e);
-/* Hook for mdm/: the enrolment ended; revokes what was rolled out. */
+/* Hook for mdm/: the enrolment ended; revokes what was rolled out.  why
+ * "wiped" also unassigns the user: a new certificate takes a new assignment. */
 bool enroll_rollout_left(struct store_tx *tx, const char *device_id,
     const char *why, void *service, struct err *e);
 /* Hook for mdm/: a Mac (re-)enrolled; starts the rollout of its user again. */

@@ -203,16 +203,19 @@ enroll_user_json(
 	AUTO(json_free) json_t *o = json_object();
 	struct enroll_user_row u;
 	json_t *devices;
+	int64_t count;
 	bool more;
 
 	if (!need_user(tx, name_or_id, &u, e) ||
-	    !enroll_db_user_devices(tx, u.id, &r, e))
+	    !enroll_db_user_count(tx, u.id, &count, e) ||
+	    !enroll_db_user_devices(tx, u.id, LIMIT_PAGE, &r, e))
 		return false;
 	json_put_str(o, "id", u.id);
 	json_put_str(o, "name", u.name);
 	put_text(o, "full_name", u.full_name);
 	put_text(o, "email", u.email);
 	json_put_time(o, "created_at", u.created_at);
+	json_put_int(o, "device_count", count);
 	devices = json_array();
 	json_object_set_new(o, "devices", devices);
 	for (;;) {
@@ -232,23 +235,6 @@ enroll_user_json(
 	return true;
 }
 
-/* The first device of the user; found false: there is none. */
-static bool
-first_device(struct store_tx *tx, const char *user_id, char out[37],
-    bool *found, struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool more;
-
-	if (!enroll_db_user_devices(tx, user_id, &r, e) ||
-	    !store_next(r, &more, e))
-		return false;
-	*found = more;
-	if (more)
-		str_copy_cut(out, UUID_SIZE, store_text(r, 0));
-	return true;
-}
-
 bool
 enroll_user_delete(struct store_tx *tx, const struct seal *seal,
     const char *name_or_id, const char *by, struct err *e)
@@ -262,7 +248,7 @@ enroll_user_delete(struct store_tx *tx, const struct seal *seal,
 		char id[UUID_SIZE];
 		bool found;
 
-		if (!first_device(tx, u.id, id, &found, e))
+		if (!enroll_db_user_device(tx, u.id, id, &found, e))
 			return false;
 		if (!found)
 			break;
@@ -318,4 +304,20 @@ enroll_user_unassign(struct store_tx *tx, const struct seal *seal,
 	return enroll_rollout_stop(tx, seal, d->id, by, e) &&
 	       enroll_db_assign(tx, d->id, NULL, e) &&
 	       tell_device(tx, "device.unassigned", d->id, &u, by, e);
+}
+
+bool
+enroll_user_wiped(struct store_tx *tx, const char *device_id, struct err *e)
+{
+	struct enroll_user_row u = { 0 };
+	struct mdm_device d;
+	bool found;
+
+	if (!mdm_device_find(tx, device_id, &d, e))
+		return false;
+	if (d.user_id[0] == '\0')
+		return true;
+	return enroll_db_user(tx, d.user_id, &u, &found, e) &&
+	       enroll_db_assign(tx, d.id, NULL, e) &&
+	       tell_device(tx, "device.unassigned", d.id, &u, "system", e);
 }

@@ -15,6 +15,7 @@ MUST_CHECK bool enroll_user_put(struct store_tx *tx,
     struct err *e);
 MUST_CHECK bool enroll_user_list(struct store_tx *tx, const char *after,
     int64_t limit, json_t *array, char **next_out, struct err *e);
+/* With device_count, and the first LIMIT_PAGE of its devices. */
 MUST_CHECK bool enroll_user_json(
     struct store_tx *tx, const char *name_or_id, json_t **out, struct err *e);
 /* Deletes the user; its devices are unassigned first. */

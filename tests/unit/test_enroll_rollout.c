@@ -473,6 +473,33 @@ leaving_revokes_and_coming_back_starts_again(void **state)
 	    site_number(s, "SELECT COUNT(*) FROM rollout", NULL), 2);
 }
 
+/* A new certificate comes by assigning again, not to whoever enrols the Mac
+ * next. */
+static void
+a_wiped_mac_belongs_to_nobody(void **state)
+{
+	struct site *s = *state;
+	char fp[65];
+
+	install(s, "sato", fp);
+	left(s, "wiped");
+	assert_true(revoked(s, fp));
+	expect_state(s, "removed");
+	assert_int_equal(
+	    site_number(s,
+	        "SELECT COUNT(*) FROM device WHERE user_id IS NOT NULL", NULL),
+	    0);
+	assert_int_equal(site_events(s, "device.unassigned"), 1);
+	enrolled(s);
+	assert_int_equal(
+	    site_number(s, "SELECT COUNT(*) FROM rollout", NULL), 1);
+	/* Nobody was assigned: nothing to tell. */
+	left(s, "wiped");
+	assert_int_equal(site_events(s, "device.unassigned"), 1);
+	assign(s, "D1", "sato");
+	expect_state(s, "issuing");
+}
+
 static void
 not_enrolled_waits_for_enrolment(void **state)
 {
@@ -560,6 +587,7 @@ main(void)
 		TEST(challenge_of_the_past_gets_nothing),
 		TEST(another_user_takes_over),
 		TEST(leaving_revokes_and_coming_back_starts_again),
+		TEST(a_wiped_mac_belongs_to_nobody),
 		TEST(not_enrolled_waits_for_enrolment),
 		TEST(nobody_assigned_nothing_starts),
 		TEST(cancelled_command_is_noticed),

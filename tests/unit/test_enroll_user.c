@@ -163,6 +163,37 @@ deletion_unassigns_all_devices(void **state)
 }
 
 static void
+many_devices_are_counted_and_not_all_listed(void **state)
+{
+	struct site *s = *state;
+	AUTO(json_free) json_t *j = NULL;
+	struct store_tx *tx;
+
+	make(s, "kiosk");
+	tx = site_write(s);
+	OK(store_exec(tx,
+	    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+	    "WHERE i <= $1) INSERT INTO device (id, udid, serial, state, "
+	    "user_id, created_at, updated_at) SELECT 'K' || i, 'K' || i, "
+	    "'K' || i, 'left', (SELECT id FROM users WHERE name = 'kiosk'), "
+	    "0, 0 FROM n",
+	    S_ARGS(S_INT(LIMIT_PAGE)), NULL, &e));
+	site_commit(tx);
+	j = show(s, "kiosk");
+	assert_int_equal(
+	    json_array_size(json_object_get(j, "devices")), LIMIT_PAGE);
+	assert_int_equal(json_integer_value(json_object_get(j, "device_count")),
+	    LIMIT_PAGE + 1);
+	tx = site_write(s);
+	OK(enroll_user_delete(tx, s->seal, "kiosk", "test", &e));
+	site_commit(tx);
+	assert_int_equal(
+	    site_number(s,
+	        "SELECT COUNT(*) FROM device WHERE user_id IS NOT NULL", NULL),
+	    0);
+}
+
+static void
 assigning_nobody(void **state)
 {
 	struct site *s = *state;
@@ -187,6 +218,7 @@ main(void)
 		cmocka_unit_test(update_keeps_what_is_not_given),
 		cmocka_unit_test(list_is_paged_by_name),
 		cmocka_unit_test(deletion_unassigns_all_devices),
+		cmocka_unit_test(many_devices_are_counted_and_not_all_listed),
 		cmocka_unit_test(assigning_nobody),
 	};
 
