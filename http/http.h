@@ -91,15 +91,15 @@ struct http_listen {
 };
 
 struct http_options {
-	int workers;         /* 0: 32 */
-	int queue_max;       /* waiting requests before 503; 0: 1024 */
+	int workers;   /* 0: 32 */
+	int queue_max; /* waiting requests before 503; 0: 1024 */
 	/* Per listener; 0: 8192.  Never so many that the process, as its
 	 * limit of descriptors is at http_new(), could run out of them. */
 	int connections_max;
-	int64_t request_ms;  /* to send a whole request; 0: LIMIT_REQUEST_MS */
-	int idle_s;          /* 0: LIMIT_IDLE_S */
-	int per_ip_max;      /* connections of one address; 0: no limit */
-	int io_threads;      /* per listener; 0: 1 */
+	int64_t request_ms; /* to send a whole request; 0: LIMIT_REQUEST_MS */
+	int idle_s;         /* 0: LIMIT_IDLE_S */
+	int per_ip_max;     /* connections of one address; 0: no limit */
+	int io_threads;     /* per listener; 0: 1 */
 };
 
 MUST_CHECK bool http_new(
@@ -137,7 +137,8 @@ const char *http_header(const struct http_request *rq, const char *name);
 struct slice http_body(const struct http_request *rq);
 /* Address of the peer, as text, for logs and rate limits. */
 const char *http_peer(const struct http_request *rq);
-/* Client certificate by TLS or from a trusted proxy, DER; empty if none. */
+/* Client certificate, DER; empty if none.  By TLS, or of a trusted proxy by its
+ * header alone. */
 struct slice http_client_cert(const struct http_request *rq);
 const struct http_caller *http_caller(const struct http_request *rq);
 /* Id of this request in logs and replies. */

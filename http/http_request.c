@@ -246,13 +246,11 @@ cert_from_proxy(struct http_request *rq)
 struct slice
 http_client_cert(const struct http_request *rq)
 {
-	struct slice der = slice_of(NULL, 0);
-
-	/* The cache inside is for this thread alone while it runs.  The
-	 * header comes first: TLS shows the proxy's own certificate. */
+	/* The cache inside is for this thread alone while it runs.  TLS shows
+	 * the proxy's own certificate, which proves nothing for a device. */
 	if (rq->conn->trusted_proxy)
-		der = cert_from_proxy((struct http_request *)rq);
-	return der.len > 0 ? der : http_cert_tls(rq->conn);
+		return cert_from_proxy((struct http_request *)rq);
+	return http_cert_tls(rq->conn);
 }
 
 const struct http_caller *

@@ -294,6 +294,31 @@ header_counts_only_from_proxy(void **state)
 	    "Client-Cert: :MAMCAQc=:\r\nclient-cert: :MAMCAQg=:", NULL);
 }
 
+/* What a proxy shows in TLS is its own certificate, whoever it speaks for:
+ * without the header nobody has proven anything. */
+static void
+proxy_lends_no_certificate(void **state)
+{
+	struct identity server = make_identity("server", "nobody");
+	struct identity proxy = make_identity("proxy", "nobody");
+	struct http_listen l = { .address = "127.0.0.1",
+		.cert_pem = server.cert_pem,
+		.key_pem = server.key_pem,
+		.proxy_header = "Client-Cert",
+		.proxy_addresses = "127.0.0.1" };
+	struct http_server *s;
+	uint16_t port = start(&s, &l);
+	SSL_CTX *ctx = client(TLS1_3_VERSION, &proxy);
+	bool resumed;
+
+	(void)state;
+	tls_ask(ctx, port, NULL, NULL, &resumed);
+	SSL_CTX_free(ctx);
+	http_free(&s);
+	identity_clear(&server);
+	identity_clear(&proxy);
+}
+
 static void
 header_forms(void **state)
 {
@@ -340,6 +365,7 @@ main(void)
 		cmocka_unit_test(tls_that_never_asks),
 		cmocka_unit_test(old_tls_is_refused),
 		cmocka_unit_test(header_counts_only_from_proxy),
+		cmocka_unit_test(proxy_lends_no_certificate),
 		cmocka_unit_test(header_forms),
 	};
 
