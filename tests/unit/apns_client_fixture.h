@@ -4,28 +4,13 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <pthread.h>
 
 #include "apns/apns_client.h"
-#include "core/clock.h"
-#include "core/encode.h"
-#include "sim/sim_apns.h"
-#include "sim/sim_apns_cert.h"
+#include "apns_fixture.h"
 #include "sim/sim_apns_device.h"
 
-#define TOPIC "com.apple.mgmt.External.11111111-2222-4333-8444-555555555555"
-enum { WAIT_MS = 20000, MOST = 5000 };
-
-static struct sim_apns_certs *certs;
+enum { MOST = 5000 };
 
 struct rig {
 	pthread_mutex_t lock; /* guards what follows */
@@ -176,25 +161,4 @@ with_outcome(const struct rig *r, enum apns_outcome o)
 	for (size_t i = 0; i < r->pushed; i++)
 		n += r->answer[i].outcome == o;
 	return n;
-}
-
-static inline int
-set_up(void **state)
-{
-	struct err e = { 0 };
-
-	(void)state;
-	return sim_apns_certs_new(
-	           &(struct sim_apns_cert_options){ .topic = TOPIC }, &certs,
-	           &e)
-	           ? 0
-	           : -1;
-}
-
-static inline int
-tear_down(void **state)
-{
-	(void)state;
-	sim_apns_certs_free(&certs);
-	return 0;
 }

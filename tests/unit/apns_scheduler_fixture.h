@@ -4,28 +4,11 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "apns/apns_cert.h"
 #include "apns/apns_scheduler.h"
-#include "core/clock.h"
-#include "core/encode.h"
-#include "sim/sim_apns.h"
-#include "sim/sim_apns_cert.h"
-
-#define TOPIC "com.apple.mgmt.External.11111111-2222-4333-8444-555555555555"
-enum { WAIT_MS = 20000 };
-
-static struct sim_apns_certs *certs;
+#include "apns_fixture.h"
 
 struct rig {
 	char dir[64], host[64];
@@ -229,25 +212,4 @@ queue(struct rig *r, uint32_t n, int commands, bool urgent)
 		must(apns_push_due(tx, id, clock_now_ms(), &e), &e);
 	}
 	must(store_commit(&tx, &e), &e);
-}
-
-static inline int
-set_up(void **state)
-{
-	struct err e = { 0 };
-
-	(void)state;
-	return sim_apns_certs_new(
-	           &(struct sim_apns_cert_options){ .topic = TOPIC }, &certs,
-	           &e)
-	           ? 0
-	           : -1;
-}
-
-static inline int
-tear_down(void **state)
-{
-	(void)state;
-	sim_apns_certs_free(&certs);
-	return 0;
 }

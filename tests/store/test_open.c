@@ -1,0 +1,167 @@
+/*
+ * Opening: whose file it is, which schema is in it, who may read it; and its
+ * copy.
+ */
+#include "tests/store/fixture.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static void
+second_open_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct store *second = NULL;
+	struct err e = { 0 };
+
+	assert_false(store_open(
+	    &(struct store_options){ .path = f->path }, &second, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_null(second);
+	store_close(&f->st);
+	f->st = open_db(f->path);
+}
+
+static void
+newer_schema_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { 0 };
+
+	write_sql(f->st,
+	    "INSERT INTO schema_version (version, name, applied_at) VALUES "
+	    "(9999, '9999-later.sql', 0)",
+	    S_ARGS());
+	store_close(&f->st);
+	assert_false(
+	    store_open(&(struct store_options){ .path = f->path }, &f->st, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	/* The lock was given back. */
+	assert_false(
+	    store_open(&(struct store_options){ .path = f->path }, &f->st, &e));
+	assert_non_null(strstr(e.text, "9999"));
+}
+
+static void
+foreign_files_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(str_free) char *text = str_printf("%s/text", f->dir);
+	AUTO(str_free) char *absent = str_printf("%s/no/db", f->dir);
+	AUTO(str_free) char *other = str_printf("%s/other", f->dir);
+	struct store *st = NULL;
+	struct err e = { 0 };
+	FILE *file = fopen(text, "w");
+
+	for (int i = 0; i < 1000; i++)
+		fputs("not a database\n", file);
+	fclose(file);
+	assert_false(
+	    store_open(&(struct store_options){ .path = text }, &st, &e));
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
+	assert_false(
+	    store_open(&(struct store_options){ .path = absent }, &st, &e));
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
+
+	/* Another program's database: tables, but none of ours. */
+	write_sql(f->st, "DROP TABLE schema_version", S_ARGS());
+	must(store_backup(f->st, other, &e), &e);
+	assert_false(
+	    store_open(&(struct store_options){ .path = other }, &st, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_null(st);
+}
+
+static unsigned
+mode_of(const char *path)
+{
+	struct stat sb;
+
+	assert_int_equal(stat(path, &sb), 0);
+	return sb.st_mode & 0777;
+}
+
+static void
+files_are_private(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
+	mode_t mask = umask(0);
+
+	store_close(&f->st);
+	unlink(f->path);
+	f->st = open_db(f->path);
+	umask(mask);
+	for (size_t i = 0; i < COUNT(suffixes); i++) {
+		AUTO(str_free)
+		char *p = str_printf("%s%s", f->path, suffixes[i]);
+
+		assert_int_equal(mode_of(p), 0600);
+	}
+}
+
+static void
+backup_restores(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(str_free) char *copy = str_printf("%s/copy", f->dir);
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct store *st;
+	struct err e = { 0 };
+
+	write_sql(f->st, "INSERT INTO t (id, a) VALUES (1, 'kept')", S_ARGS());
+	/* What is not committed does not get into the copy. */
+	must(store_begin(f->st, STORE_WRITE, &tx, &e), &e);
+	must(
+	    store_exec(tx, "INSERT INTO t (id) VALUES (2)", S_ARGS(), NULL, &e),
+	    &e);
+	must(store_backup(f->st, copy, &e), &e);
+	must(store_commit(&tx, &e), &e);
+	assert_int_equal(mode_of(copy), 0600);
+
+	assert_false(store_backup(f->st, copy, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_false(store_backup(f->st, "/nowhere/copy", &e));
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
+
+	st = open_db(copy);
+	assert_int_equal(number(st, "SELECT COUNT(*) FROM t"), 1);
+	assert_int_equal(number(st, "SELECT id FROM t WHERE a = 'kept'"), 1);
+	write_sql(st, "INSERT INTO t (id) VALUES (3)", S_ARGS());
+	store_close(&st);
+}
+
+static void
+settings_are_safe(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct err e = { 0 };
+
+	must(store_begin(f->st, STORE_WRITE, &tx, &e), &e);
+	assert_int_equal(number_in(tx, "PRAGMA synchronous"), 2);
+	assert_int_equal(number_in(tx, "PRAGMA foreign_keys"), 1);
+	assert_int_equal(number_in(tx, "PRAGMA trusted_schema"), 0);
+	assert_int_equal(number_in(tx, "PRAGMA wal_autocheckpoint"), 0);
+	/* Defensive: even the schema's own table is out of reach. */
+	must(store_exec(tx, "PRAGMA writable_schema = 1", S_ARGS(), NULL, &e),
+	    &e);
+	assert_false(
+	    store_exec(tx, "DELETE FROM sqlite_master", S_ARGS(), NULL, &e));
+}
+
+int
+main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(second_open_is_refused),
+		TEST(newer_schema_is_refused),
+		TEST(foreign_files_are_refused),
+		TEST(files_are_private),
+		TEST(backup_restores),
+		TEST(settings_are_safe),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
