@@ -41,7 +41,8 @@ start_macs first --model apple-silicon --state "$T/state"
 until_ok 60 order_is "$(m lock SIM000001 --json | jq -r .id)" acknowledged
 
 # Wiped: its user's certificate ends; its identity stays, to be heard if it was
-# not erased after all.  Enrolled again: the same row, a new identity, and the user's certificate by itself.
+# not erased after all.  Enrolled again: the same row, a new identity, no user,
+# since nobody knows who holds it.
 order=$(m wipe SIM000001 --yes --json | jq -r .id)
 until_ok 60 order_is "$order" acknowledged
 device_is SIM000001 wiped .state || fail "wiped"
@@ -55,15 +56,20 @@ until_ok 60 device_is SIM000001 0 .open_commands
 device_is SIM000001 "$id" .id || fail "another row"
 have enroll valid 1 || fail "one live identity"
 have enroll revoked 1 || fail "the old identity is revoked"
-device_is SIM000001 hanako .user || fail "the user is gone"
+device_is SIM000001 null .user || fail "the next one gets this user's certificate"
+m assign SIM000001 hanako >/dev/null
 until_ok 60 device_is SIM000001 installed .rollout.state
 have rollout valid 1 || fail "the user's certificate again"
 
-# Without a wipe: the profile was removed and it enrols anew.
+# Without a wipe, the profile was removed and it enrols anew: the user stays and
+# gets a new certificate.
 stop_mac
 start_macs third --model apple-silicon
 until_ok 60 device_is SIM000001 0 .open_commands
-until_ok 60 have rollout valid 1
+device_is SIM000001 hanako .user || fail "the user is gone"
+until_ok 60 device_is SIM000001 installed .rollout.state
+have rollout valid 1 || fail "one live certificate of the user"
+have rollout revoked 2 || fail "the earlier ones are revoked"
 have enroll valid 1 || fail "one live identity after the third enrolment"
 [ "$(devices)" = 1 ] || fail "a row each time"
 stop_server

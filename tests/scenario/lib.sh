@@ -50,6 +50,7 @@ background() {
 says_or_ended() { grep -q "$2" "$3" || ! alive "$1"; }
 
 start_apns() {
+	rm -f "$T/apns/ports" # of an earlier run
 	background apns "$MUTSU" sim apns --dir "$T/apns" "$@"
 	until_ok 30 test -s "$T/apns/ports"
 	read -r APNS_PORT APNS_DEVICE_PORT <"$T/apns/ports"
