@@ -241,7 +241,7 @@ read_reply(struct slice der, const struct scep_pending *p, EVP_PKEY *key,
 	AUTO(scep_message_free) struct scep_message *m = NULL;
 	struct scep_verdict v;
 
-	if (!scep_parse(der, &m, &v, e))
+	if (!scep_parse(NULL, der, &m, &v, e))
 		return err_wrap(e, "CertRep");
 	if (!check_reply(m, &v, p, e))
 		return false;

@@ -32,6 +32,7 @@ scep_csr_free(struct scep_csr **c)
 {
 	if (*c == NULL)
 		return;
+	EVP_PKEY_free((*c)->key);
 	X509_REQ_free((*c)->req);
 	X509_free((*c)->signer);
 	str_wipe(&(*c)->challenge);
@@ -95,8 +96,6 @@ same_key(struct slice spki, X509 *signer)
 	bool same;
 	int len;
 
-	if (signer == NULL)
-		return false;
 	len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(signer), &der);
 	same = len > 0 && slice_eq(spki, slice_of(der, (size_t)len));
 	OPENSSL_free(der);
@@ -104,19 +103,12 @@ same_key(struct slice spki, X509 *signer)
 }
 
 static bool
-verify_with(EVP_PKEY *key, const EVP_MD *md, const struct parts *p)
+verify_with(EVP_PKEY *key, int digest_nid, const struct parts *p)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok;
-
 	/* The first octet counts the unused bits. */
-	ok = ctx != NULL && md != NULL && p->signature.len > 1 &&
-	     p->signature.p[0] == 0 &&
-	     EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1 &&
-	     EVP_DigestVerify(ctx, p->signature.p + 1, p->signature.len - 1,
-	         p->info.p, p->info.len) == 1;
-	EVP_MD_CTX_free(ctx);
-	return ok;
+	return p->signature.len > 1 && p->signature.p[0] == 0 &&
+	       scep_verify(key, digest_nid,
+	           slice_of(p->signature.p + 1, p->signature.len - 1), p->info);
 }
 
 static bool
@@ -141,7 +133,7 @@ verify_decoded(struct slice der, struct scep_csr *c)
 	c->req = d2i_X509_REQ(NULL, &p, (long)der.len);
 	if (c->req == NULL || p != der.p + der.len)
 		return false;
-	c->key = X509_REQ_get0_pubkey(c->req);
+	c->key = X509_REQ_get_pubkey(c->req);
 	c->pub = X509_REQ_get_X509_PUBKEY(c->req);
 	return c->key != NULL && cheap_to_verify(c->key) &&
 	       X509_REQ_verify(c->req, c->key) == 1;
@@ -149,7 +141,8 @@ verify_decoded(struct slice der, struct scep_csr *c)
 
 /* A CSR, whole, signed by the key it names. */
 static bool
-proven(struct slice der, X509 *signer, struct parts *p, struct scep_csr *c)
+proven(struct slice der, const struct scep_message *from, struct parts *p,
+    struct scep_csr *c)
 {
 	int digest, key_nid;
 
@@ -157,13 +150,14 @@ proven(struct slice der, X509 *signer, struct parts *p, struct scep_csr *c)
 		return false;
 	digest = digest_of(p->algorithm, &key_nid);
 	if (key_nid != NID_rsaEncryption || digest == NID_undef ||
-	    !same_key(p->spki, signer))
+	    from == NULL || !same_key(p->spki, from->signer))
 		return verify_decoded(der, c);
-	X509_up_ref(signer);
-	c->signer = signer;
-	c->key = X509_get0_pubkey(signer);
-	c->pub = X509_get_X509_PUBKEY(signer);
-	return verify_with(c->key, EVP_get_digestbynid(digest), p);
+	X509_up_ref(from->signer);
+	EVP_PKEY_up_ref(from->signer_key);
+	c->signer = from->signer;
+	c->key = from->signer_key;
+	c->pub = X509_get_X509_PUBKEY(c->signer);
+	return verify_with(c->key, digest, p);
 }
 
 static bool
@@ -249,8 +243,8 @@ read_challenge(struct slice attrs, char **challenge)
 }
 
 void
-scep_csr_parse(struct slice der, bool ec, X509 *signer, struct scep_csr **out,
-    struct scep_verdict *verdict)
+scep_csr_parse(struct slice der, bool ec, const struct scep_message *from,
+    struct scep_csr **out, struct scep_verdict *verdict)
 {
 	AUTO(scep_csr_free) struct scep_csr *c = NULL;
 	struct parts p;
@@ -259,7 +253,7 @@ scep_csr_parse(struct slice der, bool ec, X509 *signer, struct scep_csr **out,
 	*verdict = (struct scep_verdict){ -1, NULL };
 	ERR_clear_error();
 	c = mem_zalloc(1, sizeof(*c));
-	if (!proven(der, signer, &p, c)) {
+	if (!proven(der, from, &p, c)) {
 		scep_refuse(verdict, SCEP_BAD_REQUEST, SCEP_TEXT_UNREADABLE);
 		return;
 	}

@@ -1,7 +1,6 @@
 /*
- * The pkcsPKIEnvelope (RFC 8894 section 3.2.2): opening and making
- * EnvelopedData, and the certificates-only SignedData inside of replies.  No
- * state; any thread.
+ * Opening the pkcsPKIEnvelope (RFC 8894 section 3.2.2).  No state; any
+ * thread.
  */
 #include <openssl/err.h>
 
@@ -187,57 +186,4 @@ scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
 	m->cipher_nid = nid;
 	*plain_out = buf_new(LIMIT_BODY_SCEP);
 	buf_add(*plain_out, p, len > 0 ? (size_t)len : 0);
-}
-
-bool
-scep_envelope_make(struct slice content, X509 *recipient, int cipher_nid,
-    struct buf **out, struct err *e)
-{
-	AUTO(scep_cms_free) CMS_ContentInfo *env = NULL;
-	AUTO(cert_bio_free) BIO *bio = NULL;
-	STACK_OF(X509) *to = sk_X509_new_null();
-	uint8_t *der = NULL;
-	int len;
-
-	if (to == NULL || sk_X509_push(to, recipient) == 0) {
-		sk_X509_free(to);
-		return err_openssl(e, ERR_INTERNAL, "recipient");
-	}
-	bio = BIO_new_mem_buf(content.p, (int)content.len);
-	if (bio != NULL)
-		env = CMS_encrypt(
-		    to, bio, EVP_get_cipherbynid(cipher_nid), CMS_BINARY);
-	sk_X509_free(to);
-	if (env == NULL)
-		return err_openssl(e, ERR_INTERNAL, "CMS_encrypt");
-	len = i2d_CMS_ContentInfo(env, &der);
-	if (len <= 0)
-		return err_openssl(e, ERR_INTERNAL, "i2d_CMS_ContentInfo");
-	*out = buf_new((size_t)len);
-	buf_add(*out, der, (size_t)len);
-	OPENSSL_free(der);
-	return true;
-}
-
-void
-scep_degenerate(struct slice cert_der, struct buf *out)
-{
-	/* version 1, no digestAlgorithms, EncapsulatedContentInfo of data
-	 * whose content is absent. */
-	static const uint8_t head[] = { 0x02, 0x01, 0x01, 0x31, 0x00, 0x30,
-		0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01,
-		0x07, 0x01 };
-	static const uint8_t signed_data[] = { 0x06, 0x09, 0x2a, 0x86, 0x48,
-		0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02 };
-	AUTO(buf_free) struct buf *body = buf_new(out->max);
-	AUTO(buf_free) struct buf *sequence = buf_new(out->max);
-	AUTO(buf_free) struct buf *info = buf_new(out->max);
-
-	buf_add(body, head, sizeof(head));
-	scep_der_put(body, 0xa0, cert_der);
-	scep_der_put(body, 0x31, slice_str(""));
-	scep_der_put(sequence, 0x30, buf_slice(body));
-	buf_add(info, signed_data, sizeof(signed_data));
-	scep_der_put(info, 0xa0, buf_slice(sequence));
-	scep_der_put(out, 0x30, buf_slice(info));
 }

@@ -15,6 +15,7 @@ scep_message_free(struct scep_message **m)
 	if (*m == NULL)
 		return;
 	X509_free((*m)->signer);
+	EVP_PKEY_free((*m)->signer_key);
 	buf_free(&(*m)->envelope);
 	mem_free(m);
 }
@@ -63,21 +64,21 @@ scep_key_problem(EVP_PKEY *k, bool ec)
 
 /* One ContentInfo; clients that end it with a line break are forgiven. */
 static bool
-read_signed(struct slice der, CMS_ContentInfo **out, struct err *e)
+read_signed(const struct scep_reader *r, struct slice der,
+    CMS_ContentInfo **out, struct err *e)
 {
 	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
-	const uint8_t *p = der.p, *end = der.p + der.len;
 
 	if (der.len > LIMIT_BODY_SCEP)
 		return err_set(
 		    e, ERR_TOO_LARGE, "message over %d bytes", LIMIT_BODY_SCEP);
 	ERR_clear_error();
-	cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.len);
+	cms = scep_reader_cms(r, &der);
 	if (cms == NULL)
 		return err_openssl(e, ERR_INVALID, "not a CMS message");
-	while (p < end && (*p == '\r' || *p == '\n'))
-		p++;
-	if (p != end)
+	while (der.len > 0 && (der.p[0] == '\r' || der.p[0] == '\n'))
+		der = slice_of(der.p + 1, der.len - 1);
+	if (der.len > 0)
 		return err_set(e, ERR_INVALID, "bytes behind the CMS message");
 	if (OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed ||
 	    OBJ_obj2nid(CMS_get0_eContentType(cms)) != NID_pkcs7_data)
@@ -106,13 +107,23 @@ one_signer(CMS_ContentInfo *cms, CMS_SignerInfo **out, struct err *e)
 	return true;
 }
 
+/* OpenSSL compares key identifiers only after hashing the certificate, which
+ * the context of a reader cannot do. */
+static bool
+named_by_key_id(CMS_SignerInfo *si)
+{
+	ASN1_OCTET_STRING *id = NULL;
+
+	return CMS_SignerInfo_get0_signer_id(si, &id, NULL, NULL) != 1 ||
+	       id != NULL;
+}
+
 /* Digest and signature algorithm, then the signer's key. */
 static bool
 acceptable(CMS_ContentInfo *cms, CMS_SignerInfo *si, struct scep_message *m,
     struct scep_verdict *v)
 {
 	X509_ALGOR *digest, *signature;
-	EVP_PKEY *key;
 	X509 *signer = NULL;
 	const char *problem;
 	int nid;
@@ -126,14 +137,15 @@ acceptable(CMS_ContentInfo *cms, CMS_SignerInfo *si, struct scep_message *m,
 	m->digest_nid = nid;
 	if (CMS_set1_signers_certs(cms, NULL, 0) == 1)
 		CMS_SignerInfo_get0_algs(si, NULL, &signer, NULL, NULL);
-	key = signer != NULL ? X509_get0_pubkey(signer) : NULL;
-	if (key == NULL) {
+	if (signer != NULL)
+		m->signer_key = scep_signer_key(signer);
+	if (m->signer_key == NULL) {
 		scep_refuse(v, SCEP_BAD_MESSAGE_CHECK,
 		    "the signer's certificate is missing or unreadable");
 		return false;
 	}
 	/* Not RSA: the reply could not be encrypted (RFC 8894 3.1). */
-	problem = scep_key_problem(key, false);
+	problem = scep_key_problem(m->signer_key, false);
 	if (problem != NULL) {
 		scep_refuse(v, SCEP_BAD_ALG, problem);
 		return false;
@@ -154,7 +166,7 @@ acceptable(CMS_ContentInfo *cms, CMS_SignerInfo *si, struct scep_message *m,
  */
 static bool
 verifies(CMS_SignerInfo *si, const struct scep_attr_value a[static SCEP_ATTRS],
-    struct slice content, int digest_nid)
+    struct slice content, const struct scep_message *m)
 {
 	static const uint8_t data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d,
 		0x01, 0x07, 0x01 };
@@ -167,15 +179,15 @@ verifies(CMS_SignerInfo *si, const struct scep_attr_value a[static SCEP_ATTRS],
 	    a[SCEP_ATTR_DIGEST].tag != V_ASN1_OCTET_STRING)
 		return false;
 	if (EVP_Digest(content.p, content.len, md, &len,
-	        EVP_get_digestbynid(digest_nid), NULL) != 1 ||
+	        EVP_get_digestbynid(m->digest_nid), NULL) != 1 ||
 	    !slice_eq(a[SCEP_ATTR_DIGEST].s, slice_of(md, len)))
 		return false;
-	return CMS_SignerInfo_verify(si) == 1;
+	return scep_signer_verify(si, m->signer_key, m->digest_nid);
 }
 
 bool
-scep_parse(struct slice der, struct scep_message **out,
-    struct scep_verdict *verdict, struct err *e)
+scep_parse(const struct scep_reader *r, struct slice der,
+    struct scep_message **out, struct scep_verdict *verdict, struct err *e)
 {
 	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(scep_message_free) struct scep_message *m = NULL;
@@ -184,8 +196,10 @@ scep_parse(struct slice der, struct scep_message **out,
 	ASN1_OCTET_STRING **inner;
 	struct slice content = slice_str("");
 
-	if (!read_signed(der, &cms, e) || !one_signer(cms, &si, e))
+	if (!read_signed(r, der, &cms, e) || !one_signer(cms, &si, e))
 		return false;
+	if (r != NULL && named_by_key_id(si))
+		return scep_parse(NULL, der, out, verdict, e);
 	m = mem_zalloc(1, sizeof(*m));
 	m->digest_nid = NID_sha256;
 	scep_attr_read(si, attrs);
@@ -197,14 +211,15 @@ scep_parse(struct slice der, struct scep_message **out,
 		content = slice_of(ASN1_STRING_get0_data(*inner),
 		    (size_t)ASN1_STRING_length(*inner));
 	*verdict = (struct scep_verdict){ -1, NULL };
-	if (acceptable(cms, si, m, verdict) &&
-	    !verifies(si, attrs, content, m->digest_nid))
+	if (acceptable(cms, si, m, verdict) && !verifies(si, attrs, content, m))
 		scep_refuse(verdict, SCEP_BAD_MESSAGE_CHECK,
 		    "the signature does not verify");
 	if (verdict->fail < 0 && content.len > 0) {
 		m->envelope = buf_new(LIMIT_BODY_SCEP);
 		buf_add(m->envelope, content.p, content.len);
 	}
+	/* Whatever was tried on the way. */
+	ERR_clear_error();
 	*out = TAKE(m);
 	return true;
 }

@@ -71,12 +71,23 @@ struct scep_sign {
 MUST_CHECK bool scep_sign(
     const struct scep_sign *in, struct buf **out, struct err *e);
 
-/* EnvelopedData of content for one RSA recipient; DER. */
+/* EnvelopedData of content for one RSA recipient, whose key is given apart;
+ * DER. */
 MUST_CHECK bool scep_envelope_make(struct slice content, X509 *recipient,
-    int cipher_nid, struct buf **out, struct err *e);
+    EVP_PKEY *key, int cipher_nid, struct buf **out, struct err *e);
 /* Degenerate certificates-only SignedData that holds one certificate (RFC 8894
  * 3.4); DER. */
 void scep_degenerate(struct slice cert_der, struct buf *out);
+
+/* Reads a ContentInfo off the front of *der; NULL: it is none. */
+CMS_ContentInfo *scep_reader_cms(
+    const struct scep_reader *r, struct slice *der);
+/* The caller's; NULL when it does not decode. */
+EVP_PKEY *scep_signer_key(X509 *signer);
+/* True when si's signature over its signed attributes is by key. */
+bool scep_signer_verify(CMS_SignerInfo *si, EVP_PKEY *key, int digest_nid);
+bool scep_verify(
+    EVP_PKEY *key, int digest_nid, struct slice signature, struct slice over);
 
 /* A key policy of RFC 8894 2.9 and ours: NULL if k is good, or a literal. */
 const char *scep_key_problem(EVP_PKEY *k, bool ec);

@@ -20,7 +20,8 @@ seal_certificate(const struct scep_message *m, struct slice cert_der,
 		cipher = NID_des_ede3_cbc;
 	scep_degenerate(cert_der, inner);
 	return buf_ok(inner, e) &&
-	       scep_envelope_make(buf_slice(inner), m->signer, cipher, out, e);
+	       scep_envelope_make(
+	           buf_slice(inner), m->signer, m->signer_key, cipher, out, e);
 }
 
 bool

@@ -149,7 +149,8 @@ scep_client_prepare(const struct scep_client_options *o, STACK_OF(X509) * ca,
 	random_bytes(p.nonce, sizeof(p.nonce));
 	if (!make_self(o, md, &p.self, e) || !make_csr(o, md, &csr, e) ||
 	    !cert_spki_pub(X509_get_X509_PUBKEY(p.self), p.transaction_id, e) ||
-	    !scep_envelope_make(buf_slice(csr), p.ra, cipher, &envelope, e) ||
+	    !scep_envelope_make(buf_slice(csr), p.ra, X509_get0_pubkey(p.ra),
+	        cipher, &envelope, e) ||
 	    !sign_message(o, &p, buf_slice(envelope), e))
 		return false;
 	*out = p;

@@ -20,18 +20,17 @@ bool
 scep_service_new(
     const struct scep_options *o, struct scep_service **out, struct err *e)
 {
-	struct scep_service *s;
-	struct scep_legacy *legacy = NULL;
+	AUTO(scep_service_free)
+	struct scep_service *s = mem_zalloc(1, sizeof(*s));
 
-	if (o->legacy_des && !scep_legacy_load(&legacy, e))
-		return false;
-	s = mem_zalloc(1, sizeof(*s));
-	s->legacy = legacy;
 	s->o = *o;
+	if (!scep_reader_new(&s->reader, e) ||
+	    (o->legacy_des && !scep_legacy_load(&s->legacy, e)))
+		return false;
 	if (s->o.retry_ms == 0)
 		s->o.retry_ms = MS_H;
 	s->rate = scep_rate_new(o->failures_per_min);
-	*out = s;
+	*out = TAKE(s);
 	return true;
 }
 
@@ -42,6 +41,7 @@ scep_service_free(struct scep_service **s)
 		return;
 	scep_rate_free(&(*s)->rate);
 	scep_legacy_free(&(*s)->legacy);
+	scep_reader_free(&(*s)->reader);
 	mem_free(s);
 }
 
@@ -115,7 +115,7 @@ read_request(struct scep_service *s, struct scep_message *m, const char *peer,
 	scep_open(m, cert_authority_ra(s->o.authority),
 	    cert_authority_ra_key(s->o.authority), &plain, v);
 	if (v->fail < 0)
-		scep_csr_parse(buf_slice(plain), true, m->signer, csr, v);
+		scep_csr_parse(buf_slice(plain), true, m, csr, v);
 	return v->fail < 0;
 }
 
@@ -181,7 +181,7 @@ scep_operation(struct scep_service *s, struct slice message, const char *peer,
 	struct scep_outcome out = { .verdict = { -1, NULL } };
 	struct err why;
 
-	if (!scep_parse(message, &m, &out.verdict, e))
+	if (!scep_parse(s->reader, message, &m, &out.verdict, e))
 		return false;
 	if (out.verdict.fail < 0 && !answer_request(s, m, peer, &out, &why)) {
 		if (why.code == ERR_UNAVAILABLE) {

@@ -14,6 +14,7 @@ struct scep_rate;
 struct scep_service {
 	struct scep_options o;
 	struct scep_rate *rate;
+	struct scep_reader *reader;
 	struct scep_legacy *legacy; /* NULL: off */
 };
 

@@ -6,14 +6,15 @@
 #include "tests/unit/scep_forge.h"
 
 static EVP_PKEY *key;
-static X509 *signer; /* of key */
+static struct scep_message from; /* signed with key */
 
 static int
 setup(void **state)
 {
 	(void)state;
 	key = forge_rsa(2048);
-	signer = forge_certificate((struct forge_cert){ .key = key });
+	from.signer = forge_certificate((struct forge_cert){ .key = key });
+	from.signer_key = key;
 	return 0;
 }
 
@@ -22,7 +23,7 @@ teardown(void **state)
 {
 	(void)state;
 	EVP_PKEY_free(key);
-	X509_free(signer);
+	X509_free(from.signer);
 	return 0;
 }
 
@@ -35,7 +36,7 @@ parse_bytes(struct slice der, char **challenge, const char **text)
 	struct scep_verdict v, w;
 
 	/* With a key decoded before and without: the same. */
-	scep_csr_parse(der, true, signer, &d, &w);
+	scep_csr_parse(der, true, &from, &d, &w);
 	scep_csr_parse(der, true, NULL, &c, &v);
 	assert_int_equal(v.fail, w.fail);
 	assert_ptr_equal(v.text, w.text);

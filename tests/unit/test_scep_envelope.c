@@ -311,31 +311,6 @@ truncated_and_flipped_everywhere(void **state)
 	}
 }
 
-static void
-degenerate_is_what_openssl_reads(void **state)
-{
-	AUTO(buf_free) struct buf *out = forge_buf();
-	AUTO(buf_free) struct buf *der = forge_buf();
-	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
-	STACK_OF(X509) * certs;
-	const uint8_t *p;
-	uint8_t *again = NULL;
-
-	(void)state;
-	forge_add_certificate(der, the.ra);
-	scep_degenerate(buf_slice(der), out);
-	p = out->p;
-	cms = d2i_CMS_ContentInfo(NULL, &p, (long)out->len);
-	assert_non_null(cms);
-	assert_int_equal(i2d_CMS_ContentInfo(cms, &again), out->len);
-	assert_memory_equal(again, out->p, out->len);
-	OPENSSL_free(again);
-	certs = CMS_get1_certs(cms);
-	assert_int_equal(sk_X509_num(certs), 1);
-	assert_int_equal(X509_cmp(sk_X509_value(certs, 0), the.ra), 0);
-	sk_X509_pop_free(certs, X509_free);
-}
-
 int
 main(void)
 {
@@ -354,7 +329,6 @@ main(void)
 		cmocka_unit_test(case_76_single_des_only_by_the_switch),
 		cmocka_unit_test(case_77_other_ciphers),
 		cmocka_unit_test(truncated_and_flipped_everywhere),
-		cmocka_unit_test(degenerate_is_what_openssl_reads),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

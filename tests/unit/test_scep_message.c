@@ -2,18 +2,24 @@
  * The outer SignedData (conformance cases of section 5.3 to 5.5 that end
  * before the envelope is opened), against scep_parse() alone.
  */
+#include <openssl/err.h>
+
 #include "scep/scep_message.h"
 #include "tests/unit/scep_forge_signed.h"
 
 static struct {
 	EVP_PKEY *key;
 	X509 *signer;
+	struct scep_reader *reader;
 } the;
 
 static int
 setup(void **state)
 {
+	struct err e;
+
 	(void)state;
+	assert_true(scep_reader_new(&the.reader, &e));
 	the.key = forge_rsa(2048);
 	the.signer = forge_certificate((struct forge_cert){ .key = the.key });
 	return 0;
@@ -25,6 +31,7 @@ teardown(void **state)
 	(void)state;
 	EVP_PKEY_free(the.key);
 	X509_free(the.signer);
+	scep_reader_free(&the.reader);
 	return 0;
 }
 
@@ -39,16 +46,23 @@ static int
 parse_bytes(struct slice der)
 {
 	AUTO(scep_message_free) struct scep_message *m = NULL;
-	struct scep_verdict v;
+	AUTO(scep_message_free) struct scep_message *quick = NULL;
+	struct scep_verdict v, w;
 	struct err e = { 0 };
+	bool good = scep_parse(NULL, der, &m, &v, &e);
 
-	if (!scep_parse(der, &m, &v, &e)) {
+	/* With a reader and without: the same. */
+	assert_int_equal(scep_parse(the.reader, der, &quick, &w, &e), good);
+	assert_int_equal(ERR_peek_error(), 0);
+	if (!good) {
 		assert_null(m);
 		assert_int_equal(e.code, ERR_INVALID);
 		return 400;
 	}
 	assert_non_null(m);
 	assert_int_equal(v.fail < 0, v.text == NULL);
+	assert_int_equal(v.fail, w.fail);
+	assert_ptr_equal(v.text, w.text);
 	return v.fail;
 }
 
@@ -115,7 +129,7 @@ case_42_digests(void **state)
 		m.md = all[i].md();
 		m.md_name = all[i].name;
 		der = forge_signed(&m);
-		assert_true(scep_parse(buf_slice(der), &out, &v, &e));
+		assert_true(scep_parse(NULL, buf_slice(der), &out, &v, &e));
 		assert_int_equal(v.fail, -1);
 		assert_int_equal(out->digest_nid, all[i].nid);
 	}
@@ -440,6 +454,43 @@ case_80_ec_signer(void **state)
 	parse_signed_by(forge_ec("P-256"), SCEP_BAD_ALG);
 }
 
+/* The name of an algorithm, and bits that are no key of it. */
+static void
+parse_key_bits(int nid, struct slice bits, int expected)
+{
+	AUTO(cert_x509_free)
+	X509 *x = forge_certificate((struct forge_cert){ .key = the.key });
+	struct forge_message m = forge_message(the.key, x, TEXT("inner"));
+
+	assert_int_equal(X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(x),
+	                     OBJ_nid2obj(nid), V_ASN1_NULL, NULL,
+	                     OPENSSL_memdup(bits.p, bits.len), (int)bits.len),
+	    1);
+	assert_true(i2d_re_X509_tbs(x, NULL) > 0);
+	assert_int_equal(parse(&m), expected);
+}
+
+static void
+signer_key_that_does_not_decode(void **state)
+{
+	AUTO(buf_free) struct buf *bits = forge_buf();
+	uint8_t *der = NULL;
+	int len = i2d_PublicKey(the.key, &der);
+
+	(void)state;
+	buf_add(bits, der, (size_t)len);
+	OPENSSL_free(der);
+	parse_key_bits(NID_rsaEncryption, buf_slice(bits), -1);
+	parse_key_bits(NID_sha256, buf_slice(bits), SCEP_BAD_MESSAGE_CHECK);
+	parse_key_bits(
+	    NID_X9_62_id_ecPublicKey, buf_slice(bits), SCEP_BAD_MESSAGE_CHECK);
+	buf_addc(bits, 0);
+	parse_key_bits(
+	    NID_rsaEncryption, buf_slice(bits), SCEP_BAD_MESSAGE_CHECK);
+	parse_key_bits(
+	    NID_rsaEncryption, slice_of("", 1), SCEP_BAD_MESSAGE_CHECK);
+}
+
 static void
 oversize_is_refused_unparsed(void **state)
 {
@@ -451,7 +502,7 @@ oversize_is_refused_unparsed(void **state)
 	(void)state;
 	for (int i = 0; i < 64 * 1024 + 1; i++)
 		buf_addc(b, '0');
-	assert_false(scep_parse(buf_slice(b), &m, &v, &e));
+	assert_false(scep_parse(NULL, buf_slice(b), &m, &v, &e));
 	assert_int_equal(e.code, ERR_TOO_LARGE);
 }
 
@@ -482,6 +533,7 @@ main(void)
 		cmocka_unit_test(case_75_md5_is_refused),
 		cmocka_unit_test(case_79_signer_key_sizes),
 		cmocka_unit_test(case_80_ec_signer),
+		cmocka_unit_test(signer_key_that_does_not_decode),
 		cmocka_unit_test(oversize_is_refused_unparsed),
 	};
 
