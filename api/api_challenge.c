@@ -88,7 +88,6 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 	json_put_str(j, "template", g.template);
 	json_put_str(j, "url", url);
 	mem_wipe(text, sizeof(text));
-	http_set_header(rp, "Cache-Control", "no-store");
 	api_reply(rp, 201, &j);
 	return true;
 }

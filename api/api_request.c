@@ -122,6 +122,8 @@ api_reply(struct http_reply *rp, int status, json_t **j)
 	AUTO(str_free) char *text = json_text(taken);
 
 	http_set(rp, status, "application/json");
+	/* Some answers hold a PIN, a token or a challenge. */
+	http_set_header(rp, "Cache-Control", "no-store");
 	buf_adds(http_out(rp), text);
 }
 

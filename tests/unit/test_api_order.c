@@ -31,6 +31,7 @@ lock_tells_its_pin(void **state)
 	assert_int_equal(site_events(a->site, "order.pin_read"), 1);
 	CALL(OPERATOR, path, NULL, 200);
 	assert_string_equal(text_at(a, "pin"), pin);
+	assert_non_null(strcasestr(a->head, "Cache-Control: no-store"));
 	assert_int_equal(site_events(a->site, "order.pin_read"), 2);
 	assert_int_equal(site_number(a->site,
 	                     "SELECT COUNT(*) FROM event WHERE data LIKE "
