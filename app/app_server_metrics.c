@@ -107,6 +107,13 @@ wait_a_minute(struct app_server *s)
 	return go_on;
 }
 
+static void
+report(bool done, const struct err *e)
+{
+	if (!done)
+		log_event(LOG_ERROR, "periodic_work", "why", e->text, NULL);
+}
+
 void *
 app_server_tick(void *arg)
 {
@@ -115,11 +122,10 @@ app_server_tick(void *arg)
 	while (wait_a_minute(s)) {
 		struct err e = { 0 };
 
-		if (!mdm_service_tick(s->mdm, &e) ||
-		    !enroll_service_tick(s->enroll, &e) ||
-		    !scep_service_purge(s->scep, &e))
-			log_event(
-			    LOG_ERROR, "periodic_work", "why", e.text, NULL);
+		/* One that fails for ever does not keep the others back. */
+		report(mdm_service_tick(s->mdm, &e), &e);
+		report(enroll_service_tick(s->enroll, &e), &e);
+		report(scep_service_purge(s->scep, &e), &e);
 	}
 	return NULL;
 }
