@@ -208,6 +208,33 @@ read_key(const char *key, int64_t *at, const char **id, struct err *e)
 	return true;
 }
 
+/* Of one device by its index, else by that of the time. */
+static bool
+query_page(struct store_tx *tx, const struct mdm_order_page *page, int64_t at,
+    const char *id, struct store_rows **out, struct err *e)
+{
+	static const char all[] =
+	    "SELECT " SHOWN_COLUMNS FROM_SHOWN
+	    "WHERE (o.created_at, o.id) < ($1, $2) AND "
+	    "($3 IS NULL OR o.state = $3) "
+	    "ORDER BY o.created_at DESC, o.id DESC LIMIT $4";
+	static const char of_one[] =
+	    "SELECT " SHOWN_COLUMNS FROM_SHOWN
+	    "WHERE o.device_id = $5 AND (o.created_at, o.id) < ($1, $2) AND "
+	    "($3 IS NULL OR o.state = $3) "
+	    "ORDER BY o.created_at DESC, o.id DESC LIMIT $4";
+
+	if (page->device_id != NULL)
+		return store_query(tx, of_one,
+		    S_ARGS(S_INT(at), S_TEXT(id), S_TEXT(page->state),
+		        S_INT(page->limit + 1), S_TEXT(page->device_id)),
+		    out, e);
+	return store_query(tx, all,
+	    S_ARGS(S_INT(at), S_TEXT(id), S_TEXT(page->state),
+	        S_INT(page->limit + 1)),
+	    out, e);
+}
+
 bool
 mdm_db_orders_json(struct store_tx *tx, const struct mdm_order_page *page,
     json_t *array, char **next_out, struct err *e)
@@ -219,15 +246,7 @@ mdm_db_orders_json(struct store_tx *tx, const struct mdm_order_page *page,
 	bool more;
 
 	if (!read_key(page->after, &at, &id, e) ||
-	    !mdm_db_one(tx,
-	        "SELECT " SHOWN_COLUMNS FROM_SHOWN
-	        "WHERE (o.created_at, o.id) < ($1, $2) AND "
-	        "($3 IS NULL OR o.device_id = $3) AND "
-	        "($4 IS NULL OR o.state = $4) "
-	        "ORDER BY o.created_at DESC, o.id DESC LIMIT $5",
-	        S_ARGS(S_INT(at), S_TEXT(id), S_TEXT(page->device_id),
-	            S_TEXT(page->state), S_INT(page->limit + 1)),
-	        &r, &more, e))
+	    !query_page(tx, page, at, id, &r, e) || !store_next(r, &more, e))
 		return false;
 	while (more && count < page->limit) {
 		json_array_append_new(array, order_json(r));
