@@ -93,7 +93,7 @@ find_route(struct http_request *rq, int *status, struct err *e)
 }
 
 static enum MHD_Result
-take_head(struct http_request *rq, const char *method)
+take_head(struct http_request *rq, const char *method, const char *version)
 {
 	const struct http_route *route;
 	struct err e = { 0 };
@@ -101,7 +101,7 @@ take_head(struct http_request *rq, const char *method)
 	int status;
 
 	rq->method = method;
-	if (!http_request_check(rq, &length, &e)) {
+	if (!http_request_check(rq, version, &length, &e)) {
 		/* Where the next request begins is not known. */
 		rq->refused = true;
 		return refuse(rq, MHD_HTTP_BAD_REQUEST, &e);
@@ -167,10 +167,9 @@ http_handover(void *cls, struct MHD_Connection *mhd, const char *url,
 	(void)cls;
 	(void)mhd;
 	(void)url;
-	(void)version;
 	switch (rq->phase) {
 	case HTTP_READING_HEAD:
-		return take_head(rq, method);
+		return take_head(rq, method, version);
 	case HTTP_AUTHORIZED:
 		rq->phase = HTTP_READING_BODY;
 		atomic_store(&rq->conn->deadline_ms,

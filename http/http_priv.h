@@ -245,8 +245,8 @@ bool http_percent_decode(
 void http_request_begin(struct http_request *rq, const char *target);
 void http_request_end(struct http_request *rq);
 /* Checks the framing headers: ERR_INVALID for what could be read two ways. */
-bool http_request_check(
-    struct http_request *rq, int64_t *length_out, struct err *e);
+bool http_request_check(struct http_request *rq, const char *version,
+    int64_t *length_out, struct err *e);
 
 /* http_listener.c */
 bool http_listener_new(struct http_server *s, const struct http_listen *l,

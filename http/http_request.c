@@ -78,7 +78,7 @@ struct framing {
 	const char *proxy_header;
 	const char *length, *encoding;
 	int lengths, encodings, hosts, proxy_headers;
-	bool bad_name;
+	bool bad_name, bad_value, folded;
 };
 
 /* RFC 9110 5.6.2.  A space before the colon is how requests are smuggled. */
@@ -98,6 +98,19 @@ is_token(const char *s, size_t len)
 	return len > 0;
 }
 
+/*
+ * libmicrohttpd 0.9.75 joins a folded line to the header's name, not to its
+ * value: "Content: 5", folded "-Length", would come out as a Content-Length.
+ * It makes a new name for that, so that the value no longer stands behind it.
+ */
+static bool
+is_folded(const char *name, size_t name_len, const char *value)
+{
+	uintptr_t end = (uintptr_t)name + name_len, at = (uintptr_t)value;
+
+	return at <= end || at - end > LIMIT_HEADERS;
+}
+
 static enum MHD_Result
 look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
     size_t name_len, const char *value, size_t value_len)
@@ -105,9 +118,12 @@ look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
 	struct framing *f = cls;
 
 	(void)kind;
-	(void)value_len;
 	if (!is_token(name, name_len))
 		f->bad_name = true;
+	if (value != NULL && is_folded(name, name_len, value))
+		f->folded = true;
+	if (value != NULL && memchr(value, '\r', value_len) != NULL)
+		f->bad_value = true;
 	if (name_len == 14 && str_ieq(name, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
 		f->lengths++;
 		f->length = value;
@@ -124,7 +140,8 @@ look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
 }
 
 bool
-http_request_check(struct http_request *rq, int64_t *length_out, struct err *e)
+http_request_check(struct http_request *rq, const char *version,
+    int64_t *length_out, struct err *e)
 {
 	struct http_conn *c = rq->conn;
 	struct framing f = { .proxy_header = c->trusted_proxy
@@ -137,6 +154,14 @@ http_request_check(struct http_request *rq, int64_t *length_out, struct err *e)
 	if (f.bad_name)
 		return err_set(e, ERR_INVALID,
 		    "RFC 9112 5.1: a header's name is not a token");
+	if (f.folded)
+		return err_set(e, ERR_INVALID, "RFC 9112 5.2: a folded header");
+	if (f.bad_value)
+		return err_set(e, ERR_INVALID,
+		    "RFC 9110 5.5: a carriage return in a header");
+	if (f.encodings > 0 && !str_eq(version, MHD_HTTP_VERSION_1_1))
+		return err_set(e, ERR_INVALID,
+		    "RFC 9112 6.1: Transfer-Encoding before HTTP/1.1");
 	if (f.lengths > 1)
 		return err_set(e, ERR_INVALID,
 		    "RFC 9112 6.3: more than one Content-Length");

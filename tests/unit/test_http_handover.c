@@ -204,6 +204,13 @@ refuses_ambiguous_framing(void **state)
 		"Transfer-Encoding: gzip\r\n",
 		"Content-Length : 5\r\n",
 		"Host: a\r\nHost: b\r\n",
+		/* Folded lines, which the library joins to names. */
+		"Content: 5\r\n -Length\r\n",
+		"Content-Length: 5\r\n 0\r\n",
+		"Transfer-Encoding:\r\n chunked\r\n",
+		"Client: :MAMCAQc=:\r\n\t-Cert\r\n",
+		"Host: a\r\n b\r\n c\r\nContent-Length: 5\r\n",
+		"X: a\rContent-Length: 5\r\nContent-Length: 0\r\n",
 	};
 	struct fixture *f = *state;
 
@@ -222,6 +229,34 @@ refuses_ambiguous_framing(void **state)
 		answer_clear(&a);
 		close(fd);
 	}
+}
+
+static void
+chunks_are_for_http_1_1(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(
+	    ask_status(f->port, "POST /echo HTTP/1.0\r\nConnection: keep-alive"
+	                        "\r\nTransfer-Encoding: chunked\r\n\r\n"
+	                        "2\r\nhi\r\n0\r\n\r\n"),
+	    400);
+	expect_body(f->port,
+	    "POST /echo HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi",
+	    "POST /echo|hi");
+}
+
+/* Unusual, and right. */
+static void
+takes_any_spaces_around_values(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_body(f->port,
+	    "POST /echo HTTP/1.1\r\nHost:a\r\nEmpty:\r\nBlank:  \t \r\n"
+	    "X:\t y z  \r\nContent-Length:     2\r\nCookie: a=b; c=d\r\n"
+	    "Last:x\r\n\r\nhi",
+	    "POST /echo|hi");
 }
 
 static void
@@ -329,6 +364,8 @@ main(void)
 		cmocka_unit_test(answer_outlives_an_oversize_body),
 		cmocka_unit_test(chunked_oversize),
 		cmocka_unit_test(refuses_ambiguous_framing),
+		cmocka_unit_test(chunks_are_for_http_1_1),
+		cmocka_unit_test(takes_any_spaces_around_values),
 		cmocka_unit_test(headers_have_a_limit),
 		cmocka_unit_test(decodes_parameters),
 		cmocka_unit_test(keeps_the_connection),
