@@ -267,6 +267,5 @@ scep_csr_parse(struct slice der, bool ec, const struct scep_message *from,
 		scep_refuse(verdict, SCEP_BAD_REQUEST, SCEP_TEXT_UNREADABLE);
 		return;
 	}
-	sha256_hex(c->sha256, der);
 	*out = TAKE(c);
 }

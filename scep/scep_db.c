@@ -1,13 +1,12 @@
 /*
- * The tables of the SCEP service: challenge and scep_transaction.  No state of
- * its own; runs on the thread of the transaction.
+ * The table of the SCEP service: challenge.  No state of its own; runs on the
+ * thread of the transaction.
  */
 #include "core/clock.h"
 #include "scep/scep_service_priv.h"
 
 /* Used challenges are kept so long, to recognise their reuse. */
 #define CHALLENGE_KEPT_MS (30 * MS_DAY)
-#define TRANSACTION_KEPT_MS MS_DAY
 
 bool
 scep_db_challenge_add(
@@ -97,22 +96,6 @@ scep_db_challenge_spend(struct store_tx *tx, const struct scep_challenge *c,
 }
 
 bool
-scep_db_transaction_add(struct store_tx *tx, const struct scep_request *rq,
-    const char *fingerprint, int64_t now_ms, struct err *e)
-{
-	return store_exec(tx,
-	    "INSERT INTO scep_transaction (transaction_id, signer_spki,"
-	    " csr_sha256, state, fingerprint, created_at)"
-	    " VALUES ($1, $2, $3, 'issued', $4, $5)"
-	    " ON CONFLICT (transaction_id, signer_spki, csr_sha256)"
-	    " DO UPDATE SET fingerprint = excluded.fingerprint,"
-	    " created_at = excluded.created_at",
-	    S_ARGS(S_TEXT(rq->message->transaction_id), S_TEXT(rq->signer_spki),
-	        S_TEXT(rq->csr->sha256), S_TEXT(fingerprint), S_INT(now_ms)),
-	    NULL, e);
-}
-
-bool
 scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
     const char *device_id, bool *out, struct err *e)
 {
@@ -130,8 +113,5 @@ bool
 scep_db_purge(struct store_tx *tx, int64_t now_ms, struct err *e)
 {
 	return store_exec(tx, "DELETE FROM challenge WHERE expires_at < $1",
-	           S_ARGS(S_INT(now_ms - CHALLENGE_KEPT_MS)), NULL, e) &&
-	       store_exec(tx,
-	           "DELETE FROM scep_transaction WHERE created_at < $1",
-	           S_ARGS(S_INT(now_ms - TRANSACTION_KEPT_MS)), NULL, e);
+	    S_ARGS(S_INT(now_ms - CHALLENGE_KEPT_MS)), NULL, e);
 }

@@ -153,8 +153,8 @@ or_null(const char *s)
 	return s[0] != '\0' ? s : NULL;
 }
 
-/* Challenge, ledger, transaction and whoever waits for the certificate: all
- * in one transaction, or not at all. */
+/* Challenge, ledger and whoever waits for the certificate: all in one
+ * transaction, or not at all. */
 static bool
 spend(struct work *w, bool *won, struct err *e)
 {
@@ -184,8 +184,6 @@ spend(struct work *w, bool *won, struct err *e)
 	if (!*won)
 		return true;
 	return cert_ledger_add(tx, &record, e) &&
-	       scep_db_transaction_add(
-	           tx, w->rq, w->issued.fingerprint, c->used_at, e) &&
 	       (o->on_issued == NULL ||
 	           o->on_issued(tx, &record, o->on_issued_arg, e)) &&
 	       store_commit(&tx, e);

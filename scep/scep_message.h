@@ -94,7 +94,6 @@ struct scep_csr {
 	X509 *signer;
 	char *challenge; /* NULL: none; wiped when freed */
 	char spki[SHA256_HEX_SIZE];
-	char sha256[SHA256_HEX_SIZE];
 };
 void scep_csr_free(struct scep_csr **c);
 /*

@@ -44,6 +44,6 @@ struct slice scep_ca_chain(const struct scep_service *s);
 MUST_CHECK bool scep_operation(struct scep_service *s, struct slice message,
     const char *peer, struct buf **reply_out, struct err *e);
 
-/* Deletes transactions older than a day and challenges 30 days past their end
- * (kept so long to recognise reuse).  For the periodic jobs. */
+/* Deletes challenges 30 days past their end (kept so long to recognise
+ * reuse).  For the periodic jobs. */
 MUST_CHECK bool scep_service_purge(struct scep_service *s, struct err *e);

@@ -32,7 +32,6 @@ struct scep_request {
 	const struct scep_message *message;
 	const struct scep_csr *csr;
 	const char *peer;
-	char signer_spki[SHA256_HEX_SIZE];
 };
 
 /* How a request for a certificate ended. */
@@ -67,9 +66,6 @@ MUST_CHECK bool scep_db_challenge_find(struct store_tx *tx, const char *mac,
  * when it had been used or has expired. */
 MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
     const struct scep_challenge *c, bool *won, struct err *e);
-MUST_CHECK bool scep_db_transaction_add(struct store_tx *tx,
-    const struct scep_request *rq, const char *fingerprint, int64_t now_ms,
-    struct err *e);
 /* True when a device other than device_id has a live certificate for this
  * key. */
 MUST_CHECK bool scep_db_key_elsewhere(struct store_tx *tx, const char *spki,

@@ -197,18 +197,6 @@ CREATE TABLE challenge (
 CREATE INDEX challenge_expiry ON challenge (expires_at);
 CREATE INDEX challenge_device ON challenge (device_id) WHERE device_id IS NOT NULL;
 
--- SCEP transactions (RFC 8894 3.2.1.1), for retries and replays.
-CREATE TABLE scep_transaction (
-	transaction_id TEXT NOT NULL,
-	signer_spki TEXT NOT NULL,
-	csr_sha256 TEXT NOT NULL,
-	state TEXT NOT NULL,                 -- issued
-	fingerprint TEXT,
-	created_at BIGINT NOT NULL,
-	PRIMARY KEY (transaction_id, signer_spki, csr_sha256)
-);
-CREATE INDEX scep_transaction_created ON scep_transaction (created_at);
-
 -- MDM push certificates, one active per topic.
 CREATE TABLE push_certificate (
 	id TEXT PRIMARY KEY,
