@@ -215,6 +215,19 @@ enroll_db_rollout_alive(struct store_tx *tx, const char *device_id,
 }
 
 bool
+enroll_db_rollout_ever(struct store_tx *tx, const char *device_id,
+    const char *user_id, bool *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT 1 FROM rollout WHERE device_id = $1 AND "
+	           "user_id = $2 LIMIT 1",
+	           S_ARGS(S_TEXT(device_id), S_TEXT(user_id)), &r, e) &&
+	       store_next(r, out, e);
+}
+
+bool
 enroll_db_rollout_open(struct store_tx *tx, const char *device_id,
     struct enroll_rollout *out, bool *found, struct err *e)
 {

@@ -172,6 +172,9 @@ MUST_CHECK bool enroll_db_rollout(struct store_tx *tx, const char *id,
 MUST_CHECK bool enroll_db_rollout_alive(struct store_tx *tx,
     const char *device_id, struct enroll_rollout *out, bool *found,
     struct err *e);
+/* Whether there was ever one of this user to this device. */
+MUST_CHECK bool enroll_db_rollout_ever(struct store_tx *tx,
+    const char *device_id, const char *user_id, bool *out, struct err *e);
 /* Any that is not removed yet, oldest first. */
 MUST_CHECK bool enroll_db_rollout_open(struct store_tx *tx,
     const char *device_id, struct enroll_rollout *out, bool *found,

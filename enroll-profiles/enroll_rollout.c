@@ -16,6 +16,7 @@
  *
  * All functions work within the transaction of their caller, on any thread.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/encode.h"
@@ -112,14 +113,28 @@ queue(struct store_tx *tx, const struct seal *seal, struct enroll_rollout *r,
 	    r->command_id, e);
 }
 
+/* A rollout of this user's certificate to this device, not stored yet. */
+static struct enroll_rollout
+fresh(const struct mdm_device *d, const char *user_id, const char *state)
+{
+	struct enroll_rollout r = { .attempts = 1,
+		.created_at = clock_now_ms() };
+
+	uuid_new_lower(r.id);
+	str_copy_cut(r.device_id, sizeof(r.device_id), d->id);
+	str_copy_cut(r.user_id, sizeof(r.user_id), user_id);
+	str_copy_cut(r.state, sizeof(r.state), state);
+	(void)snprintf(r.profile_identifier, sizeof(r.profile_identifier),
+	    "%s%s", ENROLL_USER_IDENTIFIER, r.id);
+	return r;
+}
+
 bool
 enroll_rollout_start(struct store_tx *tx, const struct seal *seal,
     const struct mdm_device *d, const char *user_id, const char *by,
     struct err *e)
 {
-	struct enroll_rollout r = { .attempts = 1,
-		.created_at = clock_now_ms() };
-	struct enroll_rollout old;
+	struct enroll_rollout r, old;
 	bool found, queued;
 
 	if (!enroll_db_rollout_alive(tx, d->id, &old, &found, e))
@@ -130,16 +145,7 @@ enroll_rollout_start(struct store_tx *tx, const struct seal *seal,
 		return true;
 	if (found && !enroll_rollout_stop(tx, seal, d->id, by, e))
 		return false;
-
-	uuid_new_lower(r.id);
-	str_copy_cut(r.device_id, sizeof(r.device_id), d->id);
-	str_copy_cut(r.user_id, sizeof(r.user_id), user_id);
-	str_copy_cut(r.state, sizeof(r.state), "issuing");
-	str_copy_cut(r.profile_identifier, sizeof(r.profile_identifier),
-	    ENROLL_USER_IDENTIFIER);
-	str_copy_cut(r.profile_identifier + strlen(ENROLL_USER_IDENTIFIER),
-	    sizeof(r.profile_identifier) - strlen(ENROLL_USER_IDENTIFIER),
-	    r.id);
+	r = fresh(d, user_id, "issuing");
 	if (!queue(tx, seal, &r, "InstallProfile", by, &queued, e))
 		return err_wrap(e, "certificate of the user");
 	if (!queued)
@@ -357,17 +363,44 @@ enroll_rollout_left(struct store_tx *tx, const char *device_id, const char *why,
 	return !str_eq(why, "wiped") || enroll_user_wiped(tx, device_id, e);
 }
 
+/*
+ * Anybody who may download an enrolment profile can claim to be this Mac,
+ * enrolled anew; who its user is was said of the earlier life.  So the
+ * certificate waits until an administrator assigns the user again.
+ */
+static bool
+hold(struct store_tx *tx, const struct mdm_device *d, struct err *e)
+{
+	struct enroll_rollout r, alive;
+	bool found;
+
+	if (!enroll_db_rollout_alive(tx, d->id, &alive, &found, e))
+		return false;
+	if (found)
+		return true;
+	r = fresh(d, d->user_id, "failed");
+	set_reason(&r,
+	    "the Mac enrolled anew: assign its user again to send the "
+	    "certificate");
+	return enroll_db_rollout_add(tx, &r, e) && tell(tx, &r, "system", e);
+}
+
 bool
 enroll_rollout_enrolled(
     struct store_tx *tx, const char *device_id, void *service, struct err *e)
 {
 	struct enroll_service *s = service;
 	struct mdm_device d;
+	bool before;
 
 	if (!mdm_device_find(tx, device_id, &d, e))
 		return false;
 	if (d.user_id[0] == '\0')
 		return true;
+	if (!enroll_db_rollout_ever(tx, d.id, d.user_id, &before, e))
+		return false;
+	if (before)
+		return hold(tx, &d, e);
 	return enroll_rollout_start(tx, s->seal, &d, d.user_id, "system", e);
 }
 

@@ -45,7 +45,9 @@ bool enroll_rollout_issued(struct store_tx *tx, const struct cert_record *r,
  * "wiped" also unassigns the user: a new certificate takes a new assignment. */
 bool enroll_rollout_left(struct store_tx *tx, const char *device_id,
     const char *why, void *service, struct err *e);
-/* Hook for mdm/: a Mac (re-)enrolled; starts the rollout of its user again. */
+/* Hook for mdm/: a Mac enrolled.  Starts the rollout of a user assigned
+ * meanwhile; one whose certificate it had before waits for an administrator,
+ * since nobody vouched that this is the same Mac. */
 bool enroll_rollout_enrolled(
     struct store_tx *tx, const char *device_id, void *service, struct err *e);
 /* Periodic: retries of failed rollouts. */

@@ -61,12 +61,15 @@ m assign SIM000001 hanako >/dev/null
 until_ok 60 device_is SIM000001 installed .rollout.state
 have rollout valid 1 || fail "the user's certificate again"
 
-# Without a wipe, the profile was removed and it enrols anew: the user stays and
-# gets a new certificate.
+# Without a wipe it enrols anew: the user stays, the certificate is revoked and
+# waits until an administrator vouches for the Mac by assigning the user again.
 stop_mac
 start_macs third --model apple-silicon
 until_ok 60 device_is SIM000001 0 .open_commands
 device_is SIM000001 hanako .user || fail "the user is gone"
+device_is SIM000001 failed .rollout.state || fail "a certificate for whoever enrols"
+have rollout valid 0 || fail "the certificate of the earlier life is alive"
+m assign SIM000001 hanako >/dev/null
 until_ok 60 device_is SIM000001 installed .rollout.state
 have rollout valid 1 || fail "one live certificate of the user"
 have rollout revoked 2 || fail "the earlier ones are revoked"

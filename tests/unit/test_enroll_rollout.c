@@ -455,7 +455,7 @@ enrolled(struct site *s)
 }
 
 static void
-leaving_revokes_and_coming_back_starts_again(void **state)
+leaving_revokes_and_coming_back_waits_for_a_word(void **state)
 {
 	struct site *s = *state;
 	char fp[65];
@@ -466,11 +466,19 @@ leaving_revokes_and_coming_back_starts_again(void **state)
 	expect_state(s, "removed");
 	assert_string_equal(rollout(s, "D1").reason, "checked out");
 	enrolled(s);
-	expect_state(s, "issuing");
+	expect_state(s, "failed");
+	assert_int_equal(site_events(s, "rollout.failed"), 1);
+	assert_int_equal(site_number(s,
+	                     "SELECT COUNT(*) FROM command WHERE done_at IS "
+	                     "NULL AND request_type = 'InstallProfile'",
+	                     NULL),
+	    0);
 	/* A second TokenUpdate is no second rollout. */
 	enrolled(s);
 	assert_int_equal(
 	    site_number(s, "SELECT COUNT(*) FROM rollout", NULL), 2);
+	assign(s, "D1", "sato");
+	expect_state(s, "issuing");
 }
 
 /* A new certificate comes by assigning again, not to whoever enrols the Mac
@@ -586,7 +594,7 @@ main(void)
 		TEST(removal_is_tried_again),
 		TEST(challenge_of_the_past_gets_nothing),
 		TEST(another_user_takes_over),
-		TEST(leaving_revokes_and_coming_back_starts_again),
+		TEST(leaving_revokes_and_coming_back_waits_for_a_word),
 		TEST(a_wiped_mac_belongs_to_nobody),
 		TEST(not_enrolled_waits_for_enrolment),
 		TEST(nobody_assigned_nothing_starts),
