@@ -176,7 +176,6 @@ CREATE TABLE certificate (
 CREATE INDEX certificate_device ON certificate (device_id, created_at);
 CREATE INDEX certificate_created ON certificate (created_at, fingerprint);
 CREATE INDEX certificate_spki ON certificate (spki);
-CREATE INDEX certificate_expiry ON certificate (not_after);
 
 -- SCEP challenges: only their MAC is kept.
 CREATE TABLE challenge (
