@@ -84,7 +84,9 @@ struct http_listen {
 	 * Name of the header in which a proxy at one of proxy_addresses
 	 * (comma-separated) hands over the client certificate (RFC 9440
 	 * Client-Cert, or nginx's URL-escaped PEM); NULL: none.  From any
-	 * other address the header is ignored.
+	 * other address the header is ignored.  Requests from these addresses
+	 * come from the last address of their X-Forwarded-For, for logs and
+	 * rate limits.
 	 */
 	const char *proxy_header, *proxy_addresses;
 	bool no_client_cert; /* TLS: do not even ask for one */

@@ -44,8 +44,7 @@ opened(struct http_listener *l, struct MHD_Connection *mhd, void **context)
 	c->rq.conn = c;
 	c->rq.reply.status = MHD_HTTP_OK;
 	peer_text(c);
-	c->trusted_proxy = l->proxy_header != NULL &&
-	                   http_cert_trusted(l->proxy_addresses, c->peer);
+	c->trusted_proxy = http_cert_trusted(l->proxy_addresses, c->peer);
 	if (l->tls)
 		http_cert_session(c);
 	atomic_store(

@@ -106,6 +106,7 @@ enum http_phase {
 struct http_request {
 	struct http_conn *conn;
 	struct http_request *next; /* in the pool's queue or parked */
+	char peer[HTTP_PEER_SIZE]; /* of this request; "": the connection's */
 	enum http_phase phase;
 	bool live;        /* counted as under way */
 	bool body_coming; /* headers announce one */

@@ -174,7 +174,7 @@ log_request(const struct http_request *rq, const struct err *e, int64_t us)
 	log_set_request(rq->id);
 	log_event(level, level == LOG_DEBUG ? "http_request" : "http_failed",
 	    "method", rq->method, "path", rq->target.decoded, "status",
-	    LOG_NUM(status), "peer", rq->conn->peer, "us", LOG_NUM(us), "code",
+	    LOG_NUM(status), "peer", http_peer(rq), "us", LOG_NUM(us), "code",
 	    e != NULL ? err_name(e) : NULL, "error", e != NULL ? e->text : NULL,
 	    NULL);
 	log_set_request(NULL);

@@ -4,6 +4,7 @@
  * http_priv.h); accessors fill caches inside, so a handler's request is for
  * the handler's thread.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,7 +77,7 @@ http_request_end(struct http_request *rq)
 
 struct framing {
 	const char *proxy_header;
-	const char *length, *encoding;
+	const char *length, *encoding, *forwarded;
 	int lengths, encodings, hosts, proxy_headers;
 	bool bad_name, bad_value, folded;
 };
@@ -133,10 +134,36 @@ look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
 		f->encoding = value;
 	} else if (name_len == 4 && str_ieq(name, MHD_HTTP_HEADER_HOST)) {
 		f->hosts++;
+	} else if (name_len == 15 && str_ieq(name, "X-Forwarded-For")) {
+		f->forwarded = value;
 	} else if (f->proxy_header != NULL && str_ieq(name, f->proxy_header)) {
 		f->proxy_headers++;
 	}
 	return MHD_YES;
+}
+
+/*
+ * Who a trusted proxy speaks for: the last address of the last
+ * X-Forwarded-For, which is the one that it wrote itself.  The others came
+ * from outside.
+ */
+static void
+set_peer(struct http_request *rq, const char *forwarded)
+{
+	struct in6_addr parsed;
+	const char *last;
+	char text[HTTP_PEER_SIZE];
+
+	str_copy_cut(rq->peer, sizeof(rq->peer), rq->conn->peer);
+	if (forwarded == NULL || !rq->conn->trusted_proxy)
+		return;
+	last = strrchr(forwarded, ',');
+	last = last != NULL ? last + 1 : forwarded;
+	last += strspn(last, " \t");
+	if (str_copy(text, sizeof(text), last) &&
+	    (inet_pton(AF_INET, text, &parsed) == 1 ||
+	        inet_pton(AF_INET6, text, &parsed) == 1))
+		str_copy_cut(rq->peer, sizeof(rq->peer), text);
 }
 
 bool
@@ -151,6 +178,7 @@ http_request_check(struct http_request *rq, const char *version,
 
 	MHD_get_connection_values_n(
 	    c->mhd, MHD_HEADER_KIND, look_at_header, &f);
+	set_peer(rq, f.forwarded);
 	if (f.bad_name)
 		return err_set(e, ERR_INVALID,
 		    "RFC 9112 5.1: a header's name is not a token");
@@ -245,7 +273,7 @@ http_body(const struct http_request *rq)
 const char *
 http_peer(const struct http_request *rq)
 {
-	return rq->conn->peer;
+	return rq->peer[0] != '\0' ? rq->peer : rq->conn->peer;
 }
 
 /* A header that cannot be read counts as no certificate: what was not proven
@@ -259,7 +287,9 @@ cert_from_proxy(struct http_request *rq)
 	if (!rq->proxy_cert_known) {
 		rq->proxy_cert_known = true;
 		rq->proxy_cert = buf_new(LIMIT_HEADERS);
-		value = http_header(rq, rq->conn->listener->proxy_header);
+		value = rq->conn->listener->proxy_header != NULL
+		            ? http_header(rq, rq->conn->listener->proxy_header)
+		            : NULL;
 		if (str_empty(value) ||
 		    !http_cert_from_header(value, rq->proxy_cert, &unread))
 			buf_free(&rq->proxy_cert);
