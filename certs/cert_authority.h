@@ -22,7 +22,7 @@ struct cert_authority_options {
  * Loads, or creates on first start: keys first, then rows, in one write
  * transaction, so that a start that was interrupted leaves nothing behind but
  * key files that nobody refers to.  Checks that keys fit their certificates.
- * Replaces the RA certificate when less than 60 days of it remain.
+ * Replaces the RA certificate when less than half of its life remains.
  *
  * The root's key is only needed on first start, and may be moved to a safe
  * place afterwards.

@@ -15,7 +15,8 @@
 #include "core/random.h"
 
 enum { YEAR_DAYS = 365, ROOT_YEARS = 20, ISSUING_YEARS = 10, RA_YEARS = 2 };
-#define RA_RENEW_MS (60 * MS_DAY)
+/* Half of its life: only a start renews it, and servers run for long. */
+#define RA_RENEW_MS (RA_YEARS * YEAR_DAYS / 2 * MS_DAY)
 
 /* What each of our own certificates is. */
 static const struct rank {
