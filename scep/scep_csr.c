@@ -14,8 +14,10 @@
 #include "core/limits.h"
 #include "scep/scep_priv.h"
 
-/* Public exponents longer than this make verifying expensive. */
-enum { EXPONENT_BITS_MAX = 64 };
+/* Longer keys and public exponents make verifying expensive. */
+enum { KEY_BITS_MAX = 8192, EXPONENT_BITS_MAX = 64 };
+/* Identifier octets of what a CSR consists of. */
+enum { INTEGER = 0x02, BIT_STRING = 0x03, SEQUENCE = 0x30, CONTEXT_0 = 0xa0 };
 
 /* A CSR taken apart, nothing decoded; all borrowed. */
 struct parts {
@@ -39,15 +41,17 @@ scep_csr_free(struct scep_csr **c)
 	mem_free(c);
 }
 
-/* The next element, which has to have this tag; whole (may be NULL) gets it
- * with its header. */
+/* The next element, which has to have this identifier octet; whole (may be
+ * NULL) gets it with its header. */
 static bool
-take(struct slice *in, int tag, struct slice *body, struct slice *whole)
+take(struct slice *in, uint8_t identifier, struct slice *body,
+    struct slice *whole)
 {
 	struct slice before = *in;
-	int got, xclass;
+	int tag, xclass;
 
-	if (!scep_der_next(in, &got, &xclass, body) || got != tag)
+	if (in->len == 0 || in->p[0] != identifier ||
+	    !scep_der_next(in, &tag, &xclass, body))
 		return false;
 	if (whole != NULL)
 		*whole = slice_of(before.p, before.len - in->len);
@@ -59,19 +63,18 @@ split(struct slice der, struct parts *p)
 {
 	struct slice body, info, skip;
 
-	if (!take(&der, V_ASN1_SEQUENCE, &body, NULL) || der.len != 0 ||
-	    !take(&body, V_ASN1_SEQUENCE, &info, &p->info) ||
-	    !take(&body, V_ASN1_SEQUENCE, &skip, &p->algorithm) ||
-	    !take(&body, V_ASN1_BIT_STRING, &p->signature, NULL) ||
-	    body.len != 0)
+	if (!take(&der, SEQUENCE, &body, NULL) || der.len != 0 ||
+	    !take(&body, SEQUENCE, &info, &p->info) ||
+	    !take(&body, SEQUENCE, &skip, &p->algorithm) ||
+	    !take(&body, BIT_STRING, &p->signature, NULL) || body.len != 0)
 		return false;
-	if (!take(&info, V_ASN1_INTEGER, &p->version, NULL) ||
-	    !take(&info, V_ASN1_SEQUENCE, &skip, NULL) ||
-	    !take(&info, V_ASN1_SEQUENCE, &skip, &p->spki))
+	if (!take(&info, INTEGER, &p->version, NULL) ||
+	    !take(&info, SEQUENCE, &skip, NULL) ||
+	    !take(&info, SEQUENCE, &skip, &p->spki))
 		return false;
 	p->attrs = slice_str("");
 	return info.len == 0 ||
-	       (take(&info, 0, &p->attrs, NULL) && info.len == 0);
+	       (take(&info, CONTEXT_0, &p->attrs, NULL) && info.len == 0);
 }
 
 /* The digest of a signature algorithm, and which keys it goes with. */
@@ -117,6 +120,8 @@ cheap_to_verify(EVP_PKEY *k)
 	BIGNUM *exponent = NULL;
 	bool ok;
 
+	if (EVP_PKEY_get_bits(k) > KEY_BITS_MAX)
+		return false;
 	if (EVP_PKEY_get_base_id(k) != EVP_PKEY_RSA)
 		return true;
 	ok = EVP_PKEY_get_bn_param(k, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 &&

@@ -230,6 +230,31 @@ every_flipped_byte_is_noticed(void **state)
 	}
 }
 
+/* What no signature covers: the identifiers outside of the info. */
+static void
+identifiers_are_exact(void **state)
+{
+	AUTO(buf_free)
+	struct buf *der = forge_csr_make((struct forge_csr){ .key = key });
+	struct slice in = buf_slice(der), body, part;
+	int tag, xclass;
+	size_t at[3] = { 0 };
+
+	(void)state;
+	assert_true(scep_der_next(&in, &tag, &xclass, &body));
+	assert_true(scep_der_next(&body, &tag, &xclass, &part));
+	at[1] = (size_t)(body.p - der->p); /* algorithm */
+	assert_true(scep_der_next(&body, &tag, &xclass, &part));
+	at[2] = (size_t)(body.p - der->p); /* signature */
+	assert_int_equal(parse_bytes(buf_slice(der), NULL, NULL), -1);
+	for (size_t i = 0; i < COUNT(at); i++)
+		for (int bit = 0x20; bit <= 0x80; bit <<= 1) {
+			der->p[at[i]] ^= (uint8_t)bit;
+			unreadable(buf_slice(der));
+			der->p[at[i]] ^= (uint8_t)bit;
+		}
+}
+
 static void
 case_72_version(void **state)
 {
@@ -337,6 +362,7 @@ main(void)
 		cmocka_unit_test(case_70_not_one_csr),
 		cmocka_unit_test(case_71_signature_corrupted),
 		cmocka_unit_test(every_flipped_byte_is_noticed),
+		cmocka_unit_test(identifiers_are_exact),
 		cmocka_unit_test(case_72_version),
 		cmocka_unit_test(case_79_weak_rsa_keys),
 		cmocka_unit_test(case_81_other_key_types),

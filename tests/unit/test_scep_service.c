@@ -234,6 +234,17 @@ case_62_message_types_are_a_closed_list(void **state)
 		d.message.attrs[FORGE_MESSAGE_TYPE].value = slice_str(text);
 		EXPECT_F(fail, send_draft(w, &d));
 	}
+	/* What has more digits is no message type at all. */
+	for (int type = 100; type < 256; type++) {
+		char text[4];
+		struct draft d = draft(w);
+		AUTO(answer_clear) struct answer a = { 0 };
+
+		snprintf(text, sizeof(text), "%d", type);
+		d.message.attrs[FORGE_MESSAGE_TYPE].value = slice_str(text);
+		a = send_draft(w, &d);
+		assert_true(a.http_400);
+	}
 }
 
 static void
