@@ -38,7 +38,7 @@ struct cert_signers {
 void
 cert_known_clear(struct cert_known *k)
 {
-	cert_x509_free(&k->certificate);
+	cert_key_free(&k->key);
 }
 
 static void
@@ -163,7 +163,7 @@ cert_signers_find(struct cert_signers *s, const uint8_t digest[SHA256_SIZE],
 		list_remove(shard, i);
 		list_push(shard, i);
 		*out = shard->entries[i].known;
-		X509_up_ref(out->certificate);
+		EVP_PKEY_up_ref(out->key);
 	}
 	pthread_mutex_unlock(&shard->lock);
 	return i != NONE;
@@ -171,7 +171,7 @@ cert_signers_find(struct cert_signers *s, const uint8_t digest[SHA256_SIZE],
 
 /* An entry for somebody new; *old_out is who had to leave it, or NULL. */
 static uint32_t
-make_room(struct cert_signers *s, struct shard *shard, X509 **old_out)
+make_room(struct cert_signers *s, struct shard *shard, EVP_PKEY **old_out)
 {
 	uint32_t i = shard->oldest;
 	uint32_t *link;
@@ -184,7 +184,7 @@ make_room(struct cert_signers *s, struct shard *shard, X509 **old_out)
 		link = &shard->entries[*link].next;
 	*link = shard->entries[i].next;
 	list_remove(shard, i);
-	*old_out = shard->entries[i].known.certificate;
+	*old_out = shard->entries[i].known.key;
 	return i;
 }
 
@@ -192,7 +192,7 @@ void
 cert_signers_add(struct cert_signers *s, const struct cert_known *k)
 {
 	struct shard *shard;
-	X509 *old = NULL;
+	EVP_PKEY *old = NULL;
 
 	if (s->shards == 0)
 		return;
@@ -201,12 +201,12 @@ cert_signers_add(struct cert_signers *s, const struct cert_known *k)
 		uint32_t *bucket = bucket_of(s, shard, k->digest);
 		uint32_t i = make_room(s, shard, &old);
 
-		X509_up_ref(k->certificate);
+		EVP_PKEY_up_ref(k->key);
 		shard->entries[i].known = *k;
 		shard->entries[i].next = *bucket;
 		*bucket = i;
 		list_push(shard, i);
 	}
 	pthread_mutex_unlock(&shard->lock);
-	X509_free(old);
+	EVP_PKEY_free(old);
 }

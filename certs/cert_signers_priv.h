@@ -1,5 +1,5 @@
 /*
- * The verifier's memory: decoded certificates by fingerprint, a table of
+ * The verifier's memory: decoded keys by fingerprint of certificate, a table of
  * fixed size in which the least recently used gives way.  May
  * be used by any number of threads at once.
  */
@@ -11,8 +11,8 @@ struct cert_signers;
 
 /* What is remembered of a signer. */
 struct cert_known {
-	uint8_t digest[SHA256_SIZE];   /* of its DER */
-	X509 *certificate;             /* each holder has a reference */
+	uint8_t digest[SHA256_SIZE];   /* of its certificate's DER */
+	EVP_PKEY *key;                 /* each holder has a reference */
 	int64_t not_before, not_after; /* ms */
 };
 void cert_known_clear(struct cert_known *k);

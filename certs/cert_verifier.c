@@ -3,33 +3,44 @@
  * has its own locks; safe from any thread.
  *
  * OpenSSL decodes the public key of each certificate in a message, which takes
- * several times as long as the check.  So, when the message is plain DER with
- * one certificate that is known byte for byte, the message without it is what
- * OpenSSL reads, and the known certificate checks the signature.  Everything
- * else takes the general path, and both give the same answers.
+ * several times as long as the check, and reading the rest of it takes as long
+ * as the check again.  So, when the message has the plain form and encloses a
+ * certificate that is known byte for byte, its bytes are read here and checked
+ * with the known key.  That path only ever says yes: whatever it does not
+ * accept takes the general path, so both give the same answers.
  */
 #include <stdatomic.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "certs/cert_plain_priv.h"
 #include "certs/cert_signed_priv.h"
 #include "certs/cert_signers_priv.h"
-#include "certs/cert_strip_priv.h"
 #include "certs/cert_verifier.h"
 
 struct cert_verifier {
 	struct cert_signers *signers;
-	X509 *issuer; /* NULL: remember any signer */
+	X509 *issuer;                        /* NULL: remember any signer */
+	EVP_MD *digests[CERT_PLAIN_DIGESTS]; /* NULL: not to be had */
 	atomic_llong known, unknown;
 };
 
 struct cert_verifier *
 cert_verifier_new(size_t remembered)
 {
+	static const char *const names[CERT_PLAIN_DIGESTS] = {
+		[CERT_PLAIN_SHA1] = "SHA1",
+		[CERT_PLAIN_SHA256] = "SHA256",
+		[CERT_PLAIN_SHA384] = "SHA384",
+		[CERT_PLAIN_SHA512] = "SHA512",
+	};
 	struct cert_verifier *v = mem_zalloc(1, sizeof(*v));
 
 	v->signers = cert_signers_new(remembered);
+	for (size_t i = 0; i < COUNT(names); i++)
+		v->digests[i] = EVP_MD_fetch(NULL, names[i], NULL);
+	ERR_clear_error();
 	return v;
 }
 
@@ -40,6 +51,8 @@ cert_verifier_free(struct cert_verifier **v)
 		return;
 	cert_signers_free(&(*v)->signers);
 	cert_x509_free(&(*v)->issuer);
+	for (size_t i = 0; i < COUNT((*v)->digests); i++)
+		EVP_MD_free((*v)->digests[i]);
 	mem_free(v);
 }
 
@@ -82,25 +95,32 @@ check_detached(CMS_ContentInfo *cms, struct err *e)
 	return true;
 }
 
-/*
- * By a signer that is known already.  *applies_out false: the message names
- * its signer in another way, so the general path has to look.
- */
-static bool
-check_known(const struct cert_strip *found, const struct cert_known *known,
-    BIO *body, bool *applies_out, struct err *e)
+static void
+digest_context_free(EVP_MD_CTX **c)
 {
-	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
-	AUTO(buf_free) struct buf *stripped = cert_strip_build(found);
-	CMS_SignerInfo *si;
+	EVP_MD_CTX_free(*c);
+	*c = NULL;
+}
 
-	*applies_out = true;
-	if (!cert_signed_parse(buf_slice(stripped), &cms, &si, e) ||
-	    !check_detached(cms, e))
-		return false;
-	*applies_out = CMS_SignerInfo_cert_cmp(si, known->certificate) == 0;
-	return !*applies_out ||
-	       cert_signed_verify(cms, si, known->certificate, body, NULL, e);
+/* Whether the message digest is the body's, and the attributes that say so
+ * are signed with this key. */
+static bool
+signed_by(const struct cert_plain_signer *s, EVP_PKEY *key, const EVP_MD *md,
+    struct slice body)
+{
+	static const uint8_t set = 0x31;
+	AUTO(digest_context_free) EVP_MD_CTX *c = EVP_MD_CTX_new();
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	return c != NULL && md != NULL &&
+	       EVP_Digest(body.p, body.len, digest, &len, md, NULL) == 1 &&
+	       slice_eq(slice_of(digest, len), s->message_digest) &&
+	       EVP_DigestVerifyInit(c, NULL, md, NULL, key) == 1 &&
+	       EVP_DigestVerifyUpdate(c, &set, 1) == 1 &&
+	       EVP_DigestVerifyUpdate(c, s->attributes.p, s->attributes.len) ==
+	           1 &&
+	       EVP_DigestVerifyFinal(c, s->signature.p, s->signature.len) == 1;
 }
 
 static bool
@@ -112,106 +132,72 @@ worth_remembering(const struct cert_verifier *v, X509 *x)
 	           X509_verify(x, X509_get0_pubkey(v->issuer)) == 1);
 }
 
-/*
- * What a check needs of a certificate: how messages name it, and its key.  The
- * rest would take as much memory again.
- */
-static X509 *
-slim(const X509 *whole)
-{
-	AUTO(cert_x509_free) X509 *x = X509_new();
-
-	if (x == NULL ||
-	    !X509_set_issuer_name(x, X509_get_issuer_name(whole)) ||
-	    !X509_set_serialNumber(
-	        x, (ASN1_INTEGER *)X509_get0_serialNumber(whole)) ||
-	    !X509_set_pubkey(x, X509_get0_pubkey(whole)))
-		return NULL;
-	/* Fills what OpenSSL caches in it, before threads share it. */
-	X509_check_purpose(x, -1, 0);
-	return TAKE(x);
-}
-
+/* Only RSA: the plain form has nothing else. */
 static void
-remember(struct cert_verifier *v, const struct cert_known *k)
+remember(struct cert_verifier *v, const struct cert_known *k, X509 *x)
 {
-	AUTO(cert_known_clear) struct cert_known kept = *k;
-
-	kept.certificate =
-	    worth_remembering(v, k->certificate) ? slim(k->certificate) : NULL;
-	if (kept.certificate != NULL)
-		cert_signers_add(v->signers, &kept);
+	if (EVP_PKEY_get_base_id(k->key) == EVP_PKEY_RSA &&
+	    worth_remembering(v, x))
+		cert_signers_add(v->signers, k);
 }
 
 /* By anybody. */
 static bool
-check_any(struct cert_verifier *v, struct slice der, BIO *body,
+check_any(struct cert_verifier *v, struct slice der, struct slice body,
     struct cert_signer *out, struct err *e)
 {
 	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
-	AUTO(cert_known_clear) struct cert_known k = { 0 };
+	AUTO(cert_x509_free) X509 *signer = NULL;
+	AUTO(cert_bio_free) BIO *bio = NULL;
 	AUTO(buf_free) struct buf *own = NULL;
+	struct cert_known k = { 0 };
 	CMS_SignerInfo *si;
 
-	count(&v->unknown);
-	if (!cert_signed_parse(der, &cms, &si, e) || !check_detached(cms, e) ||
-	    !cert_signed_signer(cms, si, &chain, &k.certificate, e) ||
-	    !cert_signed_verify(cms, si, k.certificate, body, NULL, e) ||
-	    !cert_der(k.certificate, &own, e))
+	if (!cert_signed_bio(body, &bio, e) ||
+	    !cert_signed_parse(der, &cms, &si, e) || !check_detached(cms, e) ||
+	    !cert_signed_signer(cms, si, &chain, &signer, e) ||
+	    !cert_signed_verify(cms, si, signer, bio, NULL, e) ||
+	    !cert_der(signer, &own, e))
 		return false;
 	sha256(k.digest, buf_slice(own));
-	k.not_before = cert_not_before(k.certificate);
-	k.not_after = cert_not_after(k.certificate);
-	remember(v, &k);
+	k.key = X509_get0_pubkey(signer);
+	k.not_before = cert_not_before(signer);
+	k.not_after = cert_not_after(signer);
+	remember(v, &k, signer);
 	answer(&k, out);
 	return true;
 }
 
-/* *applies_out false: the signer is not known. */
+/* By a signer that is known already, in the plain form. */
 static bool
-check_quickly(struct cert_verifier *v, struct slice der, BIO *body,
-    struct cert_signer *out, bool *applies_out, struct err *e)
+check_known(struct cert_verifier *v, struct slice der, struct slice body,
+    struct cert_signer *out)
 {
 	AUTO(cert_known_clear) struct cert_known known = { 0 };
-	struct cert_strip found;
+	struct cert_plain_signer s;
+	struct cert_plain found;
 	uint8_t digest[SHA256_SIZE];
 
-	*applies_out = false;
-	if (!cert_strip_find(der, &found))
-		return true;
+	if (!cert_plain_find(der, &found))
+		return false;
 	sha256(digest, found.certificate);
-	if (!cert_signers_find(v->signers, digest, &known))
-		return true;
-	if (!check_known(&found, &known, body, applies_out, e))
+	if (!cert_signers_find(v->signers, digest, &known) ||
+	    !cert_plain_signer(&found, &s) ||
+	    !signed_by(&s, known.key, v->digests[s.digest], body))
 		return false;
-	if (*applies_out)
-		answer(&known, out);
+	answer(&known, out);
 	return true;
-}
-
-static bool
-check(struct cert_verifier *v, struct slice der, struct slice body,
-    struct cert_signer *out, struct err *e)
-{
-	AUTO(cert_bio_free) BIO *bio = NULL;
-	bool good, known;
-
-	if (!cert_signed_bio(body, &bio, e))
-		return false;
-	good = check_quickly(v, der, bio, out, &known, e);
-	if (good && !known)
-		return check_any(v, der, bio, out, e);
-	count(&v->known);
-	return good;
 }
 
 bool
 cert_verifier_check(struct cert_verifier *v, struct slice der,
     struct slice body, struct cert_signer *out, struct err *e)
 {
-	bool good = check(v, der, body, out, e);
+	bool known = check_known(v, der, body, out);
+	bool good = known || check_any(v, der, body, out, e);
 
+	count(known ? &v->known : &v->unknown);
 	/* OpenSSL leaves errors behind even where it recovered from them. */
 	ERR_clear_error();
 	return good;

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "certs/cert_strip_priv.h"
+#include "certs/cert_plain_priv.h"
 
 static void
 good_by_both_paths(void **state)
@@ -73,13 +73,13 @@ every_flipped_byte_is_seen(void **state)
 	struct strip_range {
 		size_t from, to;
 	} cert;
-	struct cert_strip found;
+	struct cert_plain found;
 
 	(void)state;
 	pair_make(&p);
 	sign_as(&s, "mac", body_text);
 	assert_int_equal(check_text(&p, buf_slice(s.der), body_text), ERR_NONE);
-	assert_true(cert_strip_find(buf_slice(s.der), &found));
+	assert_true(cert_plain_find(buf_slice(s.der), &found));
 	cert.from = (size_t)(found.certificate.p - s.der->p);
 	cert.to = cert.from + found.certificate.len;
 
@@ -175,10 +175,10 @@ static struct buf *
 with_certificates(struct slice der, struct slice certificates)
 {
 	struct buf *out = buf_new(16 << 10);
-	struct cert_strip s;
+	struct cert_plain s;
 	size_t body;
 
-	assert_true(cert_strip_find(der, &s));
+	assert_true(cert_plain_find(der, &s));
 	body = s.head.len + 4 + certificates.len + s.tail.len;
 	buf_addc(out, 0x30);
 	put_length(out, 11 + 4 + 4 + body);
@@ -260,12 +260,12 @@ ber_verifies(void **state)
 	AUTO(signed_clear) struct signed_body s = { 0 };
 	AUTO(pair_free) struct pair p;
 	AUTO(buf_free) struct buf *ber = buf_new(8 << 10);
-	struct cert_strip found;
+	struct cert_plain found;
 
 	(void)state;
 	pair_make(&p);
 	sign_as(&s, "mac", body_text);
-	assert_true(cert_strip_find(buf_slice(s.der), &found));
+	assert_true(cert_plain_find(buf_slice(s.der), &found));
 	buf_add(
 	    ber, "\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", 13);
 	buf_add(ber, "\xa0\x80\x30\x80", 4);
