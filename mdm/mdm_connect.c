@@ -1,6 +1,8 @@
 /*
  * Connect: a Mac reports on a command and gets the next one, in one write
- * transaction; an Idle with nothing to do costs one read.  Any thread.
+ * transaction; an Idle with nothing to do costs one read.  Strangers never get
+ * the writer's turn: who was not accepted lately is looked up by a read first.
+ * Any thread.
  */
 #include "apns/apns_scheduler.h"
 #include "mdm/mdm_connect_priv.h"
@@ -106,6 +108,13 @@ next_push(
 }
 
 static bool
+refuse(struct mdm_visit *v, enum mdm_refusal why, struct err *e)
+{
+	mdm_auth_admit(v->s, v->m->fingerprint, false);
+	return mdm_auth_refuse(v->s, v->m, &v->who, why, e);
+}
+
+static bool
 visit_once(struct mdm_visit *v, struct buf *out, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
@@ -119,6 +128,8 @@ visit_once(struct mdm_visit *v, struct buf *out, struct err *e)
 	v->refusal = may_visit(v);
 	if (v->refusal != MDM_ACCEPTED)
 		return err_set(e, ERR_FORBIDDEN, "refused");
+	if (is_being_erased(v))
+		return true;
 	if (!come_back(v, tx, e) || !mdm_connect_record(v, tx, e))
 		return false;
 	/* After a wipe there is no enrolment to give anything to. */
@@ -145,8 +156,7 @@ visit(struct mdm_visit *v, struct buf *out, struct err *e)
 			return true;
 		buf_reset(out);
 		if (v->refusal != MDM_ACCEPTED)
-			return mdm_auth_refuse(
-			    v->s, v->m, &v->who, v->refusal, e);
+			return refuse(v, v->refusal, e);
 		if (!v->broken_now)
 			return err_wrap(e, "connect");
 		v->broken_now = false;
@@ -175,6 +185,35 @@ visit_clear(struct mdm_visit *v)
 	buf_free(&v->result);
 }
 
+/* When it was here is told now and then only. */
+static void
+note_seen(const struct mdm_visit *v)
+{
+	if (v->now - v->who.seen_at > SEEN_MS ||
+	    (v->who.push_due && !v->who.open))
+		mdm_db_seen(v->s->o.store, v->m->enrollment_id,
+		    v->who.device_id, v->now);
+}
+
+/* The look before a visit; *work_out: there is something to visit for. */
+static bool
+look(struct mdm_visit *v, bool *work_out, struct err *e)
+{
+	enum mdm_refusal why;
+
+	if (!mdm_auth_who(
+	        v->s, v->m->fingerprint, v->m->enrollment_id, &v->who, e))
+		return false;
+	why = may_visit(v);
+	if (why != MDM_ACCEPTED)
+		return refuse(v, why, e);
+	mdm_auth_admit(v->s, v->m->fingerprint, true);
+	*work_out =
+	    !is_being_erased(v) && (v->status != MDM_IDLE || v->who.open ||
+	                               str_eq(v->who.state, "left"));
+	return true;
+}
+
 bool
 mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
     struct err *e)
@@ -182,21 +221,17 @@ mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
 	AUTO(visit_clear)
 	struct mdm_visit v = { .s = s, .m = m, .now = clock_now_ms() };
 	enum mdm_counter counter = MDM_COUNT_IDLE;
-	enum mdm_refusal why;
+	bool work = true;
 
-	if (!read_status(&v, &counter, e) ||
-	    !mdm_auth_who(s, m->fingerprint, m->enrollment_id, &v.who, e))
+	if (!read_status(&v, &counter, e))
 		return false;
-	why = may_visit(&v);
-	if (why != MDM_ACCEPTED)
-		return mdm_auth_refuse(s, m, &v.who, why, e);
+	/* A report needs the writer anyway, and the look is repeated there. */
+	if ((v.status == MDM_IDLE || !mdm_auth_admitted(s, m->fingerprint)) &&
+	    !look(&v, &work, e))
+		return false;
+	if (work && (!seal_result(&v, e) || !visit(&v, out, e)))
+		return false;
 	mdm_count(s, counter);
-	if (v.now - v.who.seen_at > SEEN_MS || (v.who.push_due && !v.who.open))
-		mdm_db_seen(
-		    s->o.store, m->enrollment_id, v.who.device_id, v.now);
-	if (is_being_erased(&v))
-		return true;
-	if (v.status == MDM_IDLE && !v.who.open && !str_eq(v.who.state, "left"))
-		return true;
-	return seal_result(&v, e) && visit(&v, out, e);
+	note_seen(&v);
+	return true;
 }

@@ -34,6 +34,9 @@ struct mdm_heard {
 	int64_t at;
 };
 
+/* Certificates that were accepted lately; see mdm_auth_admit(). */
+enum { MDM_ADMITTED = 4096 };
+
 struct mdm_service {
 	pthread_mutex_t mutex; /* guards topic and heard */
 	char topic[LIMIT_TOPIC + 1];
@@ -42,6 +45,7 @@ struct mdm_service {
 	struct mdm_options o;
 	struct cert_verifier *verifier;
 	_Atomic int64_t counters[MDM_COUNTERS];
+	_Atomic uint64_t admitted[MDM_ADMITTED];
 };
 
 /* A message, parsed; borrows from doc. */
@@ -103,6 +107,14 @@ MUST_CHECK bool mdm_auth_who(struct mdm_service *s, const char *fingerprint,
 enum mdm_refusal mdm_auth_certificate(const struct mdm_who *w, int64_t now);
 /* And bound to the device of the enrolment. */
 enum mdm_refusal mdm_auth_bound(const struct mdm_who *w, int64_t now);
+/*
+ * Remembers, or forgets, that the ledger accepted this certificate, so that
+ * mdm_auth_admitted() can tell strangers from devices without a transaction.
+ * It decides nothing: who is admitted may ask for the writer's turn, and is
+ * looked up there.
+ */
+void mdm_auth_admit(struct mdm_service *s, const char *fingerprint, bool in);
+bool mdm_auth_admitted(struct mdm_service *s, const char *fingerprint);
 /*
  * True if the feed has not been told of this refusal of whom (an id) within
  * the hour; it counts as told from now on.  When it cannot be remembered

@@ -136,6 +136,40 @@ another_devices_certificate_is_an_alarm(void **state)
 	assert_int_equal(stats.authenticate, 2);
 }
 
+/* Having been accepted spares a device the read before its report, and
+ * nothing else. */
+static void
+who_was_here_is_still_looked_up(void **state)
+{
+	struct world *w = *state;
+	struct store_stats before, after;
+	char id[37];
+	struct reply r = { UDID_1, id, "Acknowledged", NULL };
+
+	enroll_quietly(w, &mac_1);
+	queue(w, "ProfileList", id);
+	idle(w, 'a', UDID_1);
+	store_stats(w->store, &before);
+	answer(w, "Acknowledged");
+	store_stats(w->store, &after);
+	assert_int_equal(after.reads, before.reads);
+
+	queue(w, "ProfileList", id);
+	idle(w, 'a', UDID_1);
+	execute(w, "UPDATE certificate SET state = 'revoked'");
+	assert_false(reply(w, 'a', &r));
+	assert_int_equal(w->e.code, ERR_FORBIDDEN);
+	assert_text(
+	    w, "SELECT state FROM command WHERE done_at IS NULL", "delivered");
+	assert_int_equal(events(w, "device.rejected"), 1);
+	/* From now on it does not get so far. */
+	store_stats(w->store, &before);
+	assert_false(reply(w, 'a', &r));
+	store_stats(w->store, &after);
+	assert_int_equal(after.reads, before.reads + 1);
+	assert_int_equal(after.statements, before.statements + 1);
+}
+
 static void
 a_signature_is_checked_first(void **state)
 {
@@ -166,6 +200,8 @@ main(void)
 		cmocka_unit_test(clocks_may_differ_by_five_minutes),
 		cmocka_unit_test_setup_teardown(
 		    strangers_leave_no_trace, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    who_was_here_is_still_looked_up, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    refusals_are_told_once_an_hour, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
