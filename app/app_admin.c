@@ -29,7 +29,7 @@ static const struct app_option token_options[] = {
 };
 
 static const struct app_option push_options[] = {
-	{ "owner", "ACCOUNT", "Apple account that the certificate belongs to" },
+	{ "owner", "ACCOUNT", "Apple account it belongs to; needed" },
 	{ "allow-topic-change", NULL,
 	    "even if enrolled Macs depend on another topic" },
 	{ NULL, NULL, NULL },
@@ -129,12 +129,17 @@ push_import(const struct app_args *a)
 	AUTO(json_free) json_t *c = NULL;
 	int code;
 
+	if (app_arg(a, "owner") == NULL) {
+		fprintf(stderr,
+		    "mutsu: --owner ACCOUNT is needed: only that Apple account "
+		    "can renew the certificate with the same topic\n");
+		return APP_USAGE;
+	}
 	if (!read_pem(a->words[0], &cert) || !read_pem(a->words[1], &key))
 		return APP_USAGE;
 	json_put_str(body, "certificate", buf_str(cert));
 	json_put_str(body, "key", buf_str(key));
-	if (app_arg(a, "owner") != NULL)
-		json_put_str(body, "owner", app_arg(a, "owner"));
+	json_put_str(body, "owner", app_arg(a, "owner"));
 	json_put_bool(body, "allow_topic_change",
 	    app_arg(a, "allow-topic-change") != NULL);
 	code = app_call(a,

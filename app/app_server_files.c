@@ -1,6 +1,7 @@
 /*
  * What the server keeps as files in its data directory: TLS certificate and
- * key, the administrator's token.  Main thread, at start; the ticker renews.
+ * key, the administrator's token.  Main thread, at start, which also renews
+ * a TLS certificate of our own making that is near its end.
  */
 #include <stdio.h>
 #include <unistd.h>
