@@ -153,13 +153,15 @@ start_services(struct app_server *s, struct err *e)
 	        &s->enroll, e))
 		return false;
 	s->renderers[0] = enroll_rollout_renderer(s->enroll);
-	return mdm_service_new(&(struct mdm_options){ .store = s->store,
-	                           .seal = s->seal,
-	                           .renderers = s->renderers,
-	                           .topic = s->topic,
-	                           .on_left = device_left,
-	                           .on_enrolled = device_enrolled,
-	                           .hook_arg = s },
+	return mdm_service_new(
+	           &(struct mdm_options){ .store = s->store,
+	               .seal = s->seal,
+	               .renderers = s->renderers,
+	               .issuer = cert_authority_issuing(s->authority),
+	               .topic = s->topic,
+	               .on_left = device_left,
+	               .on_enrolled = device_enrolled,
+	               .hook_arg = s },
 	           &s->mdm, e) &&
 	       scep_service_new(
 	           &(struct scep_options){ .store = s->store,

@@ -1,6 +1,6 @@
 /*
- * Detached signatures by devices.  A verifier keeps the decoded certificates
- * of recent signers, because decoding a public key costs more than checking a
+ * Detached signatures by devices.  A verifier keeps the decoded keys of
+ * recent signers, because decoding a public key costs more than checking a
  * signature with it.  It answers only "who signed these bytes": whether that
  * certificate is ours, alive and bound to the device is the ledger's matter.
  *
@@ -14,7 +14,7 @@ struct cert_verifier;
 
 /*
  * remembered: how many signers are kept; the least recently seen go first. Each
- * takes some 4 kB.  0 remembers nobody.
+ * takes some 1.5 kB.  0 remembers nobody.
  */
 struct cert_verifier *cert_verifier_new(size_t remembered);
 void cert_verifier_free(struct cert_verifier **v);

@@ -8,7 +8,7 @@
 #include "mdm/mdm_priv.h"
 
 enum {
-	REMEMBERED_SIGNERS = 3072, /* of about 3.6 kB */
+	REMEMBERED_SIGNERS = 6144, /* of about 1.4 kB */
 	STALE_A_TURN = 100,
 	STALE_TURNS = 100
 };
@@ -25,6 +25,8 @@ mdm_service_new(
 	pthread_mutex_init(&s->mutex, NULL);
 	s->o = *o;
 	s->verifier = cert_verifier_new(REMEMBERED_SIGNERS);
+	if (o->issuer != NULL)
+		cert_verifier_prefer(s->verifier, o->issuer);
 	mdm_service_set_topic(s, o->topic);
 	*out = s;
 	return true;

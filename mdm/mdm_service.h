@@ -32,6 +32,10 @@ struct mdm_options {
 	struct store *store;
 	const struct seal *seal;
 	const struct mdm_renderer *renderers; /* name NULL ends; borrowed */
+	/* Who issues the identities of Macs, so that strangers cannot push them
+	 * out of what is remembered; NULL: anybody may.  Borrowed for the call.
+	 */
+	X509 *issuer;
 	/* The topic Macs must report; "" : any (no push certificate yet). */
 	const char *topic;
 	/*
