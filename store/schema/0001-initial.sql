@@ -80,8 +80,8 @@ CREATE TABLE command (
 	error_domain TEXT,
 	error_text TEXT
 );
-CREATE INDEX command_open ON command (enrollment_id, urgent DESC, sort_key) WHERE done_at IS NULL;
-CREATE INDEX command_urgent ON command (enrollment_id) WHERE done_at IS NULL AND urgent = 1;
+-- done_at is always NULL in it, but with that column it is preferred to command_list.
+CREATE INDEX command_open ON command (enrollment_id, done_at, urgent DESC, sort_key) WHERE done_at IS NULL;
 CREATE INDEX command_list ON command (enrollment_id, sort_key);
 CREATE INDEX command_sort ON command (sort_key);
 CREATE INDEX command_expiry ON command (expires_at) WHERE done_at IS NULL AND expires_at IS NOT NULL;

@@ -18,6 +18,32 @@ idle_with_nothing_to_do_is_one_read(void **state)
 	assert_int_equal(after.writes, before.writes);
 }
 
+/* What was done long ago is not looked at. */
+static void
+a_long_history_costs_nothing(void **state)
+{
+	struct world *w = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more;
+
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	OK(store_query(tx,
+	    "EXPLAIN QUERY PLAN SELECT EXISTS (SELECT 1 FROM command q WHERE "
+	    "q.enrollment_id = $1 AND q.done_at IS NULL), (SELECT MAX(not_now) "
+	    "FROM command WHERE enrollment_id = $1 AND done_at IS NULL)",
+	    S_ARGS(S_TEXT(UDID_1)), &r, e));
+	OK(store_next(r, &more, e));
+	while (more) {
+		const char *step = store_text(r, 3);
+
+		if (strstr(step, "SCAN command") != NULL ||
+		    strstr(step, "command_list") != NULL)
+			fail_msg("%s", step);
+		OK(store_next(r, &more, e));
+	}
+}
+
 static void
 the_first_visit_gets_the_inventory(void **state)
 {
@@ -443,6 +469,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(idle_with_nothing_to_do_is_one_read),
+		T(a_long_history_costs_nothing),
 		T(the_first_visit_gets_the_inventory),
 		T(an_unanswered_command_comes_again),
 		T(answers_count_once),
