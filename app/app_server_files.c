@@ -3,6 +3,7 @@
  * key, the administrator's token.  Main thread, at start, which also renews
  * a TLS certificate of our own making that is near its end.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -85,14 +86,10 @@ app_server_tls(struct app_server *s, const char *host, struct err *e)
 static void
 token_name(char *out, size_t size, int attempt)
 {
-	char now[CLOCK_TEXT_SIZE];
-
-	if (attempt == 0) {
+	if (attempt == 0)
 		snprintf(out, size, "admin");
-		return;
-	}
-	clock_format(now, clock_now_ms());
-	snprintf(out, size, "admin-%s", now);
+	else
+		snprintf(out, size, "admin-%" PRId64, clock_now_ms());
 }
 
 /*

@@ -35,6 +35,18 @@ start_server
 [ "$(cat "$T/data/admin.token")" = "$token" ] || fail "another token"
 m device list --token-file "$T/robot" >/dev/null || fail "a token was lost"
 json_is 2 length m token list --json || fail "tokens"
+
+# A backup, restored: database, master key and CA keys are enough.
+mkdir -m 700 "$T/restored"
+sqlite3 "$T/data/mutsu.db" ".backup $T/restored/mutsu.db"
+cp -r "$T/data/master.key" "$T/data/keys" "$T/restored/"
+stop_server
+mv "$T/data" "$T/was"
+mv "$T/restored" "$T/data"
+start_server
+[ "$(fingerprint "$CA")" = "$ca" ] || fail "another CA after the restore"
+m device list --token-file "$T/robot" >/dev/null || fail "a token was lost in the restore"
+json_is 3 length m token list --json || fail "the administrator's new token"
 stop_server
 
 # Files with secrets that others can read, or that cannot be read.
