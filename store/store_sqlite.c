@@ -21,7 +21,8 @@ struct sqlite {
 	struct store base; /* first */
 	char *path;
 	int lock_fd; /* holds PATH.lock, so that no other program opens PATH */
-	struct sq_writer writer;
+	struct sq_conn write_conn; /* the writer's */
+	struct store_writer writer;
 	struct sq_readers readers;
 	struct sq_checkpoint checkpoint;
 };
@@ -88,13 +89,15 @@ sqlite_free(struct sqlite **qp)
 static bool
 open_parts(struct sqlite *q, struct err *e)
 {
-	if (!store_sqlite_writer_open(
-	        &q->writer, q->path, &q->base.counters, e))
+	if (!store_sqlite_conn_open(&q->write_conn, q->path, SQ_WRITER, e))
 		return false;
-	if (!store_sqlite_migrate(&q->writer.conn, e) ||
+	store_writer_init(&q->writer, &store_sqlite_writer_ops, &q->write_conn,
+	    &q->base.counters);
+	if (!store_sqlite_migrate(&q->write_conn, e) ||
 	    !store_sqlite_checkpoint_start(
 	        &q->checkpoint, &q->writer, q->path, e)) {
-		store_sqlite_writer_close(&q->writer);
+		store_writer_clear(&q->writer);
+		store_sqlite_conn_close(&q->write_conn);
 		return false;
 	}
 	return true;
@@ -126,7 +129,8 @@ driver_close(struct store *st)
 
 	store_sqlite_readers_close(&q->readers);
 	store_sqlite_checkpoint_stop(&q->checkpoint);
-	store_sqlite_writer_close(&q->writer);
+	store_writer_clear(&q->writer);
+	store_sqlite_conn_close(&q->write_conn);
 	sqlite_free(&q);
 }
 
@@ -154,8 +158,8 @@ begin_write(struct sqlite *q, struct sq_tx **out, struct err *e)
 {
 	struct sq_tx *tx = mem_zalloc(1, sizeof(*tx));
 
-	tx->conn = &q->writer.conn;
-	if (!store_sqlite_writer_begin(&q->writer, tx, e)) {
+	tx->conn = &q->write_conn;
+	if (!store_writer_begin(&q->writer, &tx->member, e)) {
 		mem_free(&tx);
 		return false;
 	}
@@ -202,7 +206,7 @@ driver_commit(struct store_tx *base, struct err *e)
 		end_read(q, tx->reader);
 		return true;
 	}
-	ok = store_sqlite_writer_commit(&q->writer, tx, e);
+	ok = store_writer_commit(&q->writer, &tx->member, e);
 	mem_free(&tx);
 	return ok;
 }
@@ -217,7 +221,7 @@ driver_rollback(struct store_tx *base)
 		end_read(q, tx->reader);
 		return;
 	}
-	store_sqlite_writer_rollback(&q->writer, tx);
+	store_writer_rollback(&q->writer, &tx->member);
 	mem_free(&tx);
 }
 
@@ -231,7 +235,7 @@ failed(struct sq_tx *tx, int rc, const char *sql, struct err *e)
 
 	store_sqlite_conn_err(tx->conn, rc, sql, e);
 	if (tx->base.mode == STORE_WRITE)
-		store_sqlite_writer_failed(&q->writer, tx, e);
+		store_writer_failed(&q->writer, &tx->member, e);
 	return false;
 }
 
@@ -239,9 +243,9 @@ failed(struct sq_tx *tx, int rc, const char *sql, struct err *e)
 static bool
 usable(const struct sq_tx *tx, struct err *e)
 {
-	if (tx->broken)
-		*e = tx->waiter.failure;
-	return !tx->broken;
+	if (tx->member.broken)
+		*e = tx->member.waiter.failure;
+	return !tx->member.broken;
 }
 
 static bool

@@ -51,13 +51,13 @@ checkpoint(struct sq_checkpoint *k, int mode)
 static void
 restart_log(struct sq_checkpoint *k)
 {
-	struct sq_waiter self;
+	struct store_waiter self;
 
-	store_sqlite_waiter_init(&self);
-	store_sqlite_writer_pause(k->writer, &self);
+	store_waiter_init(&self);
+	store_writer_pause(k->writer, &self);
 	checkpoint(k, SQLITE_CHECKPOINT_RESTART);
-	store_sqlite_writer_resume(k->writer);
-	store_sqlite_waiter_clear(&self);
+	store_writer_resume(k->writer);
+	store_waiter_clear(&self);
 }
 
 static void *
@@ -77,12 +77,13 @@ run(void *arg)
 }
 
 bool
-store_sqlite_checkpoint_start(struct sq_checkpoint *k, struct sq_writer *w,
+store_sqlite_checkpoint_start(struct sq_checkpoint *k, struct store_writer *w,
     const char *path, struct err *e)
 {
 	int rc;
 
 	k->writer = w;
+	k->writer_conn = w->conn;
 	k->due_pages = CHECKPOINT_PAGES;
 	if (!store_sqlite_conn_open(&k->conn, path, SQ_CHECKPOINT, e))
 		return false;
@@ -94,14 +95,14 @@ store_sqlite_checkpoint_start(struct sq_checkpoint *k, struct sq_writer *w,
 		return err_set(
 		    e, ERR_UNAVAILABLE, "thread for checkpoints: error %d", rc);
 	}
-	sqlite3_wal_hook(w->conn.db, on_commit, k);
+	sqlite3_wal_hook(k->writer_conn->db, on_commit, k);
 	return true;
 }
 
 void
 store_sqlite_checkpoint_stop(struct sq_checkpoint *k)
 {
-	sqlite3_wal_hook(k->writer->conn.db, NULL, NULL);
+	sqlite3_wal_hook(k->writer_conn->db, NULL, NULL);
 	atomic_store(&k->stop, true);
 	sem_post(&k->wake);
 	pthread_join(k->thread, NULL);

@@ -4,7 +4,7 @@
  *	store_sqlite_conn.c        a connection, its settings, error mapping
  *	store_sqlite_stmt.c        prepared statements of one connection
  *	store_sqlite_readers.c     the pool of read connections
- *	store_sqlite_writer.c      turns, savepoints and group commit
+ *	store_sqlite_writer.c      what the writer's turns run here
  *	store_sqlite_checkpoint.c  moves the WAL into the database
  *	store_sqlite_migrate.c     brings the schema up to date
  *	store_sqlite.c             the driver's table, open, close, backup
@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#include "store/store_priv.h"
+#include "store/store_writer_priv.h"
 
 /* ---- connections and statements: one thread at a time ---- */
 
@@ -64,67 +64,17 @@ void store_sqlite_stmt_release(struct sq_stmt *s);
 /* Finalizes all; none may be busy. */
 void store_sqlite_stmt_clear(struct sq_conn *c);
 
-/* ---- the writer ---- */
-
-/* A thread that waits: for its turn, then for the shared commit. */
-struct sq_waiter {
-	sem_t wake;
-	struct sq_waiter *next;
-	pthread_t thread;
-	bool alone;  /* wants the turn between two transactions */
-	bool failed; /* the shared transaction was lost: failure */
-	struct err failure;
-};
-
-struct sq_queue {
-	struct sq_waiter *first, *last;
-};
-
-struct sq_writer {
-	pthread_mutex_t mutex; /* guards queue, busy and holder */
-	struct sq_queue queue; /* who waits for the turn, first come first */
-	bool busy;             /* somebody has the turn */
-	pthread_t holder;      /* who, if busy */
-
-	/* What follows belongs to whoever has the turn. */
-	struct sq_conn conn;
-	bool open;               /* the shared transaction has begun */
-	int64_t began_us;        /* when it did, clock_mono_us() */
-	struct sq_queue members; /* wait for it to be committed */
-	int member_count;
-
-	struct store_counters *counters;
-};
+/* ---- transactions ---- */
 
 struct sq_tx {
 	struct store_tx base; /* first */
 	struct sq_conn *conn;
-	/* STORE_WRITE: SQLite undid the shared transaction under us; failure
-	 * in waiter says why, and nothing more is run. */
-	bool broken;
-	struct sq_waiter waiter;  /* STORE_WRITE */
-	struct sq_reader *reader; /* STORE_READ */
+	struct store_member member; /* STORE_WRITE */
+	struct sq_reader *reader;   /* STORE_READ */
 };
 
-/* counters are borrowed. */
-MUST_CHECK bool store_sqlite_writer_open(struct sq_writer *w, const char *path,
-    struct store_counters *counters, struct err *e);
-void store_sqlite_writer_close(struct sq_writer *w);
-/* Waits for the turn and opens tx's savepoint in the shared transaction. */
-MUST_CHECK bool store_sqlite_writer_begin(
-    struct sq_writer *w, struct sq_tx *tx, struct err *e);
-/* Either of these gives the turn away. */
-MUST_CHECK bool store_sqlite_writer_commit(
-    struct sq_writer *w, struct sq_tx *tx, struct err *e);
-void store_sqlite_writer_rollback(struct sq_writer *w, struct sq_tx *tx);
-/* After a failed statement: notices when SQLite undid everything. */
-void store_sqlite_writer_failed(
-    struct sq_writer *w, struct sq_tx *tx, const struct err *why);
-/* The turn without a transaction; writers wait until resume. */
-void store_sqlite_writer_pause(struct sq_writer *w, struct sq_waiter *self);
-void store_sqlite_writer_resume(struct sq_writer *w);
-void store_sqlite_waiter_init(struct sq_waiter *self);
-void store_sqlite_waiter_clear(struct sq_waiter *self);
+/* Its connection is a struct sq_conn. */
+extern const struct store_writer_ops store_sqlite_writer_ops;
 
 /* ---- the readers ---- */
 
@@ -155,7 +105,8 @@ void store_sqlite_readers_give(struct sq_readers *p, struct sq_reader *r);
 /* ---- checkpoints ---- */
 
 struct sq_checkpoint {
-	struct sq_writer *writer;
+	struct store_writer *writer;
+	struct sq_conn *writer_conn;
 	struct sq_conn conn; /* the thread's */
 	int due_pages;       /* of the writer's turn: next time to wake it */
 	atomic_bool asked, stop;
@@ -163,9 +114,9 @@ struct sq_checkpoint {
 	pthread_t thread;
 };
 
-/* Starts the thread and hooks it to the writer's commits. */
+/* Starts the thread and hooks it to the commits of writer_conn. */
 MUST_CHECK bool store_sqlite_checkpoint_start(struct sq_checkpoint *k,
-    struct sq_writer *w, const char *path, struct err *e);
+    struct store_writer *w, const char *path, struct err *e);
 void store_sqlite_checkpoint_stop(struct sq_checkpoint *k);
 
 /* ---- schema ---- */

@@ -1,311 +1,66 @@
 /*
- * The writer: one connection on which threads take turns, first come first
- * served, and a transaction that they share (group commit).
+ * What the writer (store_writer.c) runs on SQLite's write connection: the
+ * shared transaction and a savepoint for each of its members.
  *
- * Whoever has the turn opens the shared transaction if there is none, works
- * in a savepoint of it, and then either passes the turn to the next in line,
- * going to sleep as a member of the batch, or, if nobody waits or the batch is
- * large or old enough, commits for all members and wakes them.  Each sleeper
- * has its own semaphore: it is woken when it can go on, and never else.
- *
- * Rolling a savepoint back does not touch the work of other members.  Only
- * when SQLite itself gives the shared transaction up (disk full, I/O error)
- * do all members lose their work, and are told.  No constraint may be
- * deferred: it would fail at the shared commit, for everybody.
- *
- * Any thread; see struct sq_writer for who may touch what.
+ * No state; called by the thread that has the writer's turn.
  */
-#include <assert.h>
-#include <errno.h>
-
-#include "core/clock.h"
 #include "store/store_sqlite_priv.h"
 
-enum {
-	BATCH_MAX = 128, /* transactions in a shared one */
-	BATCH_US = 2000  /* its age after which nobody else joins */
+enum { BATCH_MAX = 128, BATCH_US = 2000 };
+
+static bool
+begin(void *conn, struct err *e)
+{
+	return store_sqlite_conn_run(conn, "BEGIN IMMEDIATE", e);
+}
+
+static bool
+save(void *conn, struct err *e)
+{
+	return store_sqlite_conn_run(conn, "SAVEPOINT tx", e);
+}
+
+static bool
+release(void *conn, struct err *e)
+{
+	return store_sqlite_conn_run(conn, "RELEASE tx", e);
+}
+
+static bool
+undo(void *conn, struct err *e)
+{
+	return store_sqlite_conn_run(conn, "ROLLBACK TO tx", e) &&
+	       store_sqlite_conn_run(conn, "RELEASE tx", e);
+}
+
+static bool
+commit(void *conn, struct err *e)
+{
+	return store_sqlite_conn_run(conn, "COMMIT", e);
+}
+
+static bool
+rollback(void *conn, struct err *e)
+{
+	return store_sqlite_conn_run(conn, "ROLLBACK", e);
+}
+
+static bool
+intact(const void *conn)
+{
+	const struct sq_conn *c = conn;
+
+	return !sqlite3_get_autocommit(c->db);
+}
+
+const struct store_writer_ops store_sqlite_writer_ops = {
+	.batch_max = BATCH_MAX,
+	.batch_us = BATCH_US,
+	.begin = begin,
+	.save = save,
+	.release = release,
+	.undo = undo,
+	.commit = commit,
+	.rollback = rollback,
+	.intact = intact,
 };
-
-void
-store_sqlite_waiter_init(struct sq_waiter *self)
-{
-	*self = (struct sq_waiter){ .thread = pthread_self() };
-	sem_init(&self->wake, 0, 0);
-}
-
-void
-store_sqlite_waiter_clear(struct sq_waiter *self)
-{
-	sem_destroy(&self->wake);
-}
-
-static void
-sleep_until_woken(struct sq_waiter *self)
-{
-	while (sem_wait(&self->wake) != 0)
-		assert(errno == EINTR);
-}
-
-static void
-push(struct sq_queue *q, struct sq_waiter *x)
-{
-	x->next = NULL;
-	if (q->first == NULL)
-		q->first = x;
-	else
-		q->last->next = x;
-	q->last = x;
-}
-
-static struct sq_waiter *
-pop(struct sq_queue *q)
-{
-	struct sq_waiter *x = q->first;
-
-	if (x != NULL)
-		q->first = x->next;
-	return x;
-}
-
-/* ---- turns ---- */
-
-static void
-turn_take(struct sq_writer *w, struct sq_waiter *self)
-{
-	bool wait;
-
-	pthread_mutex_lock(&w->mutex);
-	/* A second write transaction of one thread would wait for ever. */
-	assert(!w->busy || !pthread_equal(w->holder, self->thread));
-	wait = w->busy;
-	if (wait) {
-		push(&w->queue, self);
-		atomic_fetch_add_explicit(
-		    &w->counters->waiting, 1, memory_order_relaxed);
-	} else {
-		w->busy = true;
-		w->holder = self->thread;
-	}
-	pthread_mutex_unlock(&w->mutex);
-	if (wait)
-		sleep_until_woken(self);
-}
-
-static void
-turn_pass(struct sq_writer *w)
-{
-	struct sq_waiter *next;
-
-	pthread_mutex_lock(&w->mutex);
-	next = pop(&w->queue);
-	w->busy = next != NULL;
-	if (next != NULL) {
-		w->holder = next->thread;
-		atomic_fetch_sub_explicit(
-		    &w->counters->waiting, 1, memory_order_relaxed);
-	}
-	pthread_mutex_unlock(&w->mutex);
-	if (next != NULL)
-		sem_post(&next->wake);
-}
-
-/* The next thread in line can join the shared transaction as it is. */
-static bool
-next_may_join(struct sq_writer *w)
-{
-	bool may;
-
-	pthread_mutex_lock(&w->mutex);
-	may = w->queue.first != NULL && !w->queue.first->alone;
-	pthread_mutex_unlock(&w->mutex);
-	return may && w->member_count < BATCH_MAX &&
-	       clock_mono_us() - w->began_us < BATCH_US;
-}
-
-/* ---- the shared transaction; all with the turn ---- */
-
-static bool
-shared_begin(struct sq_writer *w, struct err *e)
-{
-	if (w->open)
-		return true;
-	/* A commit and then its rollback failed: try that again. */
-	if (!sqlite3_get_autocommit(w->conn.db) &&
-	    !store_sqlite_conn_run(&w->conn, "ROLLBACK", e))
-		return false;
-	if (!store_sqlite_conn_run(&w->conn, "BEGIN IMMEDIATE", e))
-		return false;
-	w->open = true;
-	w->began_us = clock_mono_us();
-	return true;
-}
-
-/* Ends the shared transaction, keeping what is in it, or nothing. */
-static bool
-shared_end(struct sq_writer *w, struct err *e)
-{
-	struct err ignored;
-	bool ok = true;
-
-	w->open = false;
-	if (w->member_count > 0) {
-		ok = store_sqlite_conn_run(&w->conn, "COMMIT", e);
-		atomic_fetch_add_explicit(
-		    &w->counters->commits, 1, memory_order_relaxed);
-	}
-	/* shared_begin() tries again if this fails. */
-	if (!sqlite3_get_autocommit(w->conn.db))
-		(void)!store_sqlite_conn_run(&w->conn, "ROLLBACK", &ignored);
-	return ok;
-}
-
-static struct sq_queue
-members_take(struct sq_writer *w)
-{
-	struct sq_queue members = w->members;
-
-	w->members = (struct sq_queue){ 0 };
-	w->member_count = 0;
-	return members;
-}
-
-/* A member may be gone as soon as it is woken. */
-static void
-members_wake(struct sq_queue members, const struct err *failure)
-{
-	struct sq_waiter *x;
-
-	while ((x = pop(&members)) != NULL) {
-		if (failure != NULL) {
-			x->failed = true;
-			x->failure = *failure;
-		}
-		sem_post(&x->wake);
-	}
-}
-
-/*
- * Gives the turn away, first ending the shared transaction if it is time for
- * that.  lost, if not NULL, says why SQLite has ended it already.
- */
-static void
-turn_end(struct sq_writer *w, const struct err *lost)
-{
-	struct sq_queue members = { 0 };
-	struct err e;
-
-	if (lost != NULL) {
-		w->open = false;
-		members = members_take(w);
-	} else if (w->open && !next_may_join(w)) {
-		if (!shared_end(w, &e))
-			lost = &e;
-		members = members_take(w);
-	}
-	/* The next writer works while the members wake up. */
-	turn_pass(w);
-	members_wake(members, lost);
-}
-
-/* ---- transactions ---- */
-
-bool
-store_sqlite_writer_begin(struct sq_writer *w, struct sq_tx *tx, struct err *e)
-{
-	bool lost;
-
-	store_sqlite_waiter_init(&tx->waiter);
-	turn_take(w, &tx->waiter);
-	if (!shared_begin(w, e) ||
-	    !store_sqlite_conn_run(&w->conn, "SAVEPOINT tx", e)) {
-		/* What the members wrote may have gone with it. */
-		lost = w->open && sqlite3_get_autocommit(w->conn.db);
-		turn_end(w, lost ? e : NULL);
-		store_sqlite_waiter_clear(&tx->waiter);
-		return false;
-	}
-	return true;
-}
-
-void
-store_sqlite_writer_failed(
-    struct sq_writer *w, struct sq_tx *tx, const struct err *why)
-{
-	if (tx->broken || !sqlite3_get_autocommit(w->conn.db))
-		return;
-	tx->broken = true;
-	tx->waiter.failure = *why;
-}
-
-void
-store_sqlite_writer_rollback(struct sq_writer *w, struct sq_tx *tx)
-{
-	struct err e = { 0 };
-
-	if (!tx->broken &&
-	    (!store_sqlite_conn_run(&w->conn, "ROLLBACK TO tx", &e) ||
-	        !store_sqlite_conn_run(&w->conn, "RELEASE tx", &e))) {
-		/* What remains of it must not be kept with the others. */
-		tx->broken = true;
-		tx->waiter.failure = e;
-		if (!sqlite3_get_autocommit(w->conn.db))
-			(void)!store_sqlite_conn_run(&w->conn, "ROLLBACK", &e);
-	}
-	turn_end(w, tx->broken ? &tx->waiter.failure : NULL);
-	store_sqlite_waiter_clear(&tx->waiter);
-}
-
-bool
-store_sqlite_writer_commit(struct sq_writer *w, struct sq_tx *tx, struct err *e)
-{
-	bool ok;
-
-	if (tx->broken || !store_sqlite_conn_run(&w->conn, "RELEASE tx", e)) {
-		if (tx->broken)
-			*e = tx->waiter.failure;
-		store_sqlite_writer_rollback(w, tx);
-		return false;
-	}
-	push(&w->members, &tx->waiter);
-	w->member_count++;
-	turn_end(w, NULL);
-	sleep_until_woken(&tx->waiter);
-	ok = !tx->waiter.failed;
-	if (!ok)
-		*e = tx->waiter.failure;
-	store_sqlite_waiter_clear(&tx->waiter);
-	return ok;
-}
-
-void
-store_sqlite_writer_pause(struct sq_writer *w, struct sq_waiter *self)
-{
-	self->alone = true;
-	turn_take(w, self);
-	assert(!w->open);
-}
-
-void
-store_sqlite_writer_resume(struct sq_writer *w)
-{
-	turn_pass(w);
-}
-
-bool
-store_sqlite_writer_open(struct sq_writer *w, const char *path,
-    struct store_counters *counters, struct err *e)
-{
-	*w = (struct sq_writer){ .counters = counters };
-	if (!store_sqlite_conn_open(&w->conn, path, SQ_WRITER, e))
-		return false;
-	pthread_mutex_init(&w->mutex, NULL);
-	return true;
-}
-
-void
-store_sqlite_writer_close(struct sq_writer *w)
-{
-	assert(!w->busy && !w->open);
-	store_sqlite_conn_close(&w->conn);
-	pthread_mutex_destroy(&w->mutex);
-}
