@@ -1,10 +1,10 @@
 # Debian 12 packages, and how they get installed.  Sourced by run, test, bench.
 PACKAGES_RUN=(gcc cmake ninja-build pkg-config libc6-dev libplist-dev
 	libssl-dev libmicrohttpd-dev libgnutls28-dev libnghttp2-dev
-	libsqlite3-dev libjansson-dev libcurl4-openssl-dev)
+	libsqlite3-dev libpq-dev libjansson-dev libcurl4-openssl-dev)
 PACKAGES_TEST=(libcmocka-dev clang-format clang-tidy cppcheck
 	libplist-utils nghttp2-server nghttp2-client curl openssl jq xxd sqlite3
-	strongswan-pki libstrongswan-extra-plugins certmonger scep)
+	postgresql strongswan-pki libstrongswan-extra-plugins certmonger scep)
 PACKAGES_BENCH=(nghttp2-server nghttp2-client nginx-light curl openssl jq)
 
 install_missing() {

@@ -11,6 +11,8 @@
 
 #include "store/store_priv.h"
 
+enum { SCHEMA_DIGITS = 4 }; /* NNNN-name.sql */
+
 /* Somebody who stops listening does not wait for ever on a busy store. */
 static void
 listeners_init(struct store *st)
@@ -40,21 +42,45 @@ leave(struct store *st)
 }
 
 bool
-store_open(const struct store_options *o, struct store **out, struct err *e)
+store_is_address(const char *path)
 {
-	const struct store_driver *driver = &store_sqlite_driver;
-	struct store *st = NULL;
+	return str_starts(path, "postgresql://") ||
+	       str_starts(path, "postgres://");
+}
 
-	if (!driver->open(o, &st, e))
-		return false;
+static void
+fill(struct store *st, const struct store_driver *driver)
+{
 	st->driver = driver;
 	atomic_store(&st->users, 1);
 	sem_init(&st->idle, 0, 0);
 	listeners_init(st);
-	if (!store_defer_new(st, &st->defer, e)) {
-		pthread_rwlock_destroy(&st->listeners_lock);
-		sem_destroy(&st->idle);
-		driver->close(st);
+}
+
+static void
+close_driver(struct store *st)
+{
+	if (st->driver->stop != NULL)
+		st->driver->stop(st);
+	pthread_rwlock_destroy(&st->listeners_lock);
+	sem_destroy(&st->idle);
+	st->driver->close(st);
+}
+
+bool
+store_open(const struct store_options *o, struct store **out, struct err *e)
+{
+	const struct store_driver *driver = store_is_address(o->path)
+	                                        ? &store_pgsql_driver
+	                                        : &store_sqlite_driver;
+	struct store *st = NULL;
+
+	if (!driver->open(o, &st, e))
+		return false;
+	fill(st, driver);
+	if ((driver->start != NULL && !driver->start(st, e)) ||
+	    !store_defer_new(st, &st->defer, e)) {
+		close_driver(st);
 		return false;
 	}
 	*out = st;
@@ -71,9 +97,7 @@ store_close(struct store **stp)
 	store_defer_free(&st->defer);
 	leave(st);
 	wait_idle(st);
-	pthread_rwlock_destroy(&st->listeners_lock);
-	sem_destroy(&st->idle);
-	st->driver->close(st);
+	close_driver(st);
 }
 
 bool
@@ -233,16 +257,42 @@ store_defer(struct store *st, const char *sql, const struct store_value *args)
 	store_defer_add(st->defer, sql, args);
 }
 
+static void
+remember_channel(struct store_tx *tx, const char *channel)
+{
+	size_t i = 0;
+
+	while (tx->channels[i] != NULL && !str_eq(tx->channels[i], channel))
+		i++;
+	assert(i < STORE_CHANNELS_MAX);
+	tx->channels[i] = channel;
+}
+
 void
 store_notify(struct store_tx *tx, const char *channel)
 {
 	struct store *st = tx->st;
 
 	assert(tx->mode == STORE_WRITE);
+	remember_channel(tx, channel);
 	pthread_rwlock_rdlock(&st->listeners_lock);
 	for (size_t i = 0; i < COUNT(st->listeners); i++) {
 		if (str_eq(st->listeners[i].channel, channel))
 			tx->notify |= UINT32_C(1) << i;
+	}
+	pthread_rwlock_unlock(&st->listeners_lock);
+}
+
+void
+store_heard(struct store *st, const char *channel)
+{
+	pthread_rwlock_rdlock(&st->listeners_lock);
+	for (size_t i = 0; i < COUNT(st->listeners); i++) {
+		const struct store_listener *l = &st->listeners[i];
+
+		if (l->channel != NULL &&
+		    (channel == NULL || str_eq(l->channel, channel)))
+			l->fn(l->arg);
 	}
 	pthread_rwlock_unlock(&st->listeners_lock);
 }
@@ -287,6 +337,7 @@ store_stats(struct store *st, struct store_stats *out)
 		.deferred = atomic_load(&c->deferred),
 		.dropped = atomic_load(&c->dropped),
 		.waiting = atomic_load(&c->waiting),
+		.round_trips = atomic_load(&c->round_trips),
 	};
 }
 
@@ -301,6 +352,18 @@ store_ping(struct store *st, struct err *e)
 	       store_query(tx, "SELECT MAX(version) FROM schema_version",
 	           S_ARGS(), &r, e) &&
 	       store_next(r, &more, e);
+}
+
+bool
+store_schema_version(const char *file, int64_t *out, struct err *e)
+{
+	char digits[SCHEMA_DIGITS + 1];
+
+	str_copy_cut(digits, sizeof(digits), file);
+	if (!str_to_i64(digits, 1, 9999, out))
+		return err_set(
+		    e, ERR_INTERNAL, "migration %s has no number", file);
+	return true;
 }
 
 bool

@@ -1,20 +1,23 @@
 /*
  * The database: transactions and prepared statements over one of the drivers
- * (store_sqlite.c; PostgreSQL has its own file below the same interface).
+ * (store_sqlite*.c, store_pgsql*.c).
  *
  * SQL is written once by the domain's *_db.c files, in the dialect that
  * SQLite 3.40 and PostgreSQL 15 share, with $1 parameters, each statement a
- * string literal (its address keys the cache of prepared statements).  Times
- * are BIGINT Unix milliseconds, ids TEXT, documents JSON in TEXT, bytes BLOB
- * (the PostgreSQL driver reads BYTEA).
+ * string literal (its address keys the cache of prepared statements).  A
+ * parameter whose type nothing around it tells is cast, as in CAST($1 AS
+ * TEXT) IS NULL.  Times are BIGINT Unix milliseconds, ids TEXT, documents JSON
+ * in TEXT, bytes BLOB (the PostgreSQL driver reads BYTEA).
  *
- * SQLite: readers have connections of their own (WAL) and never wait for a
- * writer.  Writers take turns on one connection, each in a savepoint of a
- * shared transaction; store_commit() returns when that transaction is on
- * disk, so waiting writers pay for one sync together (group commit).  A write
- * transaction therefore does nothing slow between begin and commit: parse,
- * sign and encrypt before or after.  The schema has no deferred constraints:
- * they would fail at the shared commit, for everybody in it.
+ * Readers have connections of their own and never wait for a writer.  Writers
+ * take turns on one connection, each in a savepoint of a shared transaction;
+ * store_commit() returns when that transaction is on disk, so waiting writers
+ * pay for one sync together (group commit).  A write transaction therefore
+ * does nothing slow between begin and commit: parse, sign and encrypt before
+ * or after.  With PostgreSQL the shared transaction holds a lock of the
+ * database, so that the writers of all nodes are serial.  The schema has no
+ * deferred constraints: they would fail at the shared commit, for everybody
+ * in it.
  *
  * struct store may be used by any thread; a struct store_tx and its rows
  * belong to the thread that began it.
@@ -33,13 +36,21 @@ enum store_mode {
 };
 
 struct store_options {
-	const char *path; /* SQLite file; made with mode 0600 if absent */
-	int readers;      /* most simultaneous read transactions; 0: 16 */
+	/*
+	 * A SQLite file, made with mode 0600 if absent; or the address of a
+	 * PostgreSQL database, "postgresql://user@host/name?sslmode=...",
+	 * with everything that libpq understands in it.
+	 */
+	const char *path;
+	int readers; /* most simultaneous read transactions; 0: 16 */
 };
+/* The path is the address of a PostgreSQL database. */
+bool store_is_address(const char *path);
 
 /*
  * Opens and migrates.  ERR_CONFLICT: the database is newer than this program
- * or in use by another one; ERR_UNAVAILABLE: it cannot be opened.
+ * or in use by another one; ERR_UNAVAILABLE: it cannot be opened; ERR_INVALID:
+ * the address is no address, or the server is too old.
  */
 MUST_CHECK bool store_open(
     const struct store_options *o, struct store **out, struct err *e);
@@ -55,7 +66,9 @@ MUST_CHECK bool store_begin(struct store *st, enum store_mode mode,
     struct store_tx **out, struct err *e);
 /*
  * Returns true when what was written is on disk.  On failure nothing of this
- * transaction was kept.  Either way *tx is gone and NULL.
+ * transaction was kept; only when the connection to PostgreSQL is lost in the
+ * very commit (ERR_UNAVAILABLE) it may have been.  Either way *tx is gone and
+ * NULL.
  */
 MUST_CHECK bool store_commit(struct store_tx **tx, struct err *e);
 void store_rollback(struct store_tx **tx);
@@ -90,8 +103,9 @@ struct store_value store_value_blob(struct slice s); /* p NULL: SQL NULL */
  * changed_out (may be NULL) gets the number of rows written.  ERR_CONFLICT: a
  * unique or foreign key constraint; the transaction remains usable.  After
  * ERR_UNAVAILABLE (disk full, I/O error) it may be lost: every later call and
- * the commit then fail with the same error.  At most 64 parameters, and as
- * many args as the statement has.
+ * the commit then fail with the same error.  ERR_INVALID: text that is not
+ * UTF-8 (PostgreSQL).  At most 64 parameters, and as many args as the
+ * statement has.
  */
 MUST_CHECK bool store_exec(struct store_tx *tx, const char *sql,
     const struct store_value *args, int64_t *changed_out, struct err *e);
@@ -128,8 +142,9 @@ void store_defer(
 #define STORE_CHANNEL_EVENT "event" /* the feed grew */
 void store_notify(struct store_tx *tx, const char *channel);
 /*
- * fn runs on the committing thread, after the commit: be quick, take no
- * transaction, and neither listen nor unlisten.  It may be called once too
+ * fn runs on the committing thread, after the commit, or on a thread of the
+ * driver that heard of another node's commit: be quick, take no transaction,
+ * and neither listen nor unlisten.  It may be called once too
  * often: look whether there is anything to do.
  */
 void store_listen(
@@ -143,16 +158,18 @@ struct store_stats {
 	int64_t commits;    /* syncs to disk */
 	int64_t writes;     /* write transactions committed */
 	int64_t reads;      /* read transactions */
-	int64_t statements; /* executed: round trips on a remote database */
+	int64_t statements; /* executed */
 	int64_t deferred;   /* deferred writes made */
 	int64_t dropped;    /* deferred writes given up, the queue being full */
 	int64_t waiting;    /* writers waiting now */
+	int64_t round_trips; /* times a thread waited for a remote database */
 };
 void store_stats(struct store *st, struct store_stats *out);
 /* A trivial read; for /readyz. */
 MUST_CHECK bool store_ping(struct store *st, struct err *e);
 /*
  * A consistent copy of the database at path (mode 0600), made while running.
- * ERR_CONFLICT: there is a file already.
+ * ERR_CONFLICT: there is a file already.  ERR_INVALID: PostgreSQL has its own
+ * tools for this.
  */
 MUST_CHECK bool store_backup(struct store *st, const char *path, struct err *e);

@@ -12,8 +12,9 @@
 #include "store/store.h"
 
 enum {
-	STORE_ARGS_MAX = 64,     /* parameters of one statement */
-	STORE_LISTENERS_MAX = 16 /* at one time; bits of a mask */
+	STORE_ARGS_MAX = 64,      /* parameters of one statement */
+	STORE_LISTENERS_MAX = 16, /* at one time; bits of a mask */
+	STORE_CHANNELS_MAX = 8    /* that one transaction notifies */
 };
 
 /*
@@ -25,6 +26,9 @@ enum {
 struct store_driver {
 	bool (*open)(
 	    const struct store_options *o, struct store **out, struct err *e);
+	/* Threads that use what store.c filled; both may be NULL. */
+	bool (*start)(struct store *st, struct err *e);
+	void (*stop)(struct store *st);
 	void (*close)(struct store *st);
 	bool (*begin)(struct store *st, enum store_mode mode,
 	    struct store_tx **out, struct err *e);
@@ -46,11 +50,12 @@ struct store_driver {
 };
 
 extern const struct store_driver store_sqlite_driver;
+extern const struct store_driver store_pgsql_driver;
 
 /* The counters of struct store_stats. */
 struct store_counters {
 	_Atomic int64_t commits, writes, reads, statements, deferred, dropped,
-	    waiting;
+	    waiting, round_trips;
 };
 
 /* Free if channel is NULL. */
@@ -77,6 +82,9 @@ struct store_tx {
 	struct store *st;
 	enum store_mode mode;
 	uint32_t notify; /* bit i: listeners[i] is to be called */
+	/* For other nodes, which may listen where nobody does here; ends with
+	 * NULL. */
+	const char *channels[STORE_CHANNELS_MAX + 1];
 	int open_rows;
 	int64_t statements;
 };
@@ -84,6 +92,16 @@ struct store_tx {
 struct store_rows {
 	struct store_tx *tx;
 };
+
+/*
+ * Calls whoever listens on the channel, NULL for all: what another node
+ * committed, heard by a driver's thread.
+ */
+void store_heard(struct store *st, const char *channel);
+
+/* The number of a file of store/schema/, NNNN-name.sql. */
+MUST_CHECK bool store_schema_version(
+    const char *file, int64_t *out, struct err *e);
 
 /*
  * The queue of deferred writes and its thread (store_defer.c).  Freeing stops

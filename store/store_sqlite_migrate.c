@@ -11,8 +11,6 @@
 #include "core/log.h"
 #include "store/store_sqlite_priv.h"
 
-enum { NUMBER_DIGITS = 4 }; /* NNNN-name.sql */
-
 /* One number, or 0 for NULL or no row. */
 static bool
 number(struct sq_conn *c, const char *sql, int64_t *out, struct err *e)
@@ -28,18 +26,6 @@ number(struct sq_conn *c, const char *sql, int64_t *out, struct err *e)
 		store_sqlite_conn_err(c, rc, sql, e);
 	store_sqlite_stmt_release(s);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE;
-}
-
-static bool
-file_version(const struct embedded *file, int64_t *out, struct err *e)
-{
-	char digits[NUMBER_DIGITS + 1];
-
-	str_copy_cut(digits, sizeof(digits), file->name);
-	if (!str_to_i64(digits, 1, 9999, out))
-		return err_set(
-		    e, ERR_INTERNAL, "migration %s has no number", file->name);
-	return true;
 }
 
 /* The table of versions, made in an empty database only. */
@@ -114,7 +100,7 @@ store_sqlite_migrate(struct sq_conn *c, struct err *e)
 	    !number(c, "SELECT MAX(version) FROM schema_version", &present, e))
 		return false;
 	for (const struct embedded *f = store_schema; f->name != NULL; f++) {
-		if (!file_version(f, &known, e))
+		if (!store_schema_version(f->name, &known, e))
 			return false;
 		if (known > present && !apply(c, f, known, e))
 			return false;

@@ -1,0 +1,156 @@
+/*
+ * Brings the schema up to date: the files of store/schema/, built into the
+ * program, each in its own transaction together with its row in
+ * schema_version.  Nodes that start together take turns by a lock of the
+ * database, which ends with the connection.
+ *
+ * Runs while the database is opened, on a connection of its own, before any
+ * other thread knows of it.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/embedded.h"
+#include "core/log.h"
+#include "store/store_pgsql_priv.h"
+
+enum { SCRIPT_MAX = 1 << 20 };
+
+static bool
+run(PGconn *h, const char *sql, struct err *e)
+{
+	AUTO(store_pgsql_result_free) PGresult *res = PQexec(h, sql);
+	ExecStatusType status = PQresultStatus(res);
+
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+		return store_pgsql_err(h, res, e);
+	return true;
+}
+
+/* One number of one row. */
+static bool
+number(PGconn *h, const char *sql, int64_t *out, struct err *e)
+{
+	AUTO(store_pgsql_result_free) PGresult *res = PQexec(h, sql);
+
+	if (PQresultStatus(res) != PGRES_TUPLES_OK)
+		return store_pgsql_err(h, res, e);
+	if (PQntuples(res) != 1 ||
+	    !str_to_i64(PQgetvalue(res, 0, 0), 0, INT64_MAX, out))
+		return err_set(e, ERR_INTERNAL, "no number: %s", sql);
+	return true;
+}
+
+/* The table of versions, made in an empty schema only. */
+static bool
+ensure_table(PGconn *h, struct err *e)
+{
+	int64_t ours = 0, tables = 0;
+
+	if (!number(h,
+	        "SELECT COUNT(*) FROM pg_class WHERE "
+	        "oid = to_regclass('schema_version')",
+	        &ours, e))
+		return false;
+	if (ours > 0)
+		return true;
+	if (!number(h,
+	        "SELECT COUNT(*) FROM pg_class c JOIN pg_namespace n ON "
+	        "n.oid = c.relnamespace WHERE n.nspname = current_schema() "
+	        "AND c.relkind IN ('r', 'p', 'v', 'm')",
+	        &tables, e))
+		return false;
+	if (tables > 0)
+		return err_set(
+		    e, ERR_CONFLICT, "this is the database of another program");
+	return run(h,
+	    "CREATE TABLE schema_version ("
+	    "version BIGINT PRIMARY KEY, name TEXT NOT NULL, "
+	    "applied_at BIGINT NOT NULL)",
+	    e);
+}
+
+/* The schema files say BLOB; here it is BYTEA. */
+static struct buf *
+translate(const char *text)
+{
+	struct buf *out = buf_new(SCRIPT_MAX);
+	const char *word;
+	static const char blob[] = "BLOB";
+
+	while ((word = strstr(text, blob)) != NULL) {
+		const char *behind = word + strlen(blob);
+		bool whole = word != text &&
+		             !isalnum((unsigned char)word[-1]) &&
+		             word[-1] != '_' &&
+		             !isalnum((unsigned char)*behind) && *behind != '_';
+
+		buf_add(out, text, (size_t)(word - text));
+		buf_adds(out, whole ? "BYTEA" : blob);
+		text = behind;
+	}
+	buf_adds(out, text);
+	return out;
+}
+
+static bool
+record(PGconn *h, int64_t version, const char *name, struct err *e)
+{
+	char number_text[24], now[24];
+	const char *const values[] = { number_text, name, now };
+	AUTO(store_pgsql_result_free) PGresult *res = NULL;
+
+	snprintf(number_text, sizeof(number_text), "%lld", (long long)version);
+	snprintf(now, sizeof(now), "%lld", (long long)clock_now_ms());
+	res = PQexecParams(h,
+	    "INSERT INTO schema_version (version, name, applied_at) "
+	    "VALUES ($1, $2, $3)",
+	    COUNT(values), NULL, values, NULL, NULL, 0);
+	if (PQresultStatus(res) != PGRES_COMMAND_OK)
+		return store_pgsql_err(h, res, e);
+	return true;
+}
+
+static bool
+apply(PGconn *h, const struct embedded *file, int64_t version, struct err *e)
+{
+	AUTO(buf_free) struct buf *script = translate(file->text);
+	struct err ignored;
+
+	if (buf_ok(script, e) && run(h, "BEGIN", e) &&
+	    run(h, buf_str(script), e) && record(h, version, file->name, e) &&
+	    run(h, "COMMIT", e)) {
+		log_event(
+		    LOG_INFO, "schema_migrated", "file", file->name, NULL);
+		return true;
+	}
+	(void)!run(h, "ROLLBACK", &ignored);
+	return err_wrap(e, "migration %s", file->name);
+}
+
+bool
+store_pgsql_migrate(PGconn *h, struct err *e)
+{
+	int64_t present = 0, known = 0;
+
+	if (!run(h, "SET lock_timeout = 0; SET statement_timeout = 0", e) ||
+	    !run(h, "SELECT pg_advisory_lock(1836414067, 2)", e) ||
+	    !ensure_table(h, e) ||
+	    !number(h, "SELECT COALESCE(MAX(version), 0) FROM schema_version",
+	        &present, e))
+		return false;
+	for (const struct embedded *f = store_schema; f->name != NULL; f++) {
+		if (!store_schema_version(f->name, &known, e))
+			return false;
+		if (known > present && !apply(h, f, known, e))
+			return false;
+	}
+	if (present > known)
+		return err_set(e, ERR_CONFLICT,
+		    "the database has schema version %lld, newer than this "
+		    "program's %lld",
+		    (long long)present, (long long)known);
+	return true;
+}

@@ -1,0 +1,103 @@
+/*
+ * What the writer (store_writer.c) runs on its PostgreSQL connection.  All but
+ * the end of the shared transaction is only queued, and goes out with the
+ * first statement behind it.
+ *
+ * The shared transaction holds a lock of the database, so that the writers of
+ * all nodes are serial, as those of SQLite are.
+ *
+ * No state; called by the thread that has the writer's turn.
+ */
+#include "store/store_pgsql_priv.h"
+
+/*
+ * A round trip is slower than a call of SQLite, and a commit here is a flush
+ * of the server's log: the batch may be older.  Each savepoint that writes
+ * has a transaction number; beyond 64 of them readers become slower.
+ */
+enum { BATCH_MAX = 32, BATCH_US = 5000 };
+
+static bool
+begin(void *conn, struct err *e)
+{
+	struct pg_conn *c = conn;
+
+	if (!store_pgsql_conn_ready(c, e))
+		return false;
+	c->notified[0] = NULL;
+	c->state = PG_OPEN;
+	return store_pgsql_queue(c, PG_BEGIN_WRITE, e) &&
+	       store_pgsql_queue(c, PG_LOCK, e);
+}
+
+static bool
+save(void *conn, struct err *e)
+{
+	return store_pgsql_queue(conn, PG_SAVE_TX, e);
+}
+
+static bool
+release(void *conn, struct err *e)
+{
+	return store_pgsql_queue(conn, PG_RELEASE_TX, e);
+}
+
+static bool
+undo(void *conn, struct err *e)
+{
+	return store_pgsql_queue(conn, PG_UNDO_TX, e) &&
+	       store_pgsql_queue(conn, PG_RELEASE_TX, e);
+}
+
+/* Sends COMMIT or ROLLBACK; *res is its answer. */
+static bool
+end(struct pg_conn *c, enum pg_command how, PGresult **res, struct err *e)
+{
+	bool mine = false, ok;
+
+	ok = store_pgsql_queue(c, how, e) &&
+	     store_pgsql_trip(c, 1, res, &mine, e);
+	c->state = ok || mine ? PG_IDLE : PG_FAILED;
+	return ok;
+}
+
+static bool
+commit(void *conn, struct err *e)
+{
+	AUTO(store_pgsql_result_free) PGresult *res = NULL;
+
+	if (!end(conn, PG_COMMIT, &res, e))
+		return false;
+	/* So the server ends a transaction that an error had undone. */
+	if (!str_eq(PQcmdStatus(res), "COMMIT"))
+		return err_set(e, ERR_INTERNAL, "the transaction was undone");
+	return true;
+}
+
+static bool
+rollback(void *conn, struct err *e)
+{
+	AUTO(store_pgsql_result_free) PGresult *res = NULL;
+
+	return end(conn, PG_ROLLBACK, &res, e);
+}
+
+static bool
+intact(const void *conn)
+{
+	const struct pg_conn *c = conn;
+
+	return c->state == PG_OPEN && !store_pgsql_lost(c);
+}
+
+const struct store_writer_ops store_pgsql_writer_ops = {
+	.batch_max = BATCH_MAX,
+	.batch_us = BATCH_US,
+	.begin = begin,
+	.save = save,
+	.release = release,
+	.undo = undo,
+	.commit = commit,
+	.rollback = rollback,
+	.intact = intact,
+};
