@@ -33,7 +33,8 @@ apns_push_due(struct store_tx *tx, const char *enrollment_id, int64_t at_ms,
 
 	if (!store_exec(tx,
 	        "UPDATE enrollment SET push_due_at = CASE "
-	        "WHEN push_last_at > $2 - $3 AND push_last_at <= $2 AND "
+	        "WHEN push_last_at > CAST($2 AS BIGINT) - $3 AND "
+	        "push_last_at <= $2 AND "
 	        "NOT EXISTS (SELECT 1 FROM command c WHERE "
 	        "c.enrollment_id = $1 AND c.done_at IS NULL AND c.urgent = 1) "
 	        "THEN CASE WHEN push_due_at < push_last_at + $3 THEN "
@@ -209,7 +210,7 @@ write_answer(struct store_tx *tx, const struct apns_claim *c,
 
 	return store_exec(tx,
 	    "UPDATE enrollment SET push_due_at = CASE "
-	    "WHEN $9 IS NOT NULL THEN NULL "
+	    "WHEN CAST($9 AS TEXT) IS NOT NULL THEN NULL "
 	    "WHEN push_due_at = $2 THEN $3 "
 	    "WHEN push_due_at < $4 THEN $4 ELSE push_due_at END, "
 	    "push_attempts = CASE WHEN push_due_at = $2 "

@@ -15,9 +15,26 @@
 #include "scep/scep_http.h"
 
 static bool
+open_store(struct app_server *s, struct err *e)
+{
+	const char *address = settings_str(s->settings, "database");
+	AUTO(str_free) char *file = str_printf("%s/mutsu.db", s->data);
+	struct store_options o = { .path = file };
+
+	if (!str_empty(address)) {
+		if (!store_is_address(address))
+			return err_set(e, ERR_INVALID,
+			    "database: this is not a postgresql:// address");
+		o.path = address;
+		/* No worker waits for a connection. */
+		o.readers = (int)settings_int(s->settings, "workers");
+	}
+	return store_open(&o, &s->store, e);
+}
+
+static bool
 open_data(struct app_server *s, struct err *e)
 {
-	AUTO(str_free) char *db = str_printf("%s/mutsu.db", s->data);
 	AUTO(str_free) char *master = str_printf("%s/master.key", s->data);
 	AUTO(str_free) char *keys = str_printf("%s/keys", s->data);
 	struct cert_authority_options o = { .key_dir = keys,
@@ -26,9 +43,7 @@ open_data(struct app_server *s, struct err *e)
 	if (!app_settings_issuing_key(s->settings, &o.issuing_key, e))
 		return false;
 	return file_mkdir(s->data, e) && file_private(s->data, e) &&
-	       seal_open(master, &s->seal, e) &&
-	       store_open(
-	           &(struct store_options){ .path = db }, &s->store, e) &&
+	       seal_open(master, &s->seal, e) && open_store(s, e) &&
 	       cert_authority_open(s->store, &o, &s->authority, e);
 }
 

@@ -7,6 +7,9 @@
 const struct setting_row app_settings[] = {
 	{ "data", SETTING_STR, "data", 0, 0,
 	    "directory of database, keys and tokens" },
+	{ "database", SETTING_STR, NULL, 0, 0,
+	    "postgresql:// address of the database (SQLite, mutsu.db in the "
+	    "data directory)" },
 	{ "device-address", SETTING_STR, "127.0.0.1", 0, 0,
 	    "address that Macs connect to (0.0.0.0: all)" },
 	{ "device-port", SETTING_INT, "8443", 0, 65535,

@@ -153,7 +153,7 @@ query_page(struct store_tx *tx, const struct mdm_command_page *page,
 {
 	static const char all[] = "SELECT " SHOWN_COLUMNS FROM_SHOWN
 	                          "WHERE ($1 = 0 OR q.sort_key < $1) AND "
-	                          "($2 IS NULL OR q.state = $2) "
+	                          "(CAST($2 AS TEXT) IS NULL OR q.state = $2) "
 	                          "ORDER BY q.sort_key DESC LIMIT $3";
 	static const char all_open[] = "SELECT " SHOWN_COLUMNS FROM_SHOWN
 	                               "WHERE ($1 = 0 OR q.sort_key < $1) "
@@ -162,7 +162,7 @@ query_page(struct store_tx *tx, const struct mdm_command_page *page,
 	static const char of_one[] =
 	    "SELECT " SHOWN_COLUMNS FROM_SHOWN
 	    "WHERE e.device_id = $4 AND ($1 = 0 OR q.sort_key < $1) AND "
-	    "($2 IS NULL OR q.state = $2 OR ($2 = 'open' AND "
+	    "(CAST($2 AS TEXT) IS NULL OR q.state = $2 OR ($2 = 'open' AND "
 	    "q.done_at IS NULL)) ORDER BY q.sort_key DESC LIMIT $3";
 	struct store_value state = S_TEXT(page->state);
 

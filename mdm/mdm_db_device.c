@@ -204,7 +204,7 @@ mdm_db_device_rows(struct store_tx *tx, const struct mdm_device_page *page,
 	    "q.done_at IS NULL WHERE n.device_id = d.id) "
 	    "FROM device d LEFT JOIN users u ON u.id = d.user_id "
 	    "WHERE (COALESCE(d.serial, ''), d.id) > ($1, $2) AND "
-	    "($3 IS NULL OR LOWER(d.name) LIKE $3 ESCAPE '!' OR "
+	    "(CAST($3 AS TEXT) IS NULL OR LOWER(d.name) LIKE $3 ESCAPE '!' OR "
 	    "LOWER(d.serial) LIKE $3 ESCAPE '!' OR "
 	    "LOWER(d.udid) LIKE $3 ESCAPE '!' OR "
 	    "LOWER(u.name) LIKE $3 ESCAPE '!') "

@@ -132,8 +132,8 @@ mdm_db_enrollment_came(struct store_tx *tx, const char *id,
 {
 	return store_exec(tx,
 	    "UPDATE enrollment SET push_due_at = $2, push_attempts = 0, "
-	    "last_seen_at = $3, not_now_count = CASE WHEN $2 IS NULL THEN 0 "
-	    "ELSE not_now_count END, "
+	    "last_seen_at = $3, not_now_count = CASE WHEN "
+	    "CAST($2 AS BIGINT) IS NULL THEN 0 ELSE not_now_count END, "
 	    "session_at = COALESCE($4, session_at) WHERE id = $1",
 	    S_ARGS(S_TEXT(id), S_TIME(c->push_due_at), S_INT(c->now),
 	        c->idle ? S_INT(c->now) : S_NULL),

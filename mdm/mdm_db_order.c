@@ -72,7 +72,7 @@ mdm_db_order_open(struct store_tx *tx, const char *device_id, const char *kind,
 {
 	return read_one(tx,
 	    "SELECT " ORDER_COLUMNS " FROM orders o WHERE o.device_id = $1 "
-	    "AND ($2 IS NULL OR o.kind = $2) AND "
+	    "AND (CAST($2 AS TEXT) IS NULL OR o.kind = $2) AND "
 	    "o.state IN ('queued', 'delivered') LIMIT 1",
 	    S_ARGS(S_TEXT(device_id), S_TEXT(kind)), out, e);
 }
