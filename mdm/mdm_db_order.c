@@ -216,12 +216,12 @@ query_page(struct store_tx *tx, const struct mdm_order_page *page, int64_t at,
 	static const char all[] =
 	    "SELECT " SHOWN_COLUMNS FROM_SHOWN
 	    "WHERE (o.created_at, o.id) < ($1, $2) AND "
-	    "($3 IS NULL OR o.state = $3) "
+	    "(CAST($3 AS TEXT) IS NULL OR o.state = $3) "
 	    "ORDER BY o.created_at DESC, o.id DESC LIMIT $4";
 	static const char of_one[] =
 	    "SELECT " SHOWN_COLUMNS FROM_SHOWN
 	    "WHERE o.device_id = $5 AND (o.created_at, o.id) < ($1, $2) AND "
-	    "($3 IS NULL OR o.state = $3) "
+	    "(CAST($3 AS TEXT) IS NULL OR o.state = $3) "
 	    "ORDER BY o.created_at DESC, o.id DESC LIMIT $4";
 
 	if (page->device_id != NULL)

@@ -3,10 +3,10 @@
  * transactions with several numbers of threads, and read transactions, beside
  * an idle and a busy writer.
  *
- *	bench_store [directory] [seconds per row]
+ *	bench_store [directory] [seconds per row] [postgresql:// address]
  *
- * The database is made in a new directory below the given one (default: the
- * current directory, so that it is on a real disk), and removed.
+ * The SQLite database is made in a new directory below the given one (default:
+ * the current directory, so that it is on a real disk), and removed.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -234,6 +234,10 @@ measure_writes(struct store *st, int threads, double seconds)
 	    (double)(b.commits - a.commits) / seconds,
 	    (double)(b.writes - a.writes) /
 	        (double)(b.commits > a.commits ? b.commits - a.commits : 1));
+	if (b.round_trips > a.round_trips)
+		printf("%24s %10.1f round trips per transaction\n", "",
+		    (double)(b.round_trips - a.round_trips) /
+		        (double)(b.writes - a.writes));
 }
 
 static void
@@ -326,6 +330,10 @@ main(int argc, char **argv)
 	}
 	path = str_printf("%s/db", dir);
 	measure_disk(path, seconds);
+	if (argc > 3) {
+		str_free(&path);
+		path = str_dup(argv[3]);
+	}
 	from = clock_mono_us();
 	must(store_open(&(struct store_options){ .path = path }, &st, &e), &e);
 	printf("%-24s %10.1f ms\n", "open, new",

@@ -18,6 +18,7 @@
 
 #include "core/clock.h"
 #include "store/store.h"
+#include "tests/store/database.h"
 
 struct fixture {
 	char dir[64];
@@ -35,10 +36,12 @@ must(bool ok, const struct err *e)
 static inline struct store *
 open_db(const char *path)
 {
+	AUTO(str_free) char *database = test_database(path);
 	struct store *st = NULL;
 	struct err e = { 0 };
 
-	must(store_open(&(struct store_options){ .path = path }, &st, &e), &e);
+	must(store_open(&(struct store_options){ .path = database }, &st, &e),
+	    &e);
 	return st;
 }
 
@@ -86,9 +89,10 @@ setup(void **state)
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/db", f->dir);
 	f->st = open_db(f->path);
-	write_sql(f->st,
-	    "CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT UNIQUE, b BLOB, n "
-	    "BIGINT NOT NULL DEFAULT 0, up BIGINT REFERENCES t (id))",
+#define CREATE_T(blob)                                                         \
+	"CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT UNIQUE, b " blob        \
+	", n BIGINT NOT NULL DEFAULT 0, up BIGINT REFERENCES t (id))"
+	write_sql(f->st, test_on_pgsql() ? CREATE_T("BYTEA") : CREATE_T("BLOB"),
 	    S_ARGS());
 	*state = f;
 	return 0;

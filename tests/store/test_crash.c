@@ -134,10 +134,12 @@ killed_child_loses_nothing(void **state)
 		assert_true(WIFSIGNALED(status));
 		f->st = open_db(f->path);
 		check(f->st, ids, n);
-		assert_int_equal(
-		    number(f->st, "SELECT COUNT(*) FROM pragma_integrity_check "
-		                  "WHERE integrity_check <> 'ok'"),
-		    0);
+		if (!test_on_pgsql())
+			assert_int_equal(
+			    number(f->st,
+			        "SELECT COUNT(*) FROM pragma_integrity_check "
+			        "WHERE integrity_check <> 'ok'"),
+			    0);
 		store_close(&f->st);
 	}
 	assert_true(n > ROUNDS);

@@ -26,6 +26,7 @@ static void
 newer_schema_is_refused(void **state)
 {
 	struct fixture *f = *state;
+	AUTO(str_free) char *database = test_database(f->path);
 	struct err e = { 0 };
 
 	write_sql(f->st,
@@ -33,12 +34,12 @@ newer_schema_is_refused(void **state)
 	    "(9999, '9999-later.sql', 0)",
 	    S_ARGS());
 	store_close(&f->st);
-	assert_false(
-	    store_open(&(struct store_options){ .path = f->path }, &f->st, &e));
+	assert_false(store_open(
+	    &(struct store_options){ .path = database }, &f->st, &e));
 	assert_int_equal(e.code, ERR_CONFLICT);
 	/* The lock was given back. */
-	assert_false(
-	    store_open(&(struct store_options){ .path = f->path }, &f->st, &e));
+	assert_false(store_open(
+	    &(struct store_options){ .path = database }, &f->st, &e));
 	assert_non_null(strstr(e.text, "9999"));
 }
 
@@ -155,13 +156,19 @@ main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(second_open_is_refused),
 		TEST(newer_schema_is_refused),
+	};
+	/* Of files, and of what only a file does. */
+	const struct CMUnitTest sqlite_tests[] = {
+		TEST(second_open_is_refused),
 		TEST(foreign_files_are_refused),
 		TEST(files_are_private),
 		TEST(backup_restores),
 		TEST(settings_are_safe),
 	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (!test_on_pgsql())
+		failed += cmocka_run_group_tests(sqlite_tests, NULL, NULL);
+	return failed;
 }

@@ -9,6 +9,7 @@
 #include "apns/apns_cert.h"
 #include "apns/apns_scheduler.h"
 #include "apns_fixture.h"
+#include "tests/store/database.h"
 
 struct rig {
 	char dir[64], host[64];
@@ -116,12 +117,15 @@ rig_new(void)
 		.client_ca_pem = certs->ca_pem,
 		.ids_max = 1000 };
 	struct err e = { 0 };
+	AUTO(str_free) char *database = NULL;
 	char path[96];
 
 	(void)snprintf(r->dir, sizeof(r->dir), "/tmp/apns-sched-XXXXXX");
 	assert_non_null(mkdtemp(r->dir));
 	(void)snprintf(path, sizeof(path), "%s/db", r->dir);
-	must(store_open(&(struct store_options){ .path = path }, &r->st, &e),
+	database = test_database(path);
+	must(
+	    store_open(&(struct store_options){ .path = database }, &r->st, &e),
 	    &e);
 	(void)snprintf(path, sizeof(path), "%s/master", r->dir);
 	must(seal_open(path, &r->seal, &e), &e);

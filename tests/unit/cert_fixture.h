@@ -22,6 +22,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "store/store.h"
+#include "tests/store/database.h"
 
 static inline void
 must(bool ok, const struct err *e)
@@ -131,7 +132,8 @@ static inline void
 place_open(struct place *p)
 {
 	AUTO(str_free) char *path = str_printf("%s/db", p->dir);
-	struct store_options o = { .path = path };
+	AUTO(str_free) char *database = test_database(path);
+	struct store_options o = { .path = database };
 	struct err e = { 0 };
 
 	must(store_open(&o, &p->st, &e), &e);

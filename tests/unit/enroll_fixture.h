@@ -21,6 +21,7 @@
 #include "core/pl.h"
 #include "enroll-profiles/enroll_priv.h"
 #include "store/store_event.h"
+#include "tests/store/database.h"
 
 #define OK(call)                                                               \
 	do {                                                                   \
@@ -75,7 +76,8 @@ site_open(void)
 	snprintf(db, sizeof(db), "%s/db", s->dir);
 	snprintf(key, sizeof(key), "%s/master", s->dir);
 	snprintf(keys, sizeof(keys), "%s/keys", s->dir);
-	struct store_options so = { .path = db };
+	AUTO(str_free) char *database = test_database(db);
+	struct store_options so = { .path = database };
 	struct cert_authority_options ao = { .key_dir = keys,
 		.organization = "Acme" };
 	OK(store_open(&so, &s->store, &e));

@@ -19,6 +19,7 @@
 
 #include "certs/cert_ledger.h"
 #include "mdm/mdm_connect_priv.h"
+#include "tests/store/database.h"
 
 #define OK(call)                                                               \
 	do {                                                                   \
@@ -122,13 +123,16 @@ world_make(void **state)
 		.hook_arg = w,
 		.renderers = w->renderers };
 	AUTO(str_free) char *db = NULL;
+	AUTO(str_free) char *database = NULL;
 	AUTO(str_free) char *key = NULL;
 
 	snprintf(w->dir, sizeof(w->dir), "/tmp/mutsu-mdm-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	db = str_printf("%s/db", w->dir);
+	database = test_database(db);
 	key = str_printf("%s/master", w->dir);
-	OK(store_open(&(struct store_options){ .path = db }, &w->store, e));
+	OK(store_open(
+	    &(struct store_options){ .path = database }, &w->store, e));
 	OK(seal_open(key, &w->seal, e));
 	w->renderers[0] = (struct mdm_renderer){ .name = "rollout",
 		.render = render_profile,

@@ -15,6 +15,7 @@
 #include "scep/scep_challenge.h"
 #include "scep/scep_message.h"
 #include "scep/scep_service.h"
+#include "tests/store/database.h"
 #include "tests/unit/scep_forge_signed.h"
 
 struct world {
@@ -61,7 +62,8 @@ world_open(void)
 	snprintf(db, sizeof(db), "%s/db", w->dir);
 	snprintf(key, sizeof(key), "%s/master", w->dir);
 	snprintf(keys, sizeof(keys), "%s/keys", w->dir);
-	struct store_options so = { .path = db };
+	AUTO(str_free) char *database = test_database(db);
+	struct store_options so = { .path = database };
 	struct cert_authority_options ao = { .key_dir = keys,
 		.organization = "Test" };
 	if (!store_open(&so, &w->store, &e) || !seal_open(key, &w->seal, &e) ||

@@ -13,6 +13,7 @@
 #include "apns/apns_cert.h"
 #include "core/clock.h"
 #include "sim/sim_apns_cert.h"
+#include "tests/store/database.h"
 
 #define TOPIC "com.apple.mgmt.External.11111111-2222-4333-8444-555555555555"
 #define TOPIC2 "com.apple.mgmt.External.99999999-2222-4333-8444-555555555555"
@@ -116,13 +117,16 @@ struct base {
 static void
 base_open(struct base *b)
 {
+	AUTO(str_free) char *database = NULL;
 	struct err e = { 0 };
 	char path[96];
 
 	(void)snprintf(b->dir, sizeof(b->dir), "/tmp/apns-cert-XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
 	(void)snprintf(path, sizeof(path), "%s/db", b->dir);
-	must(store_open(&(struct store_options){ .path = path }, &b->st, &e),
+	database = test_database(path);
+	must(
+	    store_open(&(struct store_options){ .path = database }, &b->st, &e),
 	    &e);
 	(void)snprintf(path, sizeof(path), "%s/master", b->dir);
 	must(seal_open(path, &b->seal, &e), &e);

@@ -43,6 +43,10 @@ unassign(struct site *s, const char *device)
 	site_commit(tx);
 }
 
+#define NEWEST(place)                                                          \
+	"SELECT id FROM rollout WHERE device_id = $1 "                         \
+	"ORDER BY created_at DESC, " place " DESC LIMIT 1"
+
 /* The device's newest rollout. */
 static struct enroll_rollout
 rollout(struct site *s, const char *device)
@@ -53,10 +57,8 @@ rollout(struct site *s, const char *device)
 	bool found;
 
 	str_copy_cut(id, sizeof(id),
-	    site_text(s,
-	        "SELECT id FROM rollout WHERE device_id = $1 "
-	        "ORDER BY created_at DESC, rowid DESC LIMIT 1",
-	        device));
+	    site_text(
+	        s, test_on_pgsql() ? NEWEST("ctid") : NEWEST("rowid"), device));
 	tx = site_write(s);
 	OK(enroll_db_rollout(tx, id, &r, &found, &e));
 	store_rollback(&tx);

@@ -18,7 +18,8 @@ idle_with_nothing_to_do_is_one_read(void **state)
 	assert_int_equal(after.writes, before.writes);
 }
 
-/* What was done long ago is not looked at. */
+/* What was done long ago is not looked at.  Asks SQLite's planner; the other
+ * one's choice depends on how much is in the table. */
 static void
 a_long_history_costs_nothing(void **state)
 {
@@ -27,6 +28,8 @@ a_long_history_costs_nothing(void **state)
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
+	if (test_on_pgsql())
+		return;
 	OK(store_begin(w->store, STORE_READ, &tx, e));
 	OK(store_query(tx,
 	    "EXPLAIN QUERY PLAN SELECT EXISTS (SELECT 1 FROM command q WHERE "

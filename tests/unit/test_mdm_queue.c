@@ -54,8 +54,12 @@ bodies_are_sealed(void **state)
 
 	enroll_quietly(w, &mac_1);
 	queue(w, "ProfileList", id);
-	assert_int_equal(count(w, "SELECT instr(body, 'ProfileList') FROM "
-	                          "command ORDER BY sort_key DESC LIMIT 1"),
+	assert_int_equal(
+	    count(w, test_on_pgsql()
+	                 ? "SELECT position('ProfileList'::bytea in body) "
+	                   "FROM command ORDER BY sort_key DESC LIMIT 1"
+	                 : "SELECT instr(body, 'ProfileList') FROM command "
+	                   "ORDER BY sort_key DESC LIMIT 1"),
 	    0);
 }
 
