@@ -42,6 +42,11 @@ open_data(struct app_server *s, struct err *e)
 
 	if (!app_settings_issuing_key(s->settings, &o.issuing_key, e))
 		return false;
+	/* Made before the keys: a new one would open nothing that is there. */
+	if (file_exists(keys) && !file_exists(master))
+		return err_set(e, ERR_NOT_FOUND,
+		    "%s is missing: restore it, nothing sealed opens without",
+		    master);
 	return file_mkdir(s->data, e) && file_private(s->data, e) &&
 	       seal_open(master, &s->seal, e) && open_store(s, e) &&
 	       cert_authority_open(s->store, &o, &s->authority, e);
