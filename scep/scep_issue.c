@@ -181,8 +181,10 @@ spend(struct work *w, bool *won, struct err *e)
 	    c->fingerprint, sizeof(c->fingerprint), w->issued.fingerprint);
 	if (!scep_db_challenge_spend(tx, c, won, e))
 		return false;
+	/* The winner may be in the same shared transaction, which nobody else
+	 * sees yet: this returns when it is on disk. */
 	if (!*won)
-		return true;
+		return store_commit(&tx, e);
 	return cert_ledger_add(tx, &record, e) &&
 	       (o->on_issued == NULL ||
 	           o->on_issued(tx, &record, o->on_issued_arg, e)) &&

@@ -158,23 +158,39 @@ case_68_for_another_certificate(void **state)
 	assert_non_null(strstr(v.text, "encrypted for another certificate"));
 }
 
+/*
+ * A content key that does not decrypt looks like one that does (OpenSSL's
+ * implicit rejection), and one wrong key in 256 leaves padding that happens to
+ * be right.  What comes out is then no request, and scep_csr_parse() answers
+ * with the same text: case_70 of test_scep_csr.c.
+ */
+static void
+unreadable(struct forge_env env)
+{
+	AUTO(buf_free) struct buf *der = forge_envelope(env, the.plain);
+	AUTO(scep_message_free)
+	struct scep_message *m = mem_zalloc(1, sizeof(*m));
+	AUTO(buf_wipe) struct buf *plain = NULL;
+	struct scep_verdict v;
+
+	m->envelope = TAKE(der);
+	scep_open(m, the.ra, the.key, &plain, &v);
+	if (v.fail < 0) {
+		assert_false(env.bad_padding);
+		assert_false(slice_eq(buf_slice(plain), the.plain));
+		return;
+	}
+	assert_int_equal(v.fail, SCEP_BAD_REQUEST);
+	assert_string_equal(v.text, SCEP_TEXT_UNREADABLE);
+}
+
 static void
 case_69_every_decryption_problem_is_one(void **state)
 {
-	struct scep_verdict v[] = {
-		open_forged(
-		    (struct forge_env){ .to = { the.ra }, .bad_key = true }),
-		open_forged(
-		    (struct forge_env){ .to = { the.ra }, .bad_rsa = true }),
-		open_forged((struct forge_env){
-		    .to = { the.ra }, .bad_padding = true }),
-	};
-
 	(void)state;
-	for (size_t i = 0; i < COUNT(v); i++) {
-		assert_int_equal(v[i].fail, SCEP_BAD_REQUEST);
-		assert_string_equal(v[i].text, SCEP_TEXT_UNREADABLE);
-	}
+	unreadable((struct forge_env){ .to = { the.ra }, .bad_key = true });
+	unreadable((struct forge_env){ .to = { the.ra }, .bad_rsa = true });
+	unreadable((struct forge_env){ .to = { the.ra }, .bad_padding = true });
 }
 
 static void
