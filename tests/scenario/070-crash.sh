@@ -1,8 +1,8 @@
 # kill -9 at any moment loses nothing that was acknowledged: to the API's
-# callers, or to the Macs.  KILLS times (50, fewer under sanitizers).
+# callers, or to the Macs.  KILLS times (40, 10 under sanitizers).
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/crash-load.sh"
-KILLS=${KILLS:-$(nm "$MUTSU" 2>/dev/null | grep -qE '__(asan|tsan)_init' && echo 10 || echo 50)}
+KILLS=${KILLS:-$(nm "$MUTSU" 2>/dev/null | grep -qE '__(asan|tsan)_init' && echo 10 || echo 40)}
 MACS=24
 start_all
 start_macs macs --count $MACS --state "$T/state" --journal "$T/journal"

@@ -43,11 +43,13 @@ static inline char *
 test_database(const char *path)
 {
 	const char *host = getenv("MUTSU_TEST_DATABASE");
-	AUTO(str_free) char *name = str_dup(path);
+	const char *prefix = getenv("MUTSU_TEST_PREFIX");
+	AUTO(str_free) char *name = NULL;
 	int marker;
 
 	if (host == NULL)
-		return TAKE(name);
+		return str_dup(path);
+	name = str_printf("%s_%s", prefix != NULL ? prefix : "t", path);
 	for (char *p = name; *p != '\0'; p++) {
 		if (*p == '/' || *p == '.')
 			*p = '_';
