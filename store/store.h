@@ -140,6 +140,7 @@ void store_defer(
  */
 #define STORE_CHANNEL_PUSH "push"   /* an enrolment became push due */
 #define STORE_CHANNEL_EVENT "event" /* the feed grew */
+#define STORE_CHANNEL_TOUCH "touch" /* see store_watch.h */
 void store_notify(struct store_tx *tx, const char *channel);
 /*
  * fn runs on the committing thread, after the commit, or on a thread of the

@@ -202,6 +202,9 @@ driver_backup(struct store *st, const char *path, struct err *e)
 }
 
 const struct store_driver store_pgsql_driver = {
+	/* Not now(), which stands still in a transaction. */
+	.clock_sql = "SELECT CAST(FLOOR(EXTRACT(EPOCH FROM "
+	             "clock_timestamp()) * 1000) AS BIGINT)",
 	.open = driver_open,
 	.start = driver_start,
 	.stop = driver_stop,

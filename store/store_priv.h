@@ -24,6 +24,8 @@ enum {
  * those of the functions of store.h.
  */
 struct store_driver {
+	/* Reads the database's clock; NULL: it has ours. */
+	const char *clock_sql;
 	bool (*open)(
 	    const struct store_options *o, struct store **out, struct err *e);
 	/* Threads that use what store.c filled; both may be NULL. */

@@ -228,3 +228,16 @@ CREATE TABLE event (
 	data TEXT
 );
 CREATE INDEX event_device ON event (device_id, seq);
+
+-- Who does what for all nodes, and until when by the database's clock.
+CREATE TABLE lease (
+	name TEXT PRIMARY KEY,               -- node:<id>, job:<name>
+	holder TEXT NOT NULL,                -- id of a node's run
+	until BIGINT NOT NULL
+);
+
+-- What nodes have copies of, and its last change.
+CREATE TABLE touched (
+	name TEXT PRIMARY KEY,
+	seq BIGINT NOT NULL                  -- one sequence for all names
+);
