@@ -36,6 +36,12 @@ api_service_stop(struct api_service *s)
 }
 
 void
+api_service_forget(struct api_service *s)
+{
+	api_auth_cache_clear(s->cache);
+}
+
+void
 api_service_free(struct api_service **sp)
 {
 	if (*sp == NULL)

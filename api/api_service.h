@@ -25,6 +25,8 @@ MUST_CHECK bool api_service_new(
 /* Before http_free(): the feed no longer wakes the HTTP server, which the
  * store's commits may outlive. */
 void api_service_stop(struct api_service *s);
+/* Tokens that are remembered are looked up again; any thread. */
+void api_service_forget(struct api_service *s);
 /* When no transaction commits any more. */
 void api_service_free(struct api_service **s);
 void api_http_add(struct http_server *h, struct api_service *s);

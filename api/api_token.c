@@ -8,6 +8,7 @@
 #include "api/api_priv.h"
 #include "core/random.h"
 #include "store/store_event.h"
+#include "store/store_watch.h"
 
 enum { TOKEN_NAME_MAX = 64, TOKEN_RANDOM = 40 };
 
@@ -173,6 +174,7 @@ revoke(const struct http_request *rq, struct http_reply *rp, void *service,
 		return false;
 	if (!row.revoked &&
 	    (!api_db_token_revoke(tx, name, e) ||
+	        !store_watch_touch(tx, STORE_WATCH_TOKEN, e) ||
 	        !tell(tx, "token.revoked", name, row.role, api_by(rq), e)))
 		return false;
 	if (!store_commit(&tx, e))

@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/limits.h"
 #include "store/store_event.h"
+#include "store/store_watch.h"
 
 enum { SEALED_MAX = 32 << 10, CONTEXT_MAX = 64 };
 
@@ -114,6 +115,7 @@ apns_cert_save(struct store_tx *tx, const struct seal *seal,
 	        NULL, e))
 		return err_wrap(e, "push certificate");
 	return revive(tx, c->topic, now, e) &&
+	       store_watch_touch(tx, STORE_WATCH_PUSH_CERTIFICATE, e) &&
 	       add_event(tx, c, owner, actor, e);
 }
 

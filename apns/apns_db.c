@@ -50,6 +50,24 @@ apns_push_due(struct store_tx *tx, const char *enrollment_id, int64_t at_ms,
 	return true;
 }
 
+bool
+apns_push_abandon(struct store_tx *tx, const char *by, struct err *e)
+{
+	int64_t changed;
+
+	if (!store_exec(tx,
+	        "UPDATE enrollment SET push_due_at = CASE WHEN push_due_at = "
+	        "push_claim_until THEN $2 ELSE push_due_at END, "
+	        "push_claim_until = NULL, push_claim_by = NULL WHERE "
+	        "push_claim_by IS NOT NULL AND (CAST($1 AS TEXT) IS NULL OR "
+	        "push_claim_by = $1)",
+	        S_ARGS(S_TEXT(by), S_INT(clock_now_ms())), &changed, e))
+		return err_wrap(e, "push claims");
+	if (changed > 0)
+		store_notify(tx, STORE_CHANNEL_PUSH);
+	return true;
+}
+
 #define CLAIM_DUE                                                              \
 	"e.push_due_at <= $1 AND e.state = 'enrolled' AND "                    \
 	"e.push_state = 'ok' AND e.push_token IS NOT NULL AND "                \

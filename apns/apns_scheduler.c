@@ -94,6 +94,14 @@ set_not_after(struct apns_scheduler *s, int64_t not_after)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* Several may tell of one import. */
+static bool
+is_in_use(const struct apns_scheduler *s, const struct apns_cert *cert)
+{
+	return !s->halted && cert != NULL && s->cert != NULL &&
+	       s->client != NULL && str_eq(cert->id, s->cert->id);
+}
+
 static void
 reload(struct apns_scheduler *s)
 {
@@ -109,6 +117,8 @@ reload(struct apns_scheduler *s)
 		return;
 	}
 	s->reload_ms = 0;
+	if (is_in_use(s, cert))
+		return;
 	/* Apple: after a new certificate close all connections. */
 	drain(s);
 	apns_cert_free(&s->cert);
@@ -209,6 +219,8 @@ apns_scheduler_new(const struct apns_scheduler_options *o,
 	s->claim_ms = o->claim_ms > 0 ? o->claim_ms : MS_MIN;
 	s->stop_ms = o->stop_ms > 0 ? o->stop_ms : 10 * MS_MIN;
 	uuid_new_lower(s->by);
+	if (o->by != NULL)
+		str_copy_cut(s->by, sizeof(s->by), o->by);
 	store_listen(o->store, STORE_CHANNEL_PUSH, poke, s);
 	if (pthread_create(&s->thread, NULL, run, s) != 0) {
 		store_unlisten(s->store, poke, s);

@@ -20,9 +20,18 @@
 MUST_CHECK bool apns_push_due(struct store_tx *tx, const char *enrollment_id,
     int64_t at_ms, struct err *e);
 
+/*
+ * Claims of a scheduler that is gone are free at once, instead of at their
+ * end.  by NULL: those of all.
+ */
+MUST_CHECK bool apns_push_abandon(
+    struct store_tx *tx, const char *by, struct err *e);
+
 struct apns_scheduler;
 struct apns_scheduler_options {
 	struct store *store;
+	const char
+	    *by; /* names its claims, different for each; NULL: made up */
 	const struct seal *seal;
 	const char *const *hosts; /* "host:port", NULL-ended */
 	const char *ca_file;      /* NULL: the system's */

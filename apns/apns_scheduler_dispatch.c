@@ -88,7 +88,7 @@ push_batch(struct apns_scheduler *s, int64_t limit, bool *more, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(apns_claim_list_free) struct apns_claim *list = NULL;
-	int64_t count = 0;
+	int64_t count = 0, began_ms = clock_mono_ms();
 
 	if (!store_begin(s->store, STORE_WRITE, &tx, e) ||
 	    !claim(s, tx, limit, &list, &count, e))
@@ -98,7 +98,9 @@ push_batch(struct apns_scheduler *s, int64_t limit, bool *more, struct err *e)
 		return true;
 	if (!sort_out(s, tx, &list, e) || !store_commit(&tx, e))
 		return false;
-	push(s, TAKE(list));
+	/* We stood still: by now they may be another node's. */
+	if (clock_mono_ms() - began_ms < s->claim_ms)
+		push(s, TAKE(list));
 	return true;
 }
 

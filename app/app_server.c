@@ -114,22 +114,12 @@ start_push(struct app_server *s, struct err *e)
 	return apns_scheduler_new(
 	    &(struct apns_scheduler_options){ .store = s->store,
 	        .seal = s->seal,
+	        .by = store_node_id(s->node),
 	        .hosts = s->hosts,
 	        .ca_file = s->trial != NULL
 	                       ? app_trial_apns_ca(s->trial)
 	                       : settings_str(s->settings, "apns-ca") },
 	    &s->scheduler, e);
-}
-
-/* After an administrator imported a push certificate. */
-static void
-push_certificate_changed(const char *topic, void *arg)
-{
-	struct app_server *s = arg;
-
-	enroll_service_set_topic(s->enroll, topic);
-	mdm_service_set_topic(s->mdm, topic);
-	apns_scheduler_reload(s->scheduler);
 }
 
 /* Hooks of mdm/: what ends or begins with an enrolment above it. */
@@ -198,7 +188,7 @@ start_services(struct app_server *s, struct err *e)
 	               .seal = s->seal,
 	               .public_url = s->url,
 	               .http = s->http,
-	               .on_push_certificate = push_certificate_changed,
+	               .on_push_certificate = app_server_push_certificate,
 	               .metrics = app_server_metrics,
 	               .arg = s },
 	           &s->api, e);
@@ -335,13 +325,14 @@ app_server_start(
 	s->settings = set;
 	s->data = str_dup(settings_str(set, "data"));
 	s->metrics = app_server_metrics_new();
-	if (!open_data(s, e) || !bind_device(s, e))
+	if (!open_data(s, e) || !app_server_join(s, e) || !bind_device(s, e))
 		return false;
 	host = host_of(s->url);
 	if (!app_server_tls(s, host, e) || !open_trial(s, e) ||
 	    !http_new(&http, &s->http, e) || !start_services(s, e) ||
-	    !start_push(s, e) || !start_listeners(s, e) ||
-	    !app_server_token(s, e) || !run_trial(s, e))
+	    !start_push(s, e) || !app_server_watch(s, e) ||
+	    !start_listeners(s, e) || !app_server_token(s, e) ||
+	    !run_trial(s, e))
 		return false;
 	s->ticking = pthread_create(&s->ticker, NULL, app_server_tick, s) == 0;
 	if (!s->ticking)
@@ -365,6 +356,7 @@ app_server_stop(struct app_server **sp)
 	pthread_mutex_unlock(&s->lock);
 	if (s->ticking)
 		pthread_join(s->ticker, NULL);
+	store_watch_free(&s->watch);
 	app_trial_halt(s->trial); /* its Macs still need the listeners */
 	if (s->api != NULL)
 		api_service_stop(s->api);
@@ -379,6 +371,7 @@ app_server_stop(struct app_server **sp)
 	enroll_service_free(&s->enroll);
 	http_metrics_free(&s->metrics);
 	cert_authority_free(&s->authority);
+	store_node_free(&s->node);
 	store_close(&s->store);
 	seal_free(&s->seal);
 	buf_free(&s->tls_cert);

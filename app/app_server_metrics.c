@@ -1,6 +1,6 @@
 /*
- * Metrics of MDM, push and the process, and the periodic work.  Metrics are
- * written by the worker that serves /metrics; the ticker is one thread.
+ * Metrics of MDM, push and the process, written by the worker that serves
+ * /metrics.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -87,45 +87,4 @@ app_server_metrics(struct buf *out, void *arg)
 	http_metric_set(s->metrics, ROW_PUSH_CERT, 0, p.cert_not_after / MS_S);
 	http_metric_set(s->metrics, ROW_RSS, 0, resident_bytes());
 	http_metrics_write(s->metrics, out);
-}
-
-/* Until the next minute or the stop; false when stopping. */
-static bool
-wait_a_minute(struct app_server *s)
-{
-	struct timespec until;
-	bool go_on;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 60;
-	pthread_mutex_lock(&s->lock);
-	while (!s->stopping &&
-	       pthread_cond_timedwait(&s->wake, &s->lock, &until) == 0)
-		;
-	go_on = !s->stopping;
-	pthread_mutex_unlock(&s->lock);
-	return go_on;
-}
-
-static void
-report(bool done, const struct err *e)
-{
-	if (!done)
-		log_event(LOG_ERROR, "periodic_work", "why", e->text, NULL);
-}
-
-void *
-app_server_tick(void *arg)
-{
-	struct app_server *s = arg;
-
-	while (wait_a_minute(s)) {
-		struct err e = { 0 };
-
-		/* One that fails for ever does not keep the others back. */
-		report(mdm_service_tick(s->mdm, &e), &e);
-		report(enroll_service_tick(s->enroll, &e), &e);
-		report(scep_service_purge(s->scep, &e), &e);
-	}
-	return NULL;
 }

@@ -5,6 +5,8 @@
 
 #include "app/app_server.h"
 #include "app/app_trial.h"
+#include "store/store_node.h"
+#include "store/store_watch.h"
 
 enum { APP_HOSTS_MAX = 8 };
 
@@ -12,6 +14,8 @@ struct app_server {
 	const struct settings *settings; /* borrowed */
 	char *data;
 	struct store *store;
+	struct store_watch *watch;
+	struct store_node *node;
 	struct seal *seal;
 	struct cert_authority *authority;
 	struct buf *tls_cert, *tls_key;
@@ -31,9 +35,10 @@ struct app_server {
 	char *url, *admin_url;
 	pthread_t ticker;
 	bool ticking;
-	pthread_mutex_t lock; /* guards stopping */
+	pthread_mutex_t lock; /* guards stopping and jobs_freed */
 	pthread_cond_t wake;
 	bool stopping;
+	bool jobs_freed; /* periodic work may be free to take */
 };
 
 /* Reads the TLS certificate of the settings, or makes one that our CA
@@ -48,3 +53,11 @@ struct http_metrics *app_server_metrics_new(void);
 void app_server_metrics(struct buf *out, void *arg);
 /* Periodic work, every minute until stopping. */
 void *app_server_tick(void *arg);
+/* A turn of it now: another node's work is free.  arg is the server. */
+void app_server_jobs_freed(void *arg);
+/* Becomes a node of the database; before anything of it is kept in memory. */
+MUST_CHECK bool app_server_join(struct app_server *s, struct err *e);
+/* From here on what is kept follows other nodes. */
+MUST_CHECK bool app_server_watch(struct app_server *s, struct err *e);
+/* A push certificate was imported; arg is the server. */
+void app_server_push_certificate(const char *topic, void *arg);

@@ -129,8 +129,8 @@ MUST_CHECK bool enroll_rollout_done(struct store_tx *tx, const char *ref,
     struct err *e);
 /* Begins again what waited for its retry, and ends what lost its command; at
  * most limit of each. */
-MUST_CHECK bool enroll_rollout_retry(
-    struct enroll_service *s, int limit, struct err *e);
+MUST_CHECK bool enroll_rollout_retry(struct enroll_service *s,
+    const struct store_lease *lease, int limit, struct err *e);
 
 /* ---- enroll_db.c: all SQL of this directory ---- */
 

@@ -443,7 +443,8 @@ withdraw(struct store_tx *tx, struct enroll_rollout *r, struct err *e)
 
 /* One step in a transaction of its own; *more_out: something was found. */
 static bool
-step(struct enroll_service *s, bool orphans, bool *more_out, struct err *e)
+step(struct enroll_service *s, const struct store_lease *lease, bool orphans,
+    bool *more_out, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct enroll_rollout r;
@@ -457,20 +458,22 @@ step(struct enroll_service *s, bool orphans, bool *more_out, struct err *e)
 	*more_out = found;
 	if (!found)
 		return true;
-	if (!(orphans ? withdraw(tx, &r, e) : try_again(tx, s->seal, &r, e)) ||
+	if (!store_lease_keep(tx, lease, e) ||
+	    !(orphans ? withdraw(tx, &r, e) : try_again(tx, s->seal, &r, e)) ||
 	    !store_commit(&tx, e))
 		return err_wrap(e, "rollout %s", r.id);
 	return true;
 }
 
 bool
-enroll_rollout_retry(struct enroll_service *s, int limit, struct err *e)
+enroll_rollout_retry(struct enroll_service *s, const struct store_lease *lease,
+    int limit, struct err *e)
 {
 	for (int orphans = 0; orphans < 2; orphans++) {
 		bool more = true;
 
 		for (int i = 0; i < limit && more; i++)
-			if (!step(s, orphans == 1, &more, e))
+			if (!step(s, lease, orphans == 1, &more, e))
 				return false;
 	}
 	return true;

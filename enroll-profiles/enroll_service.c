@@ -143,18 +143,21 @@ enroll_service_profile(struct enroll_service *s, const char *topic,
 }
 
 static bool
-purge(struct enroll_service *s, struct err *e)
+purge(struct enroll_service *s, const struct store_lease *lease, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 
 	return store_begin(s->store, STORE_WRITE, &tx, e) &&
+	       store_lease_keep(tx, lease, e) &&
 	       enroll_db_purge_challenges(
 	           tx, clock_now_ms() - CHALLENGE_KEPT_MS, PURGE_A_TICK, e) &&
 	       store_commit(&tx, e);
 }
 
 bool
-enroll_service_tick(struct enroll_service *s, struct err *e)
+enroll_service_tick(
+    struct enroll_service *s, const struct store_lease *lease, struct err *e)
 {
-	return enroll_rollout_retry(s, RETRIES_A_TICK, e) && purge(s, e);
+	return enroll_rollout_retry(s, lease, RETRIES_A_TICK, e) &&
+	       purge(s, lease, e);
 }

@@ -50,5 +50,6 @@ bool enroll_rollout_left(struct store_tx *tx, const char *device_id,
  * since nobody vouched that this is the same Mac. */
 bool enroll_rollout_enrolled(
     struct store_tx *tx, const char *device_id, void *service, struct err *e);
-/* Periodic: retries of failed rollouts. */
-MUST_CHECK bool enroll_service_tick(struct enroll_service *s, struct err *e);
+/* Periodic: retries of failed rollouts; lease NULL: nobody else does it. */
+MUST_CHECK bool enroll_service_tick(
+    struct enroll_service *s, const struct store_lease *lease, struct err *e);

@@ -131,11 +131,13 @@ anything_stale(struct mdm_service *s, int64_t now, bool *out, struct err *e)
 }
 
 static bool
-expire_some(struct mdm_service *s, int64_t now, struct err *e)
+expire_some(struct mdm_service *s, const struct store_lease *lease, int64_t now,
+    struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e))
+	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
+	    !store_lease_keep(tx, lease, e))
 		return false;
 	for (int i = 0; i < STALE_A_TURN; i++) {
 		AUTO(mdm_db_command_clear) struct mdm_db_command c = { 0 };
@@ -151,7 +153,8 @@ expire_some(struct mdm_service *s, int64_t now, struct err *e)
 }
 
 bool
-mdm_service_tick(struct mdm_service *s, struct err *e)
+mdm_service_tick(
+    struct mdm_service *s, const struct store_lease *lease, struct err *e)
 {
 	int64_t now = clock_now_ms();
 	bool stale = true;
@@ -160,7 +163,7 @@ mdm_service_tick(struct mdm_service *s, struct err *e)
 	for (int i = 0; i < STALE_TURNS && stale; i++) {
 		if (!anything_stale(s, now, &stale, e))
 			return false;
-		if (stale && !expire_some(s, now, e))
+		if (stale && !expire_some(s, lease, now, e))
 			return err_wrap(e, "expire commands");
 	}
 	return true;

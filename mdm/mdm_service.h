@@ -8,6 +8,7 @@
 #include "core/seal.h"
 #include "http/http.h"
 #include "mdm/mdm_queue.h"
+#include "store/store_lease.h"
 
 struct mdm_service;
 
@@ -55,8 +56,10 @@ void mdm_service_free(struct mdm_service **s);
 /* After a push certificate was imported; any thread.  NULL or "": any. */
 void mdm_service_set_topic(struct mdm_service *s, const char *topic);
 void mdm_http_add(struct http_server *h, struct mdm_service *s);
-/* Periodic work: expire commands and orders.  Called every minute. */
-MUST_CHECK bool mdm_service_tick(struct mdm_service *s, struct err *e);
+/* Periodic work: expire commands and orders.  Called every minute by who has
+ * the lease; NULL: nobody else does. */
+MUST_CHECK bool mdm_service_tick(
+    struct mdm_service *s, const struct store_lease *lease, struct err *e);
 /* Queues DeviceInformation and SecurityInfo unless they wait already. */
 MUST_CHECK bool mdm_inventory_ask(struct store_tx *tx, const struct seal *seal,
     const char *device_id, const char *by, struct err *e);

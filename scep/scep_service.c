@@ -59,11 +59,13 @@ scep_ca_chain(const struct scep_service *s)
 }
 
 bool
-scep_service_purge(struct scep_service *s, struct err *e)
+scep_service_purge(
+    struct scep_service *s, const struct store_lease *lease, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 
 	return store_begin(s->o.store, STORE_WRITE, &tx, e) &&
+	       store_lease_keep(tx, lease, e) &&
 	       scep_db_purge(tx, clock_now_ms(), e) && store_commit(&tx, e);
 }
 

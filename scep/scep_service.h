@@ -6,6 +6,7 @@
 
 #include "certs/cert_ledger.h"
 #include "core/seal.h"
+#include "store/store_lease.h"
 
 struct scep_service;
 
@@ -45,5 +46,6 @@ MUST_CHECK bool scep_operation(struct scep_service *s, struct slice message,
     const char *peer, struct buf **reply_out, struct err *e);
 
 /* Deletes challenges 30 days past their end (kept so long to recognise
- * reuse).  For the periodic jobs. */
-MUST_CHECK bool scep_service_purge(struct scep_service *s, struct err *e);
+ * reuse).  For the periodic jobs; lease NULL: nobody else does it. */
+MUST_CHECK bool scep_service_purge(
+    struct scep_service *s, const struct store_lease *lease, struct err *e);

@@ -86,6 +86,38 @@ crash(void **state)
 	assert_true(number(r, "SELECT push_claim_by IS NULL FROM enrollment"));
 }
 
+/* It is known to be dead: its claims are free before they run out. */
+static void
+claims_of_the_dead_are_free(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	for (uint32_t n = 1; n <= 3; n++) {
+		enroll(r, n, TOPIC);
+		queue(r, n, 1, false);
+	}
+	EXEC(r,
+	    "UPDATE enrollment SET push_claim_by = CASE id WHEN '3' THEN "
+	    "'another' ELSE 'the dead one' END, push_claim_until = $1, "
+	    "push_due_at = $1",
+	    S_INT(clock_now_ms() + MS_H));
+	/* Its device came meanwhile, and a command was queued since. */
+	EXEC(r, "UPDATE enrollment SET push_due_at = 1 WHERE id = '2'");
+	rig_start(r);
+	must(store_begin(r->st, STORE_WRITE, &tx, &e), &e);
+	must(apns_push_abandon(tx, "the dead one", &e), &e);
+	must(store_commit(&tx, &e), &e);
+	wait_number(
+	    r, "SELECT COUNT(*) FROM enrollment WHERE push_attempts = 1", 2);
+	assert_int_equal(pushes(r), 2);
+	assert_int_equal(
+	    number(r, "SELECT push_attempts FROM enrollment WHERE id = '3'"),
+	    0);
+}
+
 static void
 other_topic(void **state)
 {
@@ -132,6 +164,7 @@ main(void)
 		cmocka_unit_test(urgent_first),
 		cmocka_unit_test(nothing_open_no_push),
 		cmocka_unit_test(crash),
+		cmocka_unit_test(claims_of_the_dead_are_free),
 		cmocka_unit_test(other_topic),
 		cmocka_unit_test(goes_on_after_a_failed_look),
 	};

@@ -292,11 +292,11 @@ error_is_tried_again_three_times(void **state)
 		assert_string_equal(r.reason, "<no> keychain");
 		assert_int_equal(r.retry_at != 0, try < 4);
 		/* Not before its time. */
-		OK(enroll_service_tick(s->enroll, &e));
+		OK(enroll_service_tick(s->enroll, NULL, &e));
 		expect_state(s, "failed");
 		moved += MS_H;
 		clock_set_offset_ms(moved);
-		OK(enroll_service_tick(s->enroll, &e));
+		OK(enroll_service_tick(s->enroll, NULL, &e));
 	}
 	expect_state(s, "failed");
 	assert_int_equal(
@@ -382,7 +382,7 @@ removal_is_tried_again(void **state)
 		assert_int_equal(r.attempts, try);
 		answer(s, &r, "error", "busy");
 		clock_set_offset_ms(try * MS_H);
-		OK(enroll_service_tick(s->enroll, &e));
+		OK(enroll_service_tick(s->enroll, NULL, &e));
 	}
 	r = rollout(s, "D1");
 	assert_string_equal(r.state, "removing");
@@ -551,7 +551,7 @@ cancelled_command_is_noticed(void **state)
 	tx = site_write(s);
 	OK(mdm_queue_cancel(tx, r.command_id, "admin", &e));
 	site_commit(tx);
-	OK(enroll_service_tick(s->enroll, &e));
+	OK(enroll_service_tick(s->enroll, NULL, &e));
 	r = rollout(s, "D1");
 	assert_string_equal(r.state, "failed");
 	assert_non_null(strstr(r.reason, "cancelled"));

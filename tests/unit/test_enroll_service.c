@@ -56,11 +56,11 @@ old_challenges_are_purged(void **state)
 	OK(enroll_service_profile(s->enroll, TEST_TOPIC, &profile, &e));
 	buf_free(&profile);
 	clock_set_offset_ms(30 * MS_DAY);
-	OK(enroll_service_tick(s->enroll, &e));
+	OK(enroll_service_tick(s->enroll, NULL, &e));
 	assert_int_equal(
 	    site_number(s, "SELECT COUNT(*) FROM challenge", NULL), 1);
 	clock_set_offset_ms(30 * MS_DAY + 2 * MS_H);
-	OK(enroll_service_tick(s->enroll, &e));
+	OK(enroll_service_tick(s->enroll, NULL, &e));
 	assert_int_equal(
 	    site_number(s, "SELECT COUNT(*) FROM challenge", NULL), 0);
 	clock_set_offset_ms(0);

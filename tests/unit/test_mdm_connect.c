@@ -268,7 +268,7 @@ a_late_answer_still_counts(void **state)
 	queue(w, "ProfileList", id);
 	idle(w, 'a', UDID_1);
 	execute(w, "UPDATE command SET expires_at = 5 WHERE done_at IS NULL");
-	OK(mdm_service_tick(w->mdm, e));
+	OK(mdm_service_tick(w->mdm, NULL, e));
 	assert_int_equal(events(w, "command.expired"), 1);
 	assert_true(
 	    reply(w, 'a', &(struct reply){ UDID_1, id, "Acknowledged", NULL }));

@@ -321,7 +321,7 @@ time_runs_out(void **state)
 	idle(w, 'a', UDID_1);
 	assert_true(order(w, &(struct mdm_order){ .kind = "wipe" }).ok);
 	clock_set_offset_ms(31 * MS_DAY);
-	OK(mdm_service_tick(w->mdm, e));
+	OK(mdm_service_tick(w->mdm, NULL, e));
 	assert_text(
 	    w, "SELECT state FROM orders WHERE kind = 'lock'", "unconfirmed");
 	assert_text(

@@ -427,10 +427,10 @@ purge_forgets_what_is_old(void **state)
 
 	EXPECT_S(enroll(w, w->key, c.text));
 	clock_set_offset_ms(29 * MS_DAY);
-	assert_true(scep_service_purge(w->service, &e));
+	assert_true(scep_service_purge(w->service, NULL, &e));
 	assert_true(world_spent(w, &c));
 	clock_set_offset_ms(31 * MS_DAY);
-	assert_true(scep_service_purge(w->service, &e));
+	assert_true(scep_service_purge(w->service, NULL, &e));
 	assert_false(world_spent(w, &c));
 	clock_set_offset_ms(0);
 }

@@ -1,0 +1,106 @@
+/*
+ * Periodic work.  Each job belongs to one node at a time, by a lease; the
+ * node that has it prolongs it every minute, and loses it when it dies.  One
+ * thread.
+ */
+#include "app/app_server_priv.h"
+#include "core/clock.h"
+#include "core/log.h"
+
+/* Longer than the slowest job goes without writing. */
+#define JOB_LEASE_MS (3 * MS_MIN)
+
+static bool
+expire(struct app_server *s, const struct store_lease *l, struct err *e)
+{
+	return mdm_service_tick(s->mdm, l, e);
+}
+
+static bool
+rollout(struct app_server *s, const struct store_lease *l, struct err *e)
+{
+	return enroll_service_tick(s->enroll, l, e);
+}
+
+static bool
+purge(struct app_server *s, const struct store_lease *l, struct err *e)
+{
+	return scep_service_purge(s->scep, l, e);
+}
+
+static const struct job {
+	const char *name;
+	bool (*run)(
+	    struct app_server *s, const struct store_lease *l, struct err *e);
+} jobs[] = {
+	{ "job:expire-commands", expire },
+	{ "job:retry-rollouts", rollout },
+	{ "job:purge-challenges", purge },
+};
+
+/* Until the next minute, or until what a dead node had is free; false when
+ * stopping. */
+static bool
+wait_a_minute(struct app_server *s)
+{
+	struct timespec until;
+	int timed_out = 0;
+	bool go_on;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	pthread_mutex_lock(&s->lock);
+	while (!s->stopping && !s->jobs_freed && timed_out == 0)
+		timed_out = pthread_cond_timedwait(&s->wake, &s->lock, &until);
+	s->jobs_freed = false;
+	go_on = !s->stopping;
+	pthread_mutex_unlock(&s->lock);
+	return go_on;
+}
+
+static bool
+take(struct app_server *s, const struct store_lease *l, bool *mine_out,
+    struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	return store_begin(s->store, STORE_WRITE, &tx, e) &&
+	       store_lease_take(tx, l, mine_out, e) && store_commit(&tx, e);
+}
+
+static void
+run_job(struct app_server *s, const struct job *j)
+{
+	struct store_lease l = { .name = j->name,
+		.holder = store_node_id(s->node),
+		.ttl_ms = JOB_LEASE_MS };
+	struct err e = { 0 };
+	bool mine = false;
+
+	if (!take(s, &l, &mine, &e) || (mine && !j->run(s, &l, &e)))
+		log_event(LOG_ERROR, "periodic_work", "job", j->name, "why",
+		    e.text, NULL);
+}
+
+void *
+app_server_tick(void *arg)
+{
+	struct app_server *s = arg;
+
+	/* One that fails for ever does not keep the others back. */
+	while (wait_a_minute(s))
+		for (size_t i = 0; i < COUNT(jobs); i++)
+			run_job(s, &jobs[i]);
+	return NULL;
+}
+
+void
+app_server_jobs_freed(void *arg)
+{
+	struct app_server *s = arg;
+
+	pthread_mutex_lock(&s->lock);
+	s->jobs_freed = true;
+	pthread_cond_broadcast(&s->wake);
+	pthread_mutex_unlock(&s->lock);
+}
