@@ -12,7 +12,7 @@
 #include "core/clock.h"
 #include "sim/sim_apns_priv.h"
 
-enum { STREAMS = 1000, EVENTS_MAX = 256, BACKLOG = 512 };
+enum { STREAMS = 1000, WINDOW = 64 << 10, EVENTS_MAX = 256, BACKLOG = 512 };
 
 static bool
 listen_on(const char *address, uint16_t port, struct sim_apns_source *out,
@@ -194,6 +194,7 @@ sim_apns_new(
 	s->listener = (struct sim_apns_source){ SIM_LISTEN, -1 };
 	s->device_listener = (struct sim_apns_source){ SIM_LISTEN_DEVICE, -1 };
 	s->any_client = o->any_client;
+	s->window = o->window != 0 ? o->window : WINDOW;
 	s->streams_max = o->streams_max != 0 ? o->streams_max : STREAMS;
 	s->latency_ms = o->latency_ms;
 	s->ids_max = o->ids_max;

@@ -25,6 +25,7 @@ struct sim_apns_options {
 	 * for, and any well-formed topic will do. */
 	bool any_client;
 	uint32_t streams_max; /* SETTINGS; 0: 1000 */
+	uint32_t window;      /* of a stream, in octets; 0: 64 KiB */
 	int64_t latency_ms;   /* of every answer */
 	size_t ids_max;       /* remember so many accepted apns-ids */
 };

@@ -83,6 +83,9 @@ fill(X509 *x, const struct issue *i, EVP_PKEY *key)
 	           i->ca ? "critical,keyCertSign"
 	                 : "critical,digitalSignature") &&
 	       add_extension(x, issuer, NID_subject_key_identifier, "hash") &&
+	       /* Authorities of one name are told apart by it. */
+	       add_extension(x, issuer, NID_authority_key_identifier,
+	           i->issuer != NULL ? "keyid:always" : NULL) &&
 	       add_extension(x, issuer, NID_subject_alt_name, i->alt_name) &&
 	       X509_sign(x, i->issuer_key != NULL ? i->issuer_key : key,
 	           EVP_sha256()) > 0;

@@ -139,7 +139,7 @@ struct sim_apns {
 	int epoll;
 	SSL_CTX *tls;
 	bool any_client;
-	uint32_t streams_max;
+	uint32_t streams_max, window;
 	int64_t latency_ms;
 	size_t ids_max;
 	uint16_t port, device_port;

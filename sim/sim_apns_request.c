@@ -272,7 +272,7 @@ sim_apns_session(struct sim_apns_connection *k, struct err *e)
 	const nghttp2_settings_entry settings[] = {
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
 		    k->sim->streams_max },
-		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 64 << 10 },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, k->sim->window },
 	};
 	nghttp2_session_callbacks *calls = NULL;
 	int rv = nghttp2_session_callbacks_new(&calls);
