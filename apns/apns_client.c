@@ -5,24 +5,16 @@
  */
 #include <assert.h>
 #include <signal.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "apns/apns_client_priv.h"
 #include "core/clock.h"
-#include "core/random.h"
+#include "core/encode.h"
 
-enum {
-	CONNECTIONS = 2,
-	STREAMS = 1000,
-	BACK_OFF_SHIFT_MAX = 9,
-	EVENTS_MAX = APNS_CONNECTIONS_MAX + 1,
-	WAKE = UINT16_MAX /* epoll's data of the eventfd */
-};
-static const int64_t back_off_base_ms = MS_S;
-static const int64_t back_off_max_ms = 5 * MS_MIN;
+enum { CONNECTIONS = 2, STREAMS = 1000, EVENTS_MAX = APNS_CONNECTIONS_MAX + 1 };
 
 void
 apns_client_finish(
@@ -49,136 +41,59 @@ apns_client_give_up(struct apns_client *c, struct apns_job *j,
 	apns_client_finish(c, j, &a);
 }
 
-void
-apns_client_again(struct apns_client *c, struct apns_job *j)
+/* New certificates; they come before the pushes queued behind them. */
+static void
+take_identities(struct apns_client *c, struct apns_identity *list)
 {
-	j->status = 0;
-	j->ended = j->overlong = false;
-	j->retry_after_s = 0;
-	buf_free(&j->body);
-	apns_jobs_prepend(&c->queue, j);
-}
+	while (list != NULL) {
+		struct apns_identity *i = list;
+		struct apns_set *s = c->sets;
 
-void
-apns_client_fail_queue(
-    struct apns_client *c, enum apns_outcome outcome, const char *reason)
-{
-	while (c->queue.head != NULL) {
-		struct apns_job *j = c->queue.head;
-
-		apns_jobs_remove(&c->queue, j);
-		apns_client_give_up(c, j, outcome, reason);
+		while (s != NULL && !str_eq(s->topic, i->topic))
+			s = s->next;
+		if (s != NULL)
+			apns_set_replace(s, i->tls);
+		else
+			(void)apns_set_new(c, i->topic, i->tls);
+		list = i->next;
+		mem_free(&i);
 	}
 }
 
-void
-apns_client_failed(struct apns_client *c, const char *why, bool our_fault)
+/* Each job to the connections of its topic. */
+static void
+sort_in(struct apns_client *c, struct apns_jobs *jobs)
 {
-	unsigned shift =
-	    c->failures < BACK_OFF_SHIFT_MAX ? c->failures : BACK_OFF_SHIFT_MAX;
-	int64_t most = back_off_base_ms << shift;
+	while (jobs->head != NULL) {
+		struct apns_job *j = jobs->head;
+		struct apns_set *s = apns_set_find(c, j->topic);
 
-	if (most > back_off_max_ms)
-		most = back_off_max_ms;
-	c->failures++;
-	c->connect_at_ms = clock_mono_ms() + random_below((uint32_t)most + 1);
-	if (our_fault)
-		apns_client_fail_queue(c, APNS_OUR_FAULT, why);
-	else if (atomic_load(&c->open) == 0)
-		apns_client_fail_queue(c, APNS_UNREACHABLE, why);
+		apns_jobs_remove(jobs, j);
+		if (s != NULL)
+			apns_jobs_append(&s->queue, j);
+		else
+			apns_client_give_up(c, j, APNS_OUR_FAULT,
+			    "no certificate for the topic");
+	}
 }
 
-/* Takes what apns_client_push() left; false: the client is to stop. */
+/* Takes what other threads left; false: the client is to stop. */
 static bool
 take_incoming(struct apns_client *c)
 {
+	struct apns_identity *identities;
+	struct apns_jobs jobs = { 0 };
 	bool go_on;
 
 	pthread_mutex_lock(&c->lock);
-	apns_jobs_move(&c->queue, &c->incoming);
+	apns_jobs_move(&jobs, &c->incoming);
+	identities = TAKE(c->identities);
+	c->identities_end = &c->identities;
 	go_on = !c->stopping;
 	pthread_mutex_unlock(&c->lock);
+	take_identities(c, identities);
+	sort_in(c, &jobs);
 	return go_on;
-}
-
-/* A connection that was silent for long may be dead without knowing it: ask
- * before use. */
-static void
-submit(struct apns_client *c, struct apns_connection *k, int64_t now_ms)
-{
-	size_t room = apns_connection_room(k);
-
-	if (room > 0 && k->jobs.count == 0 &&
-	    now_ms - k->read_ms > c->idle_ms) {
-		k->probing = true;
-		apns_connection_ping(k);
-		return;
-	}
-	for (; room > 0 && c->queue.head != NULL; room--) {
-		struct apns_job *j = c->queue.head;
-
-		apns_jobs_remove(&c->queue, j);
-		apns_stream_submit(k, j);
-		if (k->state != APNS_OPEN)
-			return;
-	}
-}
-
-static struct apns_connection *
-connection_new(struct apns_client *c, unsigned slot)
-{
-	struct apns_connection *k = mem_zalloc(1, sizeof(*k));
-
-	k->client = c;
-	k->slot = slot;
-	k->fd = -1;
-	c->connections[slot] = k;
-	return k;
-}
-
-/* One more connection when streams have run out; one dial at a time. */
-static void
-dial(struct apns_client *c, int64_t now_ms)
-{
-	struct apns_connection *unused = NULL;
-	unsigned usable = 0;
-
-	if (c->queue.head == NULL || now_ms < c->connect_at_ms)
-		return;
-	for (unsigned i = 0; i < APNS_CONNECTIONS_MAX; i++) {
-		struct apns_connection *k = c->connections[i];
-
-		if (k == NULL || k->state == APNS_CLOSED) {
-			if (unused == NULL)
-				unused = k != NULL ? k : connection_new(c, i);
-			continue;
-		}
-		if (k->state < APNS_OPEN || k->probing)
-			return;
-		usable += k->state == APNS_OPEN;
-	}
-	if (unused != NULL && usable < c->connections_max)
-		apns_dial_start(unused);
-}
-
-/* When a push that waits has waited for too long: nothing was answered. */
-static int64_t
-queue_deadline_ms(const struct apns_client *c)
-{
-	int64_t since = c->queue.head->since_ms;
-
-	return (since > c->answered_ms ? since : c->answered_ms) + c->answer_ms;
-}
-
-static void
-expire_queue(struct apns_client *c, int64_t now_ms)
-{
-	while (c->queue.head != NULL && now_ms >= queue_deadline_ms(c)) {
-		struct apns_job *j = c->queue.head;
-
-		apns_jobs_remove(&c->queue, j);
-		apns_client_give_up(c, j, APNS_UNREACHABLE, "no connection");
-	}
 }
 
 static void
@@ -186,21 +101,8 @@ work(struct apns_client *c)
 {
 	int64_t now_ms = clock_mono_ms();
 
-	for (unsigned i = 0; i < APNS_CONNECTIONS_MAX; i++) {
-		if (c->connections[i] != NULL)
-			apns_connection_tick(c->connections[i], now_ms);
-	}
-	for (unsigned i = 0; i < APNS_CONNECTIONS_MAX; i++) {
-		struct apns_connection *k = c->connections[i];
-
-		if (k == NULL)
-			continue;
-		if (c->queue.head != NULL)
-			submit(c, k, now_ms);
-		apns_connection_flush(k);
-	}
-	expire_queue(c, now_ms);
-	dial(c, now_ms);
+	for (struct apns_set *s = c->sets; s != NULL; s = s->next)
+		apns_set_work(s, now_ms);
 }
 
 static int
@@ -208,18 +110,9 @@ wait_ms(const struct apns_client *c)
 {
 	int64_t next = INT64_MAX, at, left;
 
-	for (unsigned i = 0; i < APNS_CONNECTIONS_MAX; i++) {
-		if (c->connections[i] == NULL)
-			continue;
-		at = apns_connection_next_ms(c->connections[i]);
+	for (const struct apns_set *s = c->sets; s != NULL; s = s->next) {
+		at = apns_set_next_ms(s);
 		next = at < next ? at : next;
-	}
-	if (c->queue.head != NULL) {
-		at = queue_deadline_ms(c);
-		next = at < next ? at : next;
-		if (clock_mono_ms() < c->connect_at_ms &&
-		    c->connect_at_ms < next)
-			next = c->connect_at_ms;
 	}
 	if (next == INT64_MAX)
 		return -1;
@@ -232,29 +125,12 @@ dispatch(struct apns_client *c, const struct epoll_event *ev)
 {
 	uint64_t count;
 
-	if (ev->data.u32 != WAKE) {
-		apns_connection_event(c->connections[ev->data.u32]);
+	if (ev->data.ptr != NULL) {
+		apns_connection_event(ev->data.ptr);
 		return;
 	}
 	if (read(c->wake, &count, sizeof(count)) != sizeof(count))
 		return; /* somebody else's wake-up was counted already */
-}
-
-/* The end: whatever is under way or waits is answered. */
-static void
-close_all(struct apns_client *c)
-{
-	for (unsigned i = 0; i < APNS_CONNECTIONS_MAX; i++) {
-		struct apns_connection *k = c->connections[i];
-
-		if (k == NULL)
-			continue;
-		apns_jobs_move(&c->queue, &k->jobs);
-		apns_dial_clear(k);
-		apns_connection_close(k);
-		mem_free(&k);
-	}
-	apns_client_fail_queue(c, APNS_UNREACHABLE, "client stopped");
 }
 
 static void *
@@ -271,12 +147,18 @@ run(void *arg)
 		for (int i = 0; i < n; i++)
 			dispatch(c, &events[i]);
 	}
-	close_all(c);
+	/* Whatever is under way or waits is answered. */
+	while (c->sets != NULL) {
+		struct apns_set *s = c->sets;
+
+		c->sets = s->next;
+		apns_set_free(&s);
+	}
 	return NULL;
 }
 
 static bool
-take_options(
+take_hosts(
     struct apns_client *c, const struct apns_client_options *o, struct err *e)
 {
 	for (; o->hosts[c->hosts_count] != NULL; c->hosts_count++) {
@@ -287,8 +169,41 @@ take_options(
 		        o->hosts[c->hosts_count], &c->hosts[c->hosts_count], e))
 			return false;
 	}
-	if (c->hosts_count == 0)
-		return err_set(e, ERR_INVALID, "no APNs host");
+	return c->hosts_count > 0 || err_set(e, ERR_INVALID, "no APNs host");
+}
+
+/* RFC 7617, section 2: no control characters. */
+static bool
+take_proxy(
+    struct apns_client *c, const struct apns_client_options *o, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *text = buf_new(2 * APNS_CREDENTIALS_MAX);
+	const char *user = o->proxy_credentials;
+
+	if (o->proxy == NULL)
+		return true;
+	if (!apns_host_parse(o->proxy, &c->proxy, e))
+		return err_wrap(e, "proxy");
+	c->has_proxy = true;
+	if (user == NULL)
+		return true;
+	for (const char *p = user; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return err_set(e, ERR_INVALID,
+			    "credentials of the proxy: a control character");
+	}
+	if (strchr(user, ':') == NULL || strlen(user) > APNS_CREDENTIALS_MAX)
+		return err_set(e, ERR_INVALID,
+		    "credentials of the proxy: \"user:password\" is wanted");
+	b64_encode(text, slice_str(user));
+	c->proxy_auth =
+	    str_printf("Basic %.*s", (int)text->len, (const char *)text->p);
+	return true;
+}
+
+static void
+take_limits(struct apns_client *c, const struct apns_client_options *o)
+{
 	c->connections_max =
 	    o->connections_max > 0 ? (unsigned)o->connections_max : CONNECTIONS;
 	if (c->connections_max > APNS_CONNECTIONS_MAX / 2)
@@ -298,7 +213,26 @@ take_options(
 	c->connect_ms = o->connect_ms > 0 ? o->connect_ms : 10 * MS_S;
 	c->idle_ms = o->idle_ms > 0 ? o->idle_ms : MS_MIN;
 	c->ping_ms = o->ping_ms > 0 ? o->ping_ms : 5 * MS_S;
-	return apns_tls_context(o, &c->tls, e);
+	c->keep_alive_ms = o->keep_alive_ms > 0 ? o->keep_alive_ms : MS_H;
+	c->per_s = o->per_s > 0 ? o->per_s : 0;
+}
+
+static bool
+take_options(
+    struct apns_client *c, const struct apns_client_options *o, struct err *e)
+{
+	SSL_CTX *tls = NULL;
+
+	take_limits(c, o);
+	if (!take_hosts(c, o, e) || !take_proxy(c, o, e) ||
+	    !apns_tls_trust(o, &c->trust, e))
+		return false;
+	if (o->cert_pem == NULL)
+		return true;
+	if (!apns_tls_context(c->trust, o->cert_pem, o->key_pem, &tls, e))
+		return false;
+	(void)apns_set_new(c, "", tls);
+	return true;
 }
 
 /* The thread takes no signals; a write to a closed socket is an error, not
@@ -306,7 +240,7 @@ take_options(
 static bool
 start(struct apns_client *c, struct err *e)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = WAKE };
+	struct epoll_event ev = { .events = EPOLLIN };
 	sigset_t all, before;
 	int failed;
 
@@ -327,11 +261,20 @@ start(struct apns_client *c, struct err *e)
 static void
 release(struct apns_client *c)
 {
+	/* Sets and certificates that no thread ever took. */
+	take_identities(c, TAKE(c->identities));
+	while (c->sets != NULL) {
+		struct apns_set *s = c->sets;
+
+		c->sets = s->next;
+		apns_set_free(&s);
+	}
 	if (c->epoll >= 0)
 		close(c->epoll);
 	if (c->wake >= 0)
 		close(c->wake);
-	SSL_CTX_free(c->tls);
+	X509_STORE_free(c->trust);
+	str_wipe(&c->proxy_auth);
 	pthread_mutex_destroy(&c->lock);
 	mem_free(&c);
 }
@@ -344,6 +287,7 @@ apns_client_new(const struct apns_client_options *o, apns_answer_fn answer,
 
 	pthread_mutex_init(&c->lock, NULL);
 	c->epoll = c->wake = -1;
+	c->identities_end = &c->identities;
 	c->answer = answer;
 	c->arg = arg;
 	if (!take_options(c, o, e) || !start(c, e)) {
@@ -378,6 +322,28 @@ apns_client_free(struct apns_client **client)
 	pthread_join(c->thread, NULL);
 	assert(atomic_load(&c->pending) == 0);
 	release(c);
+}
+
+bool
+apns_client_identity(struct apns_client *c, const char *topic,
+    const char *cert_pem, const char *key_pem, struct err *e)
+{
+	struct apns_identity *i;
+	SSL_CTX *tls = NULL;
+
+	if (topic[0] == '\0' || strlen(topic) >= APNS_TOPIC_MAX)
+		return err_set(e, ERR_INVALID, "push topic");
+	if (!apns_tls_context(c->trust, cert_pem, key_pem, &tls, e))
+		return false;
+	i = mem_zalloc(1, sizeof(*i));
+	i->tls = tls;
+	str_copy_cut(i->topic, sizeof(i->topic), topic);
+	pthread_mutex_lock(&c->lock);
+	*c->identities_end = i;
+	c->identities_end = &i->next;
+	pthread_mutex_unlock(&c->lock);
+	wake_up(c);
+	return true;
 }
 
 void

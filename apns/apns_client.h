@@ -13,13 +13,21 @@ struct apns_client_options {
 	const char *const *hosts;
 	const char *ca_file; /* trust anchors; NULL: the system's */
 	const char *ca_pem;  /* trust anchors as text; NULL: none */
+	/* For pushes of topics without a certificate of their own; NULL: such
+	 * pushes are APNS_OUR_FAULT. */
 	const char *cert_pem, *key_pem;
-	int connections_max; /* 0: 2 */
+	/* HTTP proxy, "host:port": CONNECT over plain TCP; NULL: none. */
+	const char *proxy;
+	const char *proxy_credentials; /* "user:password"; NULL: none */
+	int connections_max;           /* for each certificate; 0: 2 */
 	int streams_max;   /* per connection, below the peer's limit; 0: 1000 */
 	int64_t answer_ms; /* per push, once it is sent; 0: 30 s */
 	int64_t connect_ms; /* per address, until HTTP/2 runs; 0: 10 s */
 	int64_t idle_ms;    /* silent for longer: PING before use; 0: 60 s */
 	int64_t ping_ms;    /* a PING unanswered so long: dead; 0: 5 s */
+	/* A PING after so long without traffic; 0: an hour, as Apple says. */
+	int64_t keep_alive_ms;
+	int64_t per_s; /* pushes a second, all together; 0: no limit */
 };
 
 /* One notification.  Copied by apns_client_push(). */
@@ -60,6 +68,14 @@ MUST_CHECK bool apns_client_new(const struct apns_client_options *o,
     apns_answer_fn answer, void *arg, struct apns_client **out, struct err *e);
 /* Answers what is under way as APNS_UNREACHABLE, then stops the thread. */
 void apns_client_free(struct apns_client **c);
+/*
+ * Gives the pushes of a topic a certificate of their own, or a new one; any
+ * thread.  Pushes queued from then on go over new connections; those under way
+ * are answered on the old ones, which close after the last.  ERR_INVALID:
+ * certificate and key are no pair, or the topic is none.
+ */
+MUST_CHECK bool apns_client_identity(struct apns_client *c, const char *topic,
+    const char *cert_pem, const char *key_pem, struct err *e);
 /* Queues pushes; any thread, does not block. */
 void apns_client_push(
     struct apns_client *c, const struct apns_push *pushes, size_t count);

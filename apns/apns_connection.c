@@ -22,7 +22,7 @@ enum {
 void
 apns_connection_watch(struct apns_connection *k, int fd, uint32_t events)
 {
-	struct epoll_event ev = { .events = events, .data.u32 = k->slot };
+	struct epoll_event ev = { .events = events, .data.ptr = k };
 	int epoll = k->client->epoll;
 
 	if (events == k->events)
@@ -43,6 +43,7 @@ apns_connection_close(struct apns_connection *k)
 		apns_connection_watch(k, k->fd, 0);
 	if (k->state == APNS_OPEN || k->state == APNS_DRAINING) {
 		atomic_fetch_sub(&k->client->open, 1);
+		k->set->open--;
 		ERR_clear_error();
 		if (!k->broken)
 			(void)SSL_shutdown(k->ssl);
@@ -53,22 +54,28 @@ apns_connection_close(struct apns_connection *k)
 	if (k->fd >= 0)
 		close(k->fd);
 	k->fd = -1;
-	k->out_len = k->out_off = 0;
-	k->answers = 0;
+	k->out_len = k->out_off = k->reply_len = 0;
+	k->answers = k->gathered = k->written = 0;
 	k->ping_ms = 0;
-	k->probing = k->unread = k->broken = k->our_fault = false;
+	k->probing = k->unread = k->broken = k->our_fault = k->retired = false;
 	k->state = APNS_CLOSED;
 }
 
+/* What never left whole waits for the next connection; the youngest first,
+ * so that the queue keeps its order. */
 static void
 give_up_all(
     struct apns_connection *k, enum apns_outcome outcome, const char *why)
 {
-	while (k->jobs.head != NULL) {
-		struct apns_job *j = k->jobs.head;
+	while (k->jobs.tail != NULL) {
+		struct apns_job *j = k->jobs.tail;
 
 		apns_jobs_remove(&k->jobs, j);
-		apns_client_give_up(k->client, j, outcome, why);
+		if (outcome == APNS_UNREACHABLE && apns_stream_unsent(k, j) &&
+		    ++j->sends < APNS_SENDS_MAX)
+			apns_set_again(k->set, j);
+		else
+			apns_client_give_up(k->client, j, outcome, why);
 	}
 }
 
@@ -76,7 +83,7 @@ void
 apns_connection_fail(struct apns_connection *k, const struct err *why)
 {
 	bool was_open = k->state == APNS_OPEN || k->state == APNS_DRAINING;
-	bool blame = k->our_fault, useless = k->answers == 0;
+	bool blame = k->our_fault, useless = k->answers == 0 && !k->retired;
 	const char *reason = k->blame[0] != '\0' ? k->blame : why->text;
 	char text[sizeof(why->text)];
 
@@ -87,7 +94,7 @@ apns_connection_fail(struct apns_connection *k, const struct err *why)
 	if (blame || was_open)
 		apns_dial_clear(k);
 	if (blame || (was_open && useless))
-		apns_client_failed(k->client, text, blame);
+		apns_set_failed(k->set, text, blame);
 	else if (!was_open)
 		apns_dial_next(k, why);
 }
@@ -127,7 +134,7 @@ apns_connection_begin(struct apns_connection *k)
 	k->blame[0] = '\0';
 	k->state = APNS_HANDSHAKE;
 	apns_connection_watch(k, k->fd, EPOLLIN | EPOLLOUT);
-	if (!apns_tls_session(k->client->tls, k->host, k->fd, &k->ssl, &e) ||
+	if (!apns_tls_session(k->set->tls, k->host, k->fd, &k->ssl, &e) ||
 	    !apns_stream_session(k, &e)) {
 		apns_connection_fail(k, &e);
 		return;
@@ -222,6 +229,7 @@ gather(struct apns_connection *k)
 			return;
 		memcpy(k->out + k->out_len, p, (size_t)n);
 		k->out_len += (size_t)n;
+		k->gathered += n;
 	}
 }
 
@@ -248,6 +256,7 @@ send_out(struct apns_connection *k)
 			return;
 		}
 		k->out_off += (size_t)n;
+		k->written += n;
 	}
 	if (!k->broken)
 		apns_connection_watch(k, k->fd, EPOLLIN);
@@ -276,7 +285,7 @@ ended(struct apns_connection *k)
 	}
 	if (k->state == APNS_DRAINING && k->jobs.count == 0) {
 		err_set(
-		    &why, ERR_UNAVAILABLE, "%s: GOAWAY", k->host->authority);
+		    &why, ERR_UNAVAILABLE, "%s: drained", k->host->authority);
 		apns_connection_fail(k, &why);
 		return true;
 	}
@@ -288,6 +297,10 @@ apns_connection_event(struct apns_connection *k)
 {
 	if (k->state == APNS_RESOLVING || k->state == APNS_CONNECTING) {
 		apns_dial_event(k);
+		return;
+	}
+	if (k->state == APNS_TUNNEL) {
+		apns_tunnel_event(k);
 		return;
 	}
 	if (k->state == APNS_HANDSHAKE)
@@ -318,6 +331,20 @@ apns_connection_ping(struct apns_connection *k)
 		return;
 	k->ping_ms = clock_mono_ms();
 	(void)nghttp2_submit_ping(k->session, NGHTTP2_FLAG_NONE, NULL);
+}
+
+void
+apns_connection_retire(struct apns_connection *k)
+{
+	if (k->state == APNS_CLOSED)
+		return;
+	if (k->state < APNS_OPEN) {
+		apns_dial_clear(k);
+		apns_connection_close(k);
+		return;
+	}
+	k->retired = true;
+	k->state = APNS_DRAINING;
 }
 
 size_t
@@ -351,12 +378,16 @@ apns_connection_next_ms(const struct apns_connection *k)
 
 	if (k->state == APNS_CLOSED)
 		return INT64_MAX;
+	if (k->state == APNS_CONNECTING && k->attempt_at_ms < k->deadline_ms)
+		return k->attempt_at_ms;
 	if (k->state < APNS_OPEN)
 		return k->deadline_ms;
 	if (k->unread)
 		return 0;
 	if (k->ping_ms != 0)
 		next = k->ping_ms + k->client->ping_ms;
+	else
+		next = k->read_ms + k->client->keep_alive_ms;
 	if (k->jobs.head != NULL) {
 		at = k->jobs.head->since_ms + k->client->answer_ms;
 		next = at < next ? at : next;
@@ -375,6 +406,10 @@ apns_connection_tick(struct apns_connection *k, int64_t now_ms)
 	if (k->state == APNS_CLOSED)
 		return;
 	if (k->state < APNS_OPEN) {
+		if (k->state == APNS_CONNECTING && now_ms >= k->attempt_at_ms) {
+			apns_dial_more(k);
+			return;
+		}
 		if (now_ms < k->deadline_ms)
 			return;
 		err_set(&e, ERR_UNAVAILABLE, "%s: no connection in time",
@@ -396,6 +431,7 @@ apns_connection_tick(struct apns_connection *k, int64_t now_ms)
 	while (k->jobs.head != NULL &&
 	       now_ms >= k->jobs.head->since_ms + c->answer_ms)
 		apns_stream_timeout(k, k->jobs.head);
-	if (k->jobs.head != NULL && now_ms >= quiet_until_ms(k))
+	if ((k->jobs.head != NULL && now_ms >= quiet_until_ms(k)) ||
+	    now_ms >= k->read_ms + c->keep_alive_ms)
 		apns_connection_ping(k);
 }

@@ -13,9 +13,10 @@ read_payload(nghttp2_session *session, int32_t id, uint8_t *out, size_t size,
     uint32_t *flags, nghttp2_data_source *source, void *user)
 {
 	struct apns_job *j = nghttp2_session_get_stream_user_data(session, id);
+	const struct apns_connection *k = user;
 	size_t len;
 
-	(void)source, (void)user;
+	(void)source;
 	/* Its time was over; the RST_STREAM is on its way. */
 	if (j == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -24,9 +25,18 @@ read_payload(nghttp2_session *session, int32_t id, uint8_t *out, size_t size,
 		len = size;
 	memcpy(out, j->payload.p + j->payload_sent, len);
 	j->payload_sent += len;
-	if (j->payload_sent == j->payload.len)
+	if (j->payload_sent == j->payload.len) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		j->whole = true;
+		j->out_at = k->gathered;
+	}
 	return (ssize_t)len;
+}
+
+bool
+apns_stream_unsent(const struct apns_connection *k, const struct apns_job *j)
+{
+	return !j->whole || k->written <= j->out_at;
 }
 
 static nghttp2_nv
@@ -63,18 +73,18 @@ apns_stream_submit(struct apns_connection *k, struct apns_job *j)
 	int32_t id;
 
 	j->payload_sent = 0;
+	j->whole = false;
 	id = nghttp2_submit_request(
 	    k->session, NULL, fields, COUNT(fields), &provider, j);
 	if (id < 0) {
 		/* The numbers of this connection are used up, or it is going
 		 * away: another one takes the push. */
 		k->state = APNS_DRAINING;
-		apns_client_again(k->client, j);
+		apns_set_again(k->set, j);
 		return;
 	}
 	j->stream = id;
 	j->since_ms = clock_mono_ms();
-	j->sends++;
 	apns_jobs_append(&k->jobs, j);
 }
 
@@ -158,10 +168,12 @@ static void
 settled(struct apns_connection *k)
 {
 	struct apns_client *c = k->client;
+	struct apns_set *s = k->set;
 
 	k->state = APNS_OPEN;
-	c->host_good = (unsigned)(k->host - c->hosts);
-	c->host_good_until_ms = clock_mono_ms() + MS_H;
+	s->host_good = (unsigned)(k->host - c->hosts);
+	s->host_good_until_ms = clock_mono_ms() + MS_H;
+	s->open++;
 	apns_dial_clear(k);
 	atomic_fetch_add(&c->connects, 1);
 	atomic_fetch_add(&c->open, 1);
@@ -207,19 +219,19 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 static void
 answered(struct apns_connection *k, struct apns_job *j)
 {
-	struct apns_client *c = k->client;
+	struct apns_set *s = k->set;
 	struct apns_answer a;
 
 	k->answers++;
-	c->failures = 0;
-	c->answered_ms = clock_mono_ms();
+	s->failures = 0;
+	s->answered_ms = clock_mono_ms();
 	apns_answer_read(j, &a);
 	if (str_eq(a.reason, "IdleTimeout") || str_eq(a.reason, "Shutdown"))
 		k->state = APNS_DRAINING;
-	if (str_eq(a.reason, "IdleTimeout") && j->sends < APNS_SENDS_MAX)
-		apns_client_again(c, j);
+	if (str_eq(a.reason, "IdleTimeout") && ++j->sends < APNS_SENDS_MAX)
+		apns_set_again(s, j);
 	else
-		apns_client_finish(c, j, &a);
+		apns_client_finish(k->client, j, &a);
 }
 
 static int
@@ -227,20 +239,24 @@ on_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 {
 	struct apns_connection *k = user;
 	struct apns_job *j = nghttp2_session_get_stream_user_data(session, id);
+	bool processed = code != NGHTTP2_REFUSED_STREAM;
 
 	if (j == NULL)
 		return 0;
+	/* What nghttp2 had only queued when GOAWAY came. */
+	if (k->state == APNS_DRAINING && apns_stream_unsent(k, j))
+		processed = false;
 	(void)nghttp2_session_set_stream_user_data(session, id, NULL);
 	apns_jobs_remove(&k->jobs, j);
 	if (j->status >= 200 && (j->ended || j->overlong))
 		answered(k, j);
 	else if (k->our_fault)
 		apns_client_give_up(k->client, j, APNS_OUR_FAULT, k->blame);
+	else if (!processed && ++j->sends < APNS_SENDS_MAX)
+		apns_set_again(k->set, j);
 	else if (code != NGHTTP2_REFUSED_STREAM)
 		apns_client_give_up(
 		    k->client, j, APNS_UNREACHABLE, "stream reset");
-	else if (j->sends < APNS_SENDS_MAX)
-		apns_client_again(k->client, j);
 	else
 		apns_client_give_up(
 		    k->client, j, APNS_BACK_OFF, "stream refused");

@@ -15,16 +15,22 @@ context_free(SSL_CTX **ctx)
 	SSL_CTX_free(TAKE(*ctx));
 }
 
+static void
+store_free(X509_STORE **store)
+{
+	X509_STORE_free(TAKE(*store));
+}
+
 static bool
 use_certificate(
-    SSL_CTX *ctx, const struct apns_client_options *o, struct err *e)
+    SSL_CTX *ctx, const char *cert_pem, const char *key_pem, struct err *e)
 {
 	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
 	AUTO(cert_key_free) EVP_PKEY *key = NULL;
 	AUTO(cert_x509_free) X509 *leaf = NULL;
 
-	if (!cert_parse_chain(slice_str(o->cert_pem), &chain, e) ||
-	    !cert_key_parse(slice_str(o->key_pem), &key, e))
+	if (!cert_parse_chain(slice_str(cert_pem), &chain, e) ||
+	    !cert_key_parse(slice_str(key_pem), &key, e))
 		return err_wrap(e, "push certificate");
 	leaf = sk_X509_shift(chain);
 	if (leaf == NULL)
@@ -35,35 +41,43 @@ use_certificate(
 }
 
 static bool
-trust(SSL_CTX *ctx, const struct apns_client_options *o, struct err *e)
+add_anchors(X509_STORE *store, const char *pem, struct err *e)
 {
 	AUTO(cert_stack_free) STACK_OF(X509) *anchors = NULL;
 
-	if (o->ca_file == NULL && o->ca_pem == NULL) {
-		if (SSL_CTX_set_default_verify_paths(ctx) != 1)
-			return err_openssl(
-			    e, ERR_INTERNAL, "trust anchors of the system");
-		return true;
-	}
-	if (o->ca_file != NULL &&
-	    SSL_CTX_load_verify_file(ctx, o->ca_file) != 1)
-		return err_openssl(
-		    e, ERR_INVALID, "trust anchors %s", o->ca_file);
-	if (o->ca_pem == NULL)
-		return true;
-	if (!cert_parse_chain(slice_str(o->ca_pem), &anchors, e))
+	if (!cert_parse_chain(slice_str(pem), &anchors, e))
 		return err_wrap(e, "trust anchors");
 	for (int i = 0; i < sk_X509_num(anchors); i++) {
-		if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx),
-		        sk_X509_value(anchors, i)) != 1)
+		if (X509_STORE_add_cert(store, sk_X509_value(anchors, i)) != 1)
 			return err_openssl(e, ERR_INVALID, "trust anchors");
 	}
 	return true;
 }
 
 bool
-apns_tls_context(
-    const struct apns_client_options *o, SSL_CTX **out, struct err *e)
+apns_tls_trust(
+    const struct apns_client_options *o, X509_STORE **out, struct err *e)
+{
+	AUTO(store_free) X509_STORE *store = X509_STORE_new();
+
+	if (store == NULL)
+		return err_openssl(e, ERR_INTERNAL, "trust anchors");
+	if (o->ca_file == NULL && o->ca_pem == NULL &&
+	    X509_STORE_set_default_paths(store) != 1)
+		return err_openssl(
+		    e, ERR_INTERNAL, "trust anchors of the system");
+	if (o->ca_file != NULL && X509_STORE_load_file(store, o->ca_file) != 1)
+		return err_openssl(
+		    e, ERR_INVALID, "trust anchors %s", o->ca_file);
+	if (o->ca_pem != NULL && !add_anchors(store, o->ca_pem, e))
+		return false;
+	*out = TAKE(store);
+	return true;
+}
+
+bool
+apns_tls_context(X509_STORE *trust, const char *cert_pem, const char *key_pem,
+    SSL_CTX **out, struct err *e)
 {
 	static const uint8_t protocols[] = { 2, 'h', '2' };
 	AUTO(context_free) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -72,6 +86,7 @@ apns_tls_context(
 	    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_alpn_protos(ctx, protocols, sizeof(protocols)) != 0)
 		return err_openssl(e, ERR_INTERNAL, "TLS context");
+	SSL_CTX_set1_cert_store(ctx, trust);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	                          SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -80,7 +95,7 @@ apns_tls_context(
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_default_read_buffer_len(ctx, 4 * APNS_IN_SIZE);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	if (!use_certificate(ctx, o, e) || !trust(ctx, o, e))
+	if (!use_certificate(ctx, cert_pem, key_pem, e))
 		return false;
 	*out = TAKE(ctx);
 	return true;

@@ -3,6 +3,8 @@
  */
 #include "apns_client_fixture.h"
 
+#include "apns/apns_client_priv.h"
+
 /* Each status and reason as Apple writes them, over the wire. */
 static void
 every_reason(void **state)
@@ -17,17 +19,34 @@ every_reason(void **state)
 		{ 400, "BadTopic", APNS_OUR_FAULT },
 		{ 400, "MissingTopic", APNS_OUR_FAULT },
 		{ 400, "TopicDisallowed", APNS_OUR_FAULT },
+		{ 400, "InvalidPushType", APNS_OUR_FAULT },
+		{ 400, "BadCertificate", APNS_OUR_FAULT },
+		{ 400, "BadCertificateEnvironment", APNS_OUR_FAULT },
+		{ 400, "BadCollapseId", APNS_BUG },
+		{ 400, "BadExpirationDate", APNS_BUG },
 		{ 400, "BadMessageId", APNS_BUG },
+		{ 400, "BadPriority", APNS_BUG },
+		{ 400, "DuplicateHeaders", APNS_BUG },
+		{ 400, "MissingDeviceToken", APNS_BUG },
 		{ 400, "PayloadEmpty", APNS_BUG },
+		{ 400, "SomethingNew", APNS_BUG },
 		{ 403, "BadCertificate", APNS_OUR_FAULT },
+		{ 403, "BadCertificateEnvironment", APNS_OUR_FAULT },
+		{ 403, "ExpiredProviderToken", APNS_OUR_FAULT },
 		{ 403, "Forbidden", APNS_OUR_FAULT },
+		{ 403, "InvalidProviderToken", APNS_OUR_FAULT },
+		{ 403, "MissingProviderToken", APNS_OUR_FAULT },
+		{ 403, "SomethingNew", APNS_OUR_FAULT },
 		{ 404, "BadPath", APNS_BUG },
 		{ 405, "MethodNotAllowed", APNS_BUG },
 		{ 410, "Unregistered", APNS_DEAD },
 		{ 410, "ExpiredToken", APNS_DEAD },
 		{ 413, "PayloadTooLarge", APNS_BUG },
+		{ 418, "SomethingNew", APNS_BUG },
 		{ 429, "TooManyRequests", APNS_BACK_OFF },
+		{ 429, "TooManyProviderTokenUpdates", APNS_BACK_OFF },
 		{ 500, "InternalServerError", APNS_BACK_OFF },
+		{ 502, "SomethingNew", APNS_BACK_OFF },
 		{ 503, "ServiceUnavailable", APNS_BACK_OFF },
 		{ 503, "Shutdown", APNS_BACK_OFF },
 	};
@@ -158,6 +177,131 @@ goaway_in_the_middle(void **state)
 	mem_free(&ids);
 }
 
+/* A connection without a socket, to be fed by hand. */
+static struct apns_connection *
+by_hand(struct apns_client *c, struct rig *r)
+{
+	struct apns_connection *k = mem_zalloc(1, sizeof(*k));
+	struct err e = { 0 };
+
+	c->answer = take;
+	c->arg = r;
+	c->streams_max = 1000;
+	k->client = c;
+	k->set = apns_set_new(c, "", NULL);
+	k->set->connections[0] = k;
+	k->host = &c->hosts[0];
+	k->fd = -1;
+	k->state = APNS_SETTLING;
+	if (!apns_stream_session(k, &e))
+		fail_msg("%s", e.text);
+	return k;
+}
+
+static void
+feed(struct apns_connection *k, const void *frame, size_t len)
+{
+	const uint8_t *out;
+	ssize_t n;
+
+	assert_int_equal(nghttp2_session_mem_recv(k->session, frame, len), len);
+	while ((n = nghttp2_session_mem_send(k->session, &out)) > 0) {
+		k->gathered += n;
+		k->written += n;
+	}
+	assert_int_equal(n, 0);
+}
+
+/* Ten are handed to nghttp2, four may leave, and GOAWAY covers two of those:
+ * the other eight go to the next connection at once, unanswered. */
+static void
+queued_when_goaway_comes(void **state)
+{
+	static const uint8_t settings[] = { 0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0,
+		0, 0, 4 };
+	static const uint8_t goaway[] = { 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 3,
+		0, 0, 0, 0 };
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct apns_client *c = mem_zalloc(1, sizeof(*c));
+	struct apns_connection *k = by_hand(c, r);
+	struct apns_set *s = k->set;
+
+	(void)state;
+	feed(k, settings, sizeof(settings));
+	assert_int_equal(k->state, APNS_OPEN);
+	for (r->pushed = 0; r->pushed < 10; r->pushed++) {
+		struct apns_push p = { .token = slice_str("token"),
+			.magic = "magic",
+			.topic = TOPIC,
+			.ref = r->pushed };
+
+		atomic_fetch_add(&c->pending, 1);
+		apns_stream_submit(k, apns_job_new(&p, clock_mono_ms()));
+	}
+	feed(k, "", 0);
+	feed(k, goaway, sizeof(goaway));
+	assert_int_equal(k->state, APNS_DRAINING);
+	assert_int_equal(k->jobs.count, 2);
+	assert_int_equal(s->queue.count, 8);
+	assert_int_equal(r->answered, 0);
+	k->broken = true;
+	apns_set_free(&s);
+	mem_free(&c);
+}
+
+/* What TCP never took is as good as never sent when the connection breaks;
+ * of what it took nobody knows. */
+static void
+unsent_when_it_breaks(void **state)
+{
+	static const uint8_t settings[] = { 0, 0, 0, 4, 0, 0, 0, 0, 0 };
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct apns_client *c = mem_zalloc(1, sizeof(*c));
+	struct apns_connection *k = by_hand(c, r);
+	struct apns_set *s = k->set;
+	struct apns_push p = {
+		.token = slice_str("token"), .magic = "magic", .topic = TOPIC
+	};
+	struct err why = { .text = "cut" };
+	int64_t written;
+
+	(void)state;
+	feed(k, settings, sizeof(settings));
+	k->answers = 1;
+	for (r->pushed = 0; r->pushed < 2; r->pushed++) {
+		p.ref = r->pushed;
+		atomic_fetch_add(&c->pending, 1);
+		apns_stream_submit(k, apns_job_new(&p, clock_mono_ms()));
+		written = k->written;
+		feed(k, "", 0);
+	}
+	k->written = written;
+	apns_connection_fail(k, &why);
+	assert_int_equal(r->answered, 1);
+	assert_int_equal(r->count[0], 1);
+	assert_int_equal(s->queue.count, 1);
+	apns_set_free(&s);
+	mem_free(&c);
+}
+
+/* One octet of window for each stream, and a second for each answer. */
+static void
+slow_peer(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct sim_apns_stats sim;
+
+	(void)state;
+	r->sim_options.latency_ms = 1000;
+	r->sim_options.window = 1;
+	rig_start(r, NULL);
+	push_many(r, 0, 1000);
+	wait_answers(r, 1000);
+	assert_int_equal(with_outcome(r, APNS_ACCEPTED), 1000);
+	sim_apns_stats(r->sim, &sim);
+	assert_int_equal(sim.accepted, 1000);
+}
+
 static void
 goaway_blames_certificate(void **state)
 {
@@ -277,6 +421,9 @@ main(void)
 		cmocka_unit_test(simulator_checks),
 		cmocka_unit_test(strange_bodies),
 		cmocka_unit_test(goaway_in_the_middle),
+		cmocka_unit_test(queued_when_goaway_comes),
+		cmocka_unit_test(unsent_when_it_breaks),
+		cmocka_unit_test(slow_peer),
 		cmocka_unit_test(goaway_blames_certificate),
 		cmocka_unit_test(refused_streams_go_again),
 		cmocka_unit_test(idle_timeout_goes_again),
