@@ -1,13 +1,13 @@
 /*
- * Commands as the API shows them, with a sentence that says why one waits or
- * how it ended.  No state; runs in the caller's transaction, on its thread.
+ * Commands as the API shows them, with a sentence (mdm_why.c) that says why
+ * one waits or how it ended.  No state; runs in the caller's transaction, on
+ * its thread.
  */
-#include <stdio.h>
-
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/limits.h"
 #include "mdm/mdm_db_priv.h"
+#include "mdm/mdm_why.h"
 
 #define SHOWN_COLUMNS                                                          \
 	"q.id, d.id, d.serial, q.request_type, q.state, q.origin, "            \
@@ -15,13 +15,18 @@
 	"q.done_at, q.error_code, q.error_domain, q.error_text, q.sort_key, "  \
 	"q.expires_at, q.order_id, e.state, e.push_state, e.push_due_at, "     \
 	"e.push_last_at, e.push_last_status, e.push_last_reason, "             \
-	"e.push_token IS NOT NULL, e.id"
+	"CASE WHEN e.push_token IS NULL THEN 0 ELSE 1 END, e.id, "             \
+	"e.last_seen_at, e.push_claim_until, e.push_last_id, "                 \
+	"(SELECT MAX(p.not_after) FROM push_certificate p "                    \
+	"WHERE p.topic = e.topic AND p.state = 'active')"
 #define FROM_SHOWN                                                             \
 	" FROM command q JOIN enrollment e ON e.id = q.enrollment_id "         \
 	"JOIN device d ON d.id = e.device_id "
 
 enum {
 	COL_STATE = 4,
+	COL_QUEUED = 6,
+	COL_DELIVERED = 8,
 	COL_NOT_NOW = 10,
 	COL_DONE = 11,
 	COL_ERROR_CODE = 12,
@@ -35,73 +40,37 @@ enum {
 	COL_PUSH_REASON = 23,
 	COL_HAS_TOKEN = 24,
 	COL_ENROLLMENT = 25,
-	COL_RESULT = 26
+	COL_SEEN = 26,
+	COL_PUSH_CLAIM = 27,
+	COL_PUSH_ID = 28,
+	COL_PUSH_CERT = 29,
+	COL_RESULT = 30
 };
-
-static void
-text_of_time(char out[CLOCK_TEXT_SIZE], int64_t at)
-{
-	str_copy_cut(out, CLOCK_TEXT_SIZE, "never");
-	if (at != 0)
-		clock_format_s(out, at);
-}
-
-/* Why the Mac has not come for it. */
-static char *
-why_waiting(const struct store_rows *r)
-{
-	char due[CLOCK_TEXT_SIZE], last[CLOCK_TEXT_SIZE];
-	const char *reason = store_text(r, COL_PUSH_REASON);
-
-	text_of_time(due, store_int(r, COL_PUSH_DUE));
-	text_of_time(last, store_int(r, COL_PUSH_LAST));
-	if (str_eq(store_text(r, COL_ENROLLMENT_STATE), "left"))
-		return str_printf("the Mac is not enrolled any more");
-	if (store_int(r, COL_HAS_TOKEN) == 0)
-		return str_printf("the Mac has not told its push token yet");
-	if (!str_eq(store_text(r, COL_PUSH_STATE), "ok"))
-		return str_printf("the Mac cannot be pushed (%s): it gets this "
-		                  "when it connects by itself",
-		    reason != NULL ? reason : store_text(r, COL_PUSH_STATE));
-	if (store_null(r, COL_PUSH_LAST))
-		return str_printf("waiting for its first push, due %s", due);
-	if (store_int(r, COL_PUSH_STATUS) != 200)
-		return str_printf("the last push failed (%s); next push %s",
-		    reason != NULL ? reason : "no answer", due);
-	return str_printf("pushed %s, the Mac has not come since; next push "
-	                  "%s",
-	    last, due);
-}
 
 static char *
 why(const struct store_rows *r)
 {
-	const char *state = store_text(r, COL_STATE);
-	const char *text = store_text(r, COL_ERROR_TEXT);
-	char due[CLOCK_TEXT_SIZE];
+	struct mdm_why w = {
+		.state = store_text(r, COL_STATE),
+		.error = store_text(r, COL_ERROR_TEXT),
+		.queued_at = store_int(r, COL_QUEUED),
+		.done_at = store_int(r, COL_DONE),
+		.delivered_at = store_int(r, COL_DELIVERED),
+		.not_now = store_int(r, COL_NOT_NOW),
+		.enrollment_state = store_text(r, COL_ENROLLMENT_STATE),
+		.push_state = store_text(r, COL_PUSH_STATE),
+		.has_token = store_int(r, COL_HAS_TOKEN) != 0,
+		.seen_at = store_int(r, COL_SEEN),
+		.push_due_at = store_int(r, COL_PUSH_DUE),
+		.push_claim_until = store_int(r, COL_PUSH_CLAIM),
+		.push_last_at = store_int(r, COL_PUSH_LAST),
+		.push_last_status = store_int(r, COL_PUSH_STATUS),
+		.push_last_reason = store_text(r, COL_PUSH_REASON),
+		.push_last_id = store_text(r, COL_PUSH_ID),
+		.push_cert_not_after = store_int(r, COL_PUSH_CERT),
+	};
 
-	text_of_time(due, store_int(r, COL_PUSH_DUE));
-	if (str_eq(state, "delivered"))
-		return str_printf("the Mac has it and has not answered yet");
-	if (str_eq(state, "not-now"))
-		return str_printf("the Mac put it off %lld times (busy, asleep "
-		                  "or locked); next push %s",
-		    (long long)store_int(r, COL_NOT_NOW), due);
-	if (store_null(r, COL_DONE))
-		return why_waiting(r);
-	if (str_eq(state, "acknowledged") && text == NULL)
-		return str_printf("the Mac carried it out");
-	if (str_eq(state, "acknowledged"))
-		return str_printf("the Mac carried it out, but %s", text);
-	if (str_eq(state, "error"))
-		return str_printf("the Mac reports: %s",
-		    text != NULL ? text : "an error without a text");
-	if (str_eq(state, "expired"))
-		return str_printf("its time ran out before the Mac answered");
-	if (str_eq(state, "cancelled"))
-		return str_printf(
-		    "withdrawn%s%s", text ? ": " : "", text ? text : "");
-	return str_printf("refused%s%s", text ? ": " : "", text ? text : "");
+	return mdm_why_sentence(&w, clock_now_ms());
 }
 
 static json_t *
@@ -136,9 +105,9 @@ command_json(const struct store_rows *r)
 	json_put_str(o, "why", sentence);
 	json_put_str(o, "origin", store_text(r, 5));
 	json_put_str(o, "order", store_text(r, 17));
-	json_put_time(o, "queued_at", store_int(r, 6));
+	json_put_time(o, "queued_at", store_int(r, COL_QUEUED));
 	json_put_str(o, "queued_by", store_text(r, 7));
-	json_put_time(o, "delivered_at", store_int(r, 8));
+	json_put_time(o, "delivered_at", store_int(r, COL_DELIVERED));
 	json_put_int(o, "deliveries", store_int(r, 9));
 	json_put_int(o, "not_now", store_int(r, COL_NOT_NOW));
 	json_put_time(o, "expires_at", store_int(r, 16));
