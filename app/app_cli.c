@@ -14,6 +14,7 @@ static const struct app_subcommand *const tables[] = {
 	app_user_commands,
 	app_queue_commands,
 	app_admin_commands,
+	app_store_commands,
 	app_sim_commands,
 };
 

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "core/embedded.h"
 #include "store/store_priv.h"
 
 enum { SCHEMA_DIGITS = 4 }; /* NNNN-name.sql */
@@ -67,6 +68,26 @@ close_driver(struct store *st)
 	st->driver->close(st);
 }
 
+/* The copy's rows of progress are gone when it has come to its end. */
+static bool
+whole(struct store *st, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more = false;
+
+	if (!store_begin(st, STORE_READ, &tx, e) ||
+	    !store_query(
+	        tx, "SELECT 1 FROM store_copy LIMIT 1", S_ARGS(), &r, e) ||
+	    !store_next(r, &more, e))
+		return false;
+	if (more)
+		return err_set(e, ERR_CONFLICT,
+		    "this database is a copy that is not finished: run the "
+		    "same \"mutsu store copy\" again");
+	return true;
+}
+
 bool
 store_open(const struct store_options *o, struct store **out, struct err *e)
 {
@@ -81,6 +102,10 @@ store_open(const struct store_options *o, struct store **out, struct err *e)
 	if ((driver->start != NULL && !driver->start(st, e)) ||
 	    !store_defer_new(st, &st->defer, e)) {
 		close_driver(st);
+		return false;
+	}
+	if (o->use != STORE_COPY_TO && !whole(st, e)) {
+		store_close(&st);
 		return false;
 	}
 	*out = st;
@@ -363,6 +388,31 @@ store_schema_version(const char *file, int64_t *out, struct err *e)
 	if (!str_to_i64(digits, 1, 9999, out))
 		return err_set(
 		    e, ERR_INTERNAL, "migration %s has no number", file);
+	return true;
+}
+
+bool
+store_schema_fits(enum store_use use, int64_t present, struct err *e)
+{
+	int64_t known = 0;
+
+	for (const struct embedded *f = store_schema; f->name != NULL; f++) {
+		if (!store_schema_version(f->name, &known, e))
+			return false;
+	}
+	if (present > known)
+		return err_set(e, ERR_CONFLICT,
+		    "the database has schema version %lld, newer than this "
+		    "program's %lld",
+		    (long long)present, (long long)known);
+	if (use == STORE_COPY_FROM && present == 0)
+		return err_set(e, ERR_NOT_FOUND,
+		    "there is no installation in this database");
+	if (use != STORE_WORK && present != 0 && present != known)
+		return err_set(e, ERR_CONFLICT,
+		    "the database has schema version %lld, not this program's "
+		    "%lld: start the server on it once, then copy",
+		    (long long)present, (long long)known);
 	return true;
 }
 

@@ -35,6 +35,13 @@ enum store_mode {
 	STORE_WRITE
 };
 
+/* What a database is opened for: see store_open(). */
+enum store_use {
+	STORE_WORK,
+	STORE_COPY_FROM, /* store/store_copy.h */
+	STORE_COPY_TO
+};
+
 struct store_options {
 	/*
 	 * A SQLite file, made with mode 0600 if absent; or the address of a
@@ -43,6 +50,7 @@ struct store_options {
 	 */
 	const char *path;
 	int readers; /* most simultaneous read transactions; 0: 16 */
+	enum store_use use;
 };
 /* The path is the address of a PostgreSQL database. */
 bool store_is_address(const char *path);
@@ -51,6 +59,11 @@ bool store_is_address(const char *path);
  * Opens and migrates.  ERR_CONFLICT: the database is newer than this program
  * or in use by another one; ERR_UNAVAILABLE: it cannot be opened; ERR_INVALID:
  * the address is no address, or the server is too old.
+ *
+ * A copy excludes everybody else from the database, on PostgreSQL as well,
+ * and migrates nothing: the schema of what it reads has to be this program's
+ * (ERR_CONFLICT; ERR_NOT_FOUND: there is nothing), and of what it fills, if
+ * there is any.  For work a half-filled copy is not opened (ERR_CONFLICT).
  */
 MUST_CHECK bool store_open(
     const struct store_options *o, struct store **out, struct err *e);

@@ -18,14 +18,14 @@ enum { READERS_DEFAULT = 16 };
 /* ---- open and close ---- */
 
 static bool
-migrate(struct pg_dial *d, struct err *e)
+migrate(struct pg_dial *d, enum store_use use, struct err *e)
 {
 	PGconn *h;
 	bool ok;
 
 	if (!store_pgsql_dial(d, &h, e))
 		return false;
-	ok = store_pgsql_migrate(h, e);
+	ok = store_pgsql_migrate(h, use, e);
 	PQfinish(h);
 	return ok;
 }
@@ -36,7 +36,8 @@ driver_open(const struct store_options *o, struct store **out, struct err *e)
 	struct pgsql *q = mem_zalloc(1, sizeof(*q));
 
 	store_pgsql_dial_init(&q->dial, o->path, &q->base.counters);
-	if (!migrate(&q->dial, e)) {
+	q->use = o->use;
+	if (!migrate(&q->dial, o->use, e)) {
 		store_pgsql_dial_clear(&q->dial);
 		mem_free(&q);
 		return false;
@@ -55,7 +56,7 @@ driver_start(struct store *st, struct err *e)
 {
 	struct pgsql *q = (struct pgsql *)st;
 
-	return store_pgsql_listen_start(&q->listen, st, &q->dial, e);
+	return store_pgsql_listen_start(&q->listen, q, e);
 }
 
 static void
@@ -221,4 +222,22 @@ const struct store_driver store_pgsql_driver = {
 	.blob = store_pgsql_blob,
 	.null = store_pgsql_null,
 	.backup = driver_backup,
+	.columns_sql =
+	    "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), "
+	    "CASE t.typname WHEN 'int8' THEN 'BIGINT' WHEN 'text' THEN 'TEXT' "
+	    "WHEN 'bytea' THEN 'BLOB' ELSE CAST(t.typname AS TEXT) END, "
+	    "COALESCE(array_position(p.conkey, a.attnum), 0) "
+	    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+	    "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND "
+	    "NOT a.attisdropped JOIN pg_type t ON t.oid = a.atttypid "
+	    "LEFT JOIN pg_constraint p ON p.conrelid = c.oid AND "
+	    "p.contype = 'p' WHERE n.nspname = current_schema() AND "
+	    "c.relkind IN ('r', 'p') ORDER BY c.relname, a.attnum",
+	.references_sql =
+	    "SELECT DISTINCT CAST(a.relname AS TEXT), CAST(b.relname AS TEXT) "
+	    "FROM pg_constraint p JOIN pg_class a ON a.oid = p.conrelid "
+	    "JOIN pg_class b ON b.oid = p.confrelid "
+	    "JOIN pg_namespace n ON n.oid = a.relnamespace "
+	    "WHERE p.contype = 'f' AND n.nspname = current_schema() "
+	    "ORDER BY 1, 2",
 };

@@ -43,17 +43,42 @@ store_pgsql_notify_queue(
 	return true;
 }
 
+/* Ends with the connection: shared by nodes, not by a copy. */
+static bool
+lock_out(const struct pg_listen *l, PGconn *h, struct err *e)
+{
+	AUTO(store_pgsql_result_free)
+	PGresult *res = PQexec(
+	    h, l->alone ? "SELECT pg_try_advisory_lock(1836414067, 3)"
+	                : "SELECT pg_try_advisory_lock_shared(1836414067, 3)");
+
+	if (PQresultStatus(res) != PGRES_TUPLES_OK)
+		return store_pgsql_err(h, res, e);
+	if (str_eq(PQgetvalue(res, 0, 0), "t"))
+		return true;
+	return err_set(e, ERR_CONFLICT, "the database is in use by %s",
+	    l->alone ? "a server or another copy"
+	             : "\"mutsu store copy\" at the moment");
+}
+
+static bool
+listen_to(PGconn *h, struct err *e)
+{
+	AUTO(store_pgsql_result_free)
+	PGresult *res = PQexec(h, "LISTEN " PG_CHANNEL);
+
+	return PQresultStatus(res) == PGRES_COMMAND_OK ||
+	       store_pgsql_err(h, res, e);
+}
+
 static bool
 listen_on(struct pg_listen *l, PGconn **out, struct err *e)
 {
-	AUTO(store_pgsql_result_free) PGresult *res = NULL;
 	PGconn *h;
 
 	if (!store_pgsql_dial(l->dial, &h, e))
 		return false;
-	res = PQexec(h, "LISTEN " PG_CHANNEL);
-	if (PQresultStatus(res) != PGRES_COMMAND_OK) {
-		store_pgsql_err(h, res, e);
+	if (!lock_out(l, h, e) || !listen_to(h, e)) {
 		PQfinish(h);
 		return false;
 	}
@@ -160,10 +185,11 @@ start(struct pg_listen *l, struct err *e)
 }
 
 bool
-store_pgsql_listen_start(
-    struct pg_listen *l, struct store *st, struct pg_dial *d, struct err *e)
+store_pgsql_listen_start(struct pg_listen *l, struct pgsql *q, struct err *e)
 {
-	*l = (struct pg_listen){ .st = st, .dial = d };
+	*l = (struct pg_listen){
+		.st = &q->base, .dial = &q->dial, .alone = q->use != STORE_WORK
+	};
 	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->stop_fd < 0)
 		return err_errno(e, ERR_UNAVAILABLE, "eventfd");

@@ -45,7 +45,7 @@ number(PGconn *h, const char *sql, int64_t *out, struct err *e)
 
 /* The table of versions, made in an empty schema only. */
 static bool
-ensure_table(PGconn *h, struct err *e)
+ensure_table(PGconn *h, enum store_use use, struct err *e)
 {
 	int64_t ours = 0, tables = 0;
 
@@ -65,6 +65,8 @@ ensure_table(PGconn *h, struct err *e)
 	if (tables > 0)
 		return err_set(
 		    e, ERR_CONFLICT, "this is the database of another program");
+	if (use == STORE_COPY_FROM)
+		return store_schema_fits(use, 0, e);
 	return run(h,
 	    "CREATE TABLE schema_version ("
 	    "version BIGINT PRIMARY KEY, name TEXT NOT NULL, "
@@ -131,15 +133,16 @@ apply(PGconn *h, const struct embedded *file, int64_t version, struct err *e)
 }
 
 bool
-store_pgsql_migrate(PGconn *h, struct err *e)
+store_pgsql_migrate(PGconn *h, enum store_use use, struct err *e)
 {
 	int64_t present = 0, known = 0;
 
 	if (!run(h, "SET lock_timeout = 0; SET statement_timeout = 0", e) ||
 	    !run(h, "SELECT pg_advisory_lock(1836414067, 2)", e) ||
-	    !ensure_table(h, e) ||
+	    !ensure_table(h, use, e) ||
 	    !number(h, "SELECT COALESCE(MAX(version), 0) FROM schema_version",
-	        &present, e))
+	        &present, e) ||
+	    !store_schema_fits(use, present, e))
 		return false;
 	for (const struct embedded *f = store_schema; f->name != NULL; f++) {
 		if (!store_schema_version(f->name, &known, e))
@@ -147,10 +150,5 @@ store_pgsql_migrate(PGconn *h, struct err *e)
 		if (known > present && !apply(h, f, known, e))
 			return false;
 	}
-	if (present > known)
-		return err_set(e, ERR_CONFLICT,
-		    "the database has schema version %lld, newer than this "
-		    "program's %lld",
-		    (long long)present, (long long)known);
 	return true;
 }

@@ -196,8 +196,11 @@ enum { PG_NODE_SIZE = 17 }; /* hexadecimal digits and NUL */
 #define PG_CHANNEL "mutsu"
 #define PG_NOTIFY "notify" /* the prepared command; $1: the payload */
 
+struct pgsql;
+
 struct pg_listen {
 	struct store *st; /* NULL: never started */
+	bool alone;       /* keeps everybody else out of the database */
 	struct pg_dial *dial;
 	char node[PG_NODE_SIZE]; /* whose notifications are our own */
 	int stop_fd;
@@ -206,9 +209,12 @@ struct pg_listen {
 	PGconn *h; /* the thread's; NULL: lost */
 };
 
-/* Listens when it returns. */
+/*
+ * Listens when it returns, and holds the lock by which copies and nodes keep
+ * out of each other's way (ERR_CONFLICT).
+ */
 MUST_CHECK bool store_pgsql_listen_start(
-    struct pg_listen *l, struct store *st, struct pg_dial *d, struct err *e);
+    struct pg_listen *l, struct pgsql *q, struct err *e);
 void store_pgsql_listen_stop(struct pg_listen *l);
 /* Queues the notification; sent with the commit. */
 MUST_CHECK bool store_pgsql_notify_queue(
@@ -223,12 +229,14 @@ struct pgsql {
 	struct store_writer writer;
 	struct pg_pool readers;
 	struct pg_listen listen;
+	enum store_use use;
 };
 
 /* ---- schema ---- */
 
 /*
- * Waits for other nodes that do the same.  ERR_CONFLICT: newer than this
- * program, or not one of our databases.
+ * Waits for other nodes that do the same.  ERR_CONFLICT: not one of our
+ * databases; store_schema_fits().
  */
-MUST_CHECK bool store_pgsql_migrate(PGconn *h, struct err *e);
+MUST_CHECK bool store_pgsql_migrate(
+    PGconn *h, enum store_use use, struct err *e);

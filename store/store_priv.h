@@ -49,6 +49,12 @@ struct store_driver {
 	struct slice (*blob)(const struct store_rows *r, int col);
 	bool (*null)(const struct store_rows *r, int col);
 	bool (*backup)(struct store *st, const char *path, struct err *e);
+	/*
+	 * The catalogue, for the copy: table, column, BIGINT or TEXT or BLOB,
+	 * place in the primary key from 1 or 0, by table and place; and table
+	 * with each table that it refers to.
+	 */
+	const char *columns_sql, *references_sql;
 };
 
 extern const struct store_driver store_sqlite_driver;
@@ -104,6 +110,13 @@ void store_heard(struct store *st, const char *channel);
 /* The number of a file of store/schema/, NNNN-name.sql. */
 MUST_CHECK bool store_schema_version(
     const char *file, int64_t *out, struct err *e);
+
+/*
+ * Whether a database whose schema has the version present (0: none yet) may
+ * be opened for this use; migrating it comes after.
+ */
+MUST_CHECK bool store_schema_fits(
+    enum store_use use, int64_t present, struct err *e);
 
 /*
  * The queue of deferred writes and its thread (store_defer.c).  Freeing stops

@@ -87,13 +87,13 @@ sqlite_free(struct sqlite **qp)
 }
 
 static bool
-open_parts(struct sqlite *q, struct err *e)
+open_parts(struct sqlite *q, enum store_use use, struct err *e)
 {
 	if (!store_sqlite_conn_open(&q->write_conn, q->path, SQ_WRITER, e))
 		return false;
 	store_writer_init(&q->writer, &store_sqlite_writer_ops, &q->write_conn,
 	    &q->base.counters);
-	if (!store_sqlite_migrate(&q->write_conn, e) ||
+	if (!store_sqlite_migrate(&q->write_conn, use, e) ||
 	    !store_sqlite_checkpoint_start(
 	        &q->checkpoint, &q->writer, q->path, e)) {
 		store_writer_clear(&q->writer);
@@ -110,11 +110,14 @@ driver_open(const struct store_options *o, struct store **out, struct err *e)
 	AUTO(sqlite_free) struct sqlite *q = mem_zalloc(1, sizeof(*q));
 
 	pthread_once(&once, configure);
+	if (o->use == STORE_COPY_FROM && !file_exists(o->path))
+		return err_set(
+		    e, ERR_NOT_FOUND, "there is no file %s", o->path);
 	q->lock_fd = -1;
 	q->path = str_dup(o->path);
 	if (!lock_path(q->path, &q->lock_fd, e) || !create_file(q->path, e))
 		return false;
-	if (!open_parts(q, e))
+	if (!open_parts(q, o->use, e))
 		return err_wrap(e, "%s", q->path);
 	store_sqlite_readers_init(&q->readers, q->path,
 	    o->readers > 0 ? o->readers : READERS_DEFAULT);
@@ -433,4 +436,12 @@ const struct store_driver store_sqlite_driver = {
 	.blob = driver_blob,
 	.null = driver_null,
 	.backup = driver_backup,
+	.columns_sql =
+	    "SELECT m.name, i.name, i.type, i.pk FROM sqlite_master m, "
+	    "pragma_table_info(m.name) i WHERE m.type = 'table' AND "
+	    "m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name, i.cid",
+	.references_sql =
+	    "SELECT DISTINCT m.name, f.\"table\" FROM sqlite_master m, "
+	    "pragma_foreign_key_list(m.name) f WHERE m.type = 'table' "
+	    "ORDER BY 1, 2",
 };

@@ -30,7 +30,7 @@ number(struct sq_conn *c, const char *sql, int64_t *out, struct err *e)
 
 /* The table of versions, made in an empty database only. */
 static bool
-ensure_table(struct sq_conn *c, struct err *e)
+ensure_table(struct sq_conn *c, enum store_use use, struct err *e)
 {
 	int64_t ours, tables;
 
@@ -46,6 +46,8 @@ ensure_table(struct sq_conn *c, struct err *e)
 	if (tables > 0)
 		return err_set(
 		    e, ERR_CONFLICT, "this is the database of another program");
+	if (use == STORE_COPY_FROM)
+		return store_schema_fits(use, 0, e);
 	return store_sqlite_conn_script(c,
 	    "CREATE TABLE schema_version ("
 	    "version BIGINT PRIMARY KEY, name TEXT NOT NULL, "
@@ -92,12 +94,14 @@ apply(struct sq_conn *c, const struct embedded *file, int64_t version,
 }
 
 bool
-store_sqlite_migrate(struct sq_conn *c, struct err *e)
+store_sqlite_migrate(struct sq_conn *c, enum store_use use, struct err *e)
 {
 	int64_t present, known = 0;
 
-	if (!ensure_table(c, e) ||
-	    !number(c, "SELECT MAX(version) FROM schema_version", &present, e))
+	if (!ensure_table(c, use, e) ||
+	    !number(
+	        c, "SELECT MAX(version) FROM schema_version", &present, e) ||
+	    !store_schema_fits(use, present, e))
 		return false;
 	for (const struct embedded *f = store_schema; f->name != NULL; f++) {
 		if (!store_schema_version(f->name, &known, e))
@@ -105,10 +109,5 @@ store_sqlite_migrate(struct sq_conn *c, struct err *e)
 		if (known > present && !apply(c, f, known, e))
 			return false;
 	}
-	if (present > known)
-		return err_set(e, ERR_CONFLICT,
-		    "the database has schema version %lld, newer than this "
-		    "program's %lld",
-		    (long long)present, (long long)known);
 	return true;
 }

@@ -121,5 +121,6 @@ void store_sqlite_checkpoint_stop(struct sq_checkpoint *k);
 
 /* ---- schema ---- */
 
-/* ERR_CONFLICT: newer than this program, or not one of our databases. */
-MUST_CHECK bool store_sqlite_migrate(struct sq_conn *c, struct err *e);
+/* ERR_CONFLICT: not one of our databases; store_schema_fits(). */
+MUST_CHECK bool store_sqlite_migrate(
+    struct sq_conn *c, enum store_use use, struct err *e);

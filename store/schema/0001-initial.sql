@@ -242,3 +242,12 @@ CREATE TABLE touched (
 	name TEXT PRIMARY KEY,
 	seq BIGINT NOT NULL                  -- one sequence for all names
 );
+
+-- How far "mutsu store copy" has come in filling this database, one row a table; empty in any other.
+CREATE TABLE store_copy (
+	name TEXT PRIMARY KEY,               -- the table
+	total BIGINT NOT NULL,               -- rows that it has in the source
+	digest TEXT NOT NULL,                -- of them, SHA-256 sum in hex
+	copied BIGINT NOT NULL DEFAULT 0,
+	last_key TEXT                        -- JSON array: primary key of the last row that was copied
+);
