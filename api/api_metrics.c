@@ -129,6 +129,9 @@ write_store(struct api_service *s, struct buf *out)
 	head(out, "mutsu_store_round_trips_total",
 	    "Times a thread waited for a remote database.", "counter");
 	value(out, "mutsu_store_round_trips_total", n.round_trips);
+	head(out, "mutsu_store_retries_total", "Write transactions run again.",
+	    "counter");
+	value(out, "mutsu_store_retries_total", n.retries);
 	head(out, "mutsu_store_deferred_total", "Deferred writes made.",
 	    "counter");
 	value(out, "mutsu_store_deferred_total", n.deferred);

@@ -236,6 +236,29 @@ store_query(struct store_tx *tx, const char *sql,
 }
 
 bool
+store_exec_later(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct err *e)
+{
+	if (!tx->later || tx->st->driver->exec_later == NULL)
+		return store_exec(tx, sql, args, NULL, e);
+	tx->statements++;
+	return tx->st->driver->exec_later(tx, sql, args, e);
+}
+
+bool
+store_query_later(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct store_rows **out, struct err *e)
+{
+	if (!tx->later || tx->st->driver->query_later == NULL)
+		return store_query(tx, sql, args, out, e);
+	tx->statements++;
+	if (!tx->st->driver->query_later(tx, sql, args, out, e))
+		return false;
+	tx->open_rows++;
+	return true;
+}
+
+bool
 store_next(struct store_rows *r, bool *more, struct err *e)
 {
 	return r->tx->st->driver->next(r, more, e);
@@ -363,6 +386,7 @@ store_stats(struct store *st, struct store_stats *out)
 		.dropped = atomic_load(&c->dropped),
 		.waiting = atomic_load(&c->waiting),
 		.round_trips = atomic_load(&c->round_trips),
+		.retries = atomic_load(&c->retries),
 	};
 }
 

@@ -19,6 +19,9 @@
  * deferred constraints: they would fail at the shared commit, for everybody
  * in it.
  *
+ * Whoever can runs a write with store_write(): it survives lost connections,
+ * and may send statements without waiting for each.
+ *
  * struct store may be used by any thread; a struct store_tx and its rows
  * belong to the thread that began it.
  */
@@ -86,6 +89,19 @@ MUST_CHECK bool store_begin(struct store *st, enum store_mode mode,
 MUST_CHECK bool store_commit(struct store_tx **tx, struct err *e);
 void store_rollback(struct store_tx **tx);
 
+/*
+ * A write transaction as a function: begins, runs fn, and commits if that
+ * returned true.  What the database undid for reasons of its own (a deadlock,
+ * a serialization failure, a connection lost before or in a commit that did
+ * not take place) is run again, some times, after a short wait that differs
+ * by thread.  fn must therefore leave nothing behind but rows, or put back
+ * what it left when it is called again.  Fails as store_begin(),
+ * fn and store_commit() do.
+ */
+MUST_CHECK bool store_write(struct store *st,
+    bool (*fn)(struct store_tx *tx, void *arg, struct err *e), void *arg,
+    struct err *e);
+
 /* Parameter values.  Text and blobs are borrowed for the call only. */
 enum store_type { STORE_END, STORE_NULL, STORE_INT, STORE_TEXT, STORE_BLOB };
 struct store_value {
@@ -123,8 +139,24 @@ struct store_value store_value_blob(struct slice s); /* p NULL: SQL NULL */
 MUST_CHECK bool store_exec(struct store_tx *tx, const char *sql,
     const struct store_value *args, int64_t *changed_out, struct err *e);
 
+/*
+ * As store_exec(), for statements that only a fault of ours can fail, and
+ * whose number of rows nobody wants.  Within store_write() it may be sent
+ * with what comes next, at the latest with the commit; if it fails then, so
+ * does that, and the transaction runs again with each statement awaited.
+ */
+MUST_CHECK bool store_exec_later(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct err *e);
+
 /* Rows must be freed before the transaction ends (AUTO(store_rows_free)). */
 MUST_CHECK bool store_query(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct store_rows **out, struct err *e);
+/*
+ * As store_query(), for several that do not need each other's results: within
+ * store_write() they travel together, and the first store_next() on one of
+ * them waits for all.  Write nothing before that.
+ */
+MUST_CHECK bool store_query_later(struct store_tx *tx, const char *sql,
     const struct store_value *args, struct store_rows **out, struct err *e);
 /* Moves to the next row; *more is false behind the last one. */
 MUST_CHECK bool store_next(struct store_rows *r, bool *more, struct err *e);
@@ -177,6 +209,7 @@ struct store_stats {
 	int64_t dropped;    /* deferred writes given up, the queue being full */
 	int64_t waiting;    /* writers waiting now */
 	int64_t round_trips; /* times a thread waited for a remote database */
+	int64_t retries;     /* write transactions run again */
 };
 void store_stats(struct store *st, struct store_stats *out);
 /* A trivial read; for /readyz. */

@@ -21,7 +21,8 @@ static const struct {
 	    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" },
 	[PG_BEGIN_WRITE] = { "begin_write",
 	    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE" },
-	[PG_LOCK] = { "lock", "SELECT pg_advisory_xact_lock(1836414067, 1)" },
+	[PG_LOCK] = { "lock", "SELECT pg_advisory_xact_lock(1836414067, 1), "
+	                      "CAST(pg_current_xact_id() AS TEXT)" },
 	[PG_COMMIT] = { "commit", "COMMIT" },
 	[PG_ROLLBACK] = { "rollback", "ROLLBACK" },
 	[PG_SAVE_TX] = { "save_tx", "SAVEPOINT tx" },
@@ -42,6 +43,7 @@ void
 store_pgsql_conn_close(struct pg_conn *c)
 {
 	store_pgsql_stmt_clear(c);
+	PQclear(c->locked);
 	PQfinish(c->h);
 	*c = (struct pg_conn){ .dial = c->dial };
 }
@@ -54,7 +56,30 @@ store_pgsql_drop(struct pg_conn *c, struct err *e)
 	PQfinish(c->h);
 	c->h = NULL;
 	c->queued = c->posted = 0;
+	c->wants = NULL;
 	return false;
+}
+
+void
+store_pgsql_want(struct pg_conn *c, struct pg_want *w, PGresult **out)
+{
+	struct pg_want **end = &c->wants;
+
+	while (*end != NULL)
+		end = &(*end)->next;
+	*w = (struct pg_want){ .at = c->queued - 1, .out = out };
+	*end = w;
+}
+
+void
+store_pgsql_unwant(struct pg_conn *c, const struct pg_want *w)
+{
+	struct pg_want **at = &c->wants;
+
+	while (*at != NULL && *at != w)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = w->next;
 }
 
 bool
@@ -114,6 +139,19 @@ read_posted(struct pg_conn *c, struct err *e)
 	return true;
 }
 
+/* Gives the answer to whoever wants it. */
+static bool
+hand_over(struct pg_conn *c, int at, PGresult *res)
+{
+	struct pg_want *w = c->wants;
+
+	if (w == NULL || w->at != at)
+		return false;
+	*w->out = res;
+	c->wants = w->next;
+	return true;
+}
+
 /*
  * Reads the answers to n commands.  *failed_at is the first that failed, or n;
  * its error is in e.  *last is the answer to the last one.
@@ -133,8 +171,11 @@ read_answers(
 			*failed_at = i;
 		}
 		PQclear(*last);
-		*last = res;
+		*last = NULL;
+		if (*failed_at < n || !hand_over(c, i, res))
+			*last = res;
 	}
+	c->wants = NULL;
 	return read_sync(c);
 }
 
@@ -158,7 +199,8 @@ store_pgsql_trip(
 		store_pgsql_drop(c, e);
 		/* The server's last words say more than libpq. */
 		if (said.code != ERR_NONE)
-			err_set(e, ERR_UNAVAILABLE, "%s", said.text);
+			err_slug(
+			    e, ERR_UNAVAILABLE, STORE_AGAIN, "%s", said.text);
 		return false;
 	}
 	c->answered = true;
@@ -231,6 +273,7 @@ store_pgsql_conn_ready(struct pg_conn *c, struct err *e)
 	store_pgsql_conn_close(c);
 	if (!store_pgsql_dial(c->dial, &c->h, e))
 		return false;
+	store_pgsql_lineage(c->h, c->lineage);
 	if (PQenterPipelineMode(c->h) && prepare_commands(c, e)) {
 		c->answered = false;
 		return true;

@@ -11,32 +11,38 @@ enum { CLASS_LEN = 2 };
 static const struct {
 	const char *state;
 	enum err_code code;
+	const char *slug;
 } codes[] = {
-	{ "23505", ERR_CONFLICT },    /* unique */
-	{ "23503", ERR_CONFLICT },    /* foreign key */
-	{ "22021", ERR_INVALID },     /* text that is not UTF-8 */
-	{ "25006", ERR_UNAVAILABLE }, /* a standby: writes nothing */
-	{ "25P03", ERR_UNAVAILABLE }, /* held up a transaction too long */
-	{ "55P03", ERR_UNAVAILABLE }, /* waited for a lock too long */
-	{ "XX001", ERR_UNAVAILABLE }, /* damaged data */
-	{ "XX002", ERR_UNAVAILABLE }, /* damaged index */
-	{ "08", ERR_UNAVAILABLE },    /* connection */
-	{ "28", ERR_UNAVAILABLE },    /* credentials */
-	{ "3D", ERR_UNAVAILABLE },    /* no such database */
-	{ "40", ERR_UNAVAILABLE },    /* serialization, deadlock */
-	{ "53", ERR_UNAVAILABLE },    /* disk full, too many connections */
-	{ "57", ERR_UNAVAILABLE },    /* shutdown, cancelled */
-	{ "58", ERR_UNAVAILABLE },    /* I/O */
+	{ "23505", ERR_CONFLICT, NULL },    /* unique */
+	{ "23503", ERR_CONFLICT, NULL },    /* foreign key */
+	{ "22021", ERR_INVALID, NULL },     /* text that is not UTF-8 */
+	{ "25006", ERR_UNAVAILABLE, NULL }, /* a standby: writes nothing */
+	{ "25P03", ERR_UNAVAILABLE, NULL }, /* held up a transaction too long */
+	{ "55P03", ERR_UNAVAILABLE, NULL }, /* waited for a lock too long */
+	{ "XX001", ERR_UNAVAILABLE, NULL }, /* damaged data */
+	{ "XX002", ERR_UNAVAILABLE, NULL }, /* damaged index */
+	{ "08", ERR_UNAVAILABLE, NULL },    /* connection */
+	{ "28", ERR_UNAVAILABLE, NULL },    /* credentials */
+	{ "3D", ERR_UNAVAILABLE, NULL },    /* no such database */
+	/* Serialization failure, deadlock. */
+	{ "40001", ERR_UNAVAILABLE, STORE_AGAIN },
+	{ "40P01", ERR_UNAVAILABLE, STORE_AGAIN },
+	{ "40", ERR_UNAVAILABLE, NULL }, /* undone, for other reasons */
+	{ "53", ERR_UNAVAILABLE, NULL }, /* disk full, too many connections */
+	{ "57", ERR_UNAVAILABLE, NULL }, /* shutdown, cancelled */
+	{ "58", ERR_UNAVAILABLE, NULL }, /* I/O */
 };
 
-static enum err_code
-code_of(const char *state)
+/* Sets code and slug; the text is the caller's. */
+static bool
+set_by_state(struct err *e, const char *state, const char *text)
 {
 	for (size_t i = 0; i < COUNT(codes); i++) {
 		if (strncmp(state, codes[i].state, strlen(codes[i].state)) == 0)
-			return codes[i].code;
+			return err_slug(e, codes[i].code, codes[i].slug,
+			    "%s (%s)", text, state);
 	}
-	return ERR_INTERNAL;
+	return err_set(e, ERR_INTERNAL, "%s (%s)", text, state);
 }
 
 /* libpq ends its messages with a newline and has several lines in some. */
@@ -69,7 +75,8 @@ store_pgsql_err(PGconn *h, const PGresult *res, struct err *e)
 
 	if (state == NULL) {
 		one_line(line, sizeof(line), PQerrorMessage(h));
-		return err_set(e, ERR_UNAVAILABLE, "PostgreSQL: %s",
+		return err_slug(e, ERR_UNAVAILABLE, STORE_AGAIN,
+		    "PostgreSQL: %s",
 		    line[0] != '\0' ? line : "the connection is lost");
 	}
 	/* The primary message names tables and columns; only messages about
@@ -77,7 +84,7 @@ store_pgsql_err(PGconn *h, const PGresult *res, struct err *e)
 	if (strncmp(state, "22", CLASS_LEN) != 0)
 		text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 	one_line(line, sizeof(line), text != NULL ? text : "unfit value");
-	return err_set(e, code_of(state), "%s (%s)", line, state);
+	return set_by_state(e, state, line);
 }
 
 void

@@ -7,6 +7,7 @@
  *	store_pgsql_stmt.c     prepared statements of one connection, parameters
  *	store_pgsql_pool.c     connections of readers
  *	store_pgsql_writer.c   what the writer's turns run on its connection
+ *	store_pgsql_outcome.c  whether a commit without an answer took place
  *	store_pgsql_tx.c       statements of a transaction, and their failures
  *	store_pgsql_rows.c     values of a result
  *	store_pgsql_listen.c   hears what other nodes committed
@@ -45,6 +46,18 @@ enum pg_state {
 };
 
 /*
+ * An answer that somebody will read, of a command that is queued; *out is
+ * NULL until the next trip.
+ */
+struct pg_want {
+	int at; /* its place in the queue */
+	PGresult **out;
+	struct pg_want *next;
+};
+
+enum { PG_LINEAGE_SIZE = 48 };
+
+/*
  * Commands are queued, and sent together with the next statement that
  * somebody waits for: one round trip (libpq's pipeline mode).
  */
@@ -55,6 +68,13 @@ struct pg_conn {
 	bool answered; /* the server answered something since ready() */
 	int queued;    /* commands sent behind the last synchronisation */
 	int posted;    /* and before it, with nobody waiting for the answers */
+	struct pg_want *wants; /* by place */
+	/* The answer to PG_LOCK tells the number of the transaction; NULL:
+	 * there is none yet. */
+	PGresult *locked;
+	struct pg_want locked_want;
+	/* Server and timeline, or "": numbers mean nothing on another one. */
+	char lineage[PG_LINEAGE_SIZE];
 	/* Prepared statements by the address of their SQL: open addressing,
 	 * cap is a power of two, NULL is free. */
 	struct pg_stmt **slots;
@@ -97,11 +117,30 @@ MUST_CHECK bool store_pgsql_queue(
  */
 MUST_CHECK bool store_pgsql_trip(
     struct pg_conn *c, int mine, PGresult **out, bool *failed, struct err *e);
+/* Of the command queued last; the want must live until the next trip. */
+void store_pgsql_want(struct pg_conn *c, struct pg_want *w, PGresult **out);
+void store_pgsql_unwant(struct pg_conn *c, const struct pg_want *w);
 /* Sends what is queued; the answers are read by the next trip. */
 void store_pgsql_post(struct pg_conn *c);
 bool store_pgsql_lost(const struct pg_conn *c);
 /* The connection is of no more use; sets e, always false. */
 bool store_pgsql_drop(struct pg_conn *c, struct err *e);
+
+/* ---- store_pgsql_outcome.c ---- */
+
+/* Fills "" when it cannot be known. */
+void store_pgsql_lineage(PGconn *h, char out[PG_LINEAGE_SIZE]);
+/* Of the transaction whose PG_LOCK was answered. */
+struct pg_number {
+	char lineage[PG_LINEAGE_SIZE], xid[24];
+};
+/*
+ * Whether a transaction whose COMMIT got no answer took place: asks the
+ * server for some seconds.  True: it did, and is as durable as any.  False
+ * with STORE_AGAIN: it did not; without: it cannot be known.
+ */
+MUST_CHECK bool store_pgsql_outcome(
+    struct pg_dial *d, const struct pg_number *n, struct err *e);
 
 /* ---- errors; always false ---- */
 
@@ -145,6 +184,7 @@ struct pg_tx {
 	bool wrote;                 /* a statement that may have written */
 	bool saved;                 /* there is a savepoint of a statement */
 	bool fresh;                 /* and nothing was written behind it */
+	bool queued;                /* something was sent and not awaited */
 	bool dead;                  /* nothing more is run: failure */
 	struct err failure;
 };
@@ -154,9 +194,16 @@ MUST_CHECK bool store_pgsql_exec(struct store_tx *tx, const char *sql,
 MUST_CHECK bool store_pgsql_query(struct store_tx *tx, const char *sql,
     const struct store_value *args, struct store_rows **out, struct err *e);
 
+MUST_CHECK bool store_pgsql_exec_later(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct err *e);
+MUST_CHECK bool store_pgsql_query_later(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct store_rows **out, struct err *e);
+/* Waits for all that is queued. */
+MUST_CHECK bool store_pgsql_await(struct pg_tx *tx, struct err *e);
+
 /* ---- results ---- */
 
-/* Takes res. */
+/* Takes res; NULL: the answer to the command queued last. */
 struct store_rows *store_pgsql_rows_new(struct store_tx *tx, PGresult *res);
 bool store_pgsql_rows_next(struct store_rows *r, bool *more, struct err *e);
 void store_pgsql_rows_free(struct store_rows *r);

@@ -1,6 +1,7 @@
 /*
- * Values of a result.  The whole result is in memory when a query returns, so
- * the connection is free for the next statement while its rows are read.
+ * Values of a result.  The whole result is in memory when a query returns, or
+ * is awaited by the first store_next(), so the connection is free for the next
+ * statement while its rows are read.
  *
  * Belongs to the thread of the transaction.
  */
@@ -20,7 +21,8 @@ enum pg_oid {
 
 struct pg_rows {
 	struct store_rows base; /* first */
-	PGresult *res;
+	PGresult *res;          /* NULL: not there yet */
+	struct pg_want want;
 	int row;
 };
 
@@ -30,6 +32,8 @@ store_pgsql_rows_new(struct store_tx *tx, PGresult *res)
 	struct pg_rows *r = mem_alloc(sizeof(*r));
 
 	*r = (struct pg_rows){ .base.tx = tx, .res = res, .row = -1 };
+	if (res == NULL)
+		store_pgsql_want(((struct pg_tx *)tx)->conn, &r->want, &r->res);
 	return &r->base;
 }
 
@@ -38,7 +42,8 @@ store_pgsql_rows_next(struct store_rows *base, bool *more, struct err *e)
 {
 	struct pg_rows *r = (struct pg_rows *)base;
 
-	(void)e;
+	if (r->res == NULL && !store_pgsql_await((struct pg_tx *)r->base.tx, e))
+		return false;
 	if (r->row < PQntuples(r->res))
 		r->row++;
 	*more = r->row < PQntuples(r->res);
@@ -50,6 +55,7 @@ store_pgsql_rows_free(struct store_rows *base)
 {
 	struct pg_rows *r = (struct pg_rows *)base;
 
+	store_pgsql_unwant(((struct pg_tx *)base->tx)->conn, &r->want);
 	PQclear(r->res);
 	mem_free(&r);
 }

@@ -118,7 +118,7 @@ begin_again(struct pg_tx *tx)
 	struct pg_conn *c = tx->conn;
 	struct err ignored;
 
-	if (c->answered || !store_pgsql_lost(c))
+	if (c->answered || tx->queued || !store_pgsql_lost(c))
 		return false;
 	c->state = PG_FAILED;
 	if (tx->base.mode == STORE_READ)
@@ -136,9 +136,14 @@ after_failure(
 
 	/* A conflict is told to the outside. */
 	if (e->code != ERR_CONFLICT)
-		err_set(e, e->code, "%s: %s", e->text, sql);
-	if (how == LOST)
+		err_slug(e, e->code, e->slug, "%s: %s", e->text, sql);
+	if (how == LOST) {
+		/* Nobody's work is kept, whoever's fault it was. */
 		tx->conn->state = PG_FAILED;
+		e->code = ERR_UNAVAILABLE;
+		e->slug = STORE_AGAIN;
+	}
+	tx->base.again = str_eq(e->slug, STORE_AGAIN);
 	if (tx->base.mode == STORE_READ)
 		die(tx, e);
 	else if (how == FAILED)
@@ -161,6 +166,67 @@ run(struct pg_tx *tx, const char *sql, const struct store_value *args,
 	if (how == FAILED || how == LOST)
 		after_failure(tx, how, sql, e);
 	return how == DONE;
+}
+
+/* ---- what is not awaited ---- */
+
+static enum outcome
+queue(struct pg_tx *tx, const char *sql, const struct store_value *args,
+    struct err *e)
+{
+	struct pg_stmt *s;
+	enum outcome prepared = prepare(tx, sql, &s, e);
+
+	if (prepared != DONE)
+		return prepared;
+	if (!store_pgsql_stmt_check(s, args, e))
+		return REFUSED;
+	if (!store_pgsql_stmt_queue(tx->conn, s, args, e))
+		return LOST;
+	tx->queued = true;
+	if (!s->reads) {
+		tx->wrote = true;
+		tx->fresh = false;
+	}
+	return DONE;
+}
+
+bool
+store_pgsql_exec_later(struct store_tx *base, const char *sql,
+    const struct store_value *args, struct err *e)
+{
+	struct pg_tx *tx = (struct pg_tx *)base;
+	enum outcome how;
+
+	if (!usable(tx, e))
+		return false;
+	how = queue(tx, sql, args, e);
+	if (how == FAILED || how == LOST)
+		after_failure(tx, how, sql, e);
+	return how == DONE;
+}
+
+bool
+store_pgsql_query_later(struct store_tx *base, const char *sql,
+    const struct store_value *args, struct store_rows **out, struct err *e)
+{
+	if (!store_pgsql_exec_later(base, sql, args, e))
+		return false;
+	*out = store_pgsql_rows_new(base, NULL);
+	return true;
+}
+
+bool
+store_pgsql_await(struct pg_tx *tx, struct err *e)
+{
+	bool ignored;
+
+	if (!usable(tx, e))
+		return false;
+	if (store_pgsql_trip(tx->conn, 0, NULL, &ignored, e))
+		return true;
+	after_failure(tx, LOST, "statements sent together", e);
+	return false;
 }
 
 bool

@@ -26,8 +26,12 @@ begin(void *conn, struct err *e)
 		return false;
 	c->notified[0] = NULL;
 	c->state = PG_OPEN;
-	return store_pgsql_queue(c, PG_BEGIN_WRITE, e) &&
-	       store_pgsql_queue(c, PG_LOCK, e);
+	store_pgsql_result_free(&c->locked);
+	if (!store_pgsql_queue(c, PG_BEGIN_WRITE, e) ||
+	    !store_pgsql_queue(c, PG_LOCK, e))
+		return false;
+	store_pgsql_want(c, &c->locked_want, &c->locked);
+	return true;
 }
 
 static bool
@@ -62,24 +66,51 @@ end(struct pg_conn *c, enum pg_command how, PGresult **res, struct err *e)
 }
 
 static bool
-commit(void *conn, struct err *e)
-{
-	AUTO(store_pgsql_result_free) PGresult *res = NULL;
-
-	if (!end(conn, PG_COMMIT, &res, e))
-		return false;
-	/* So the server ends a transaction that an error had undone. */
-	if (!str_eq(PQcmdStatus(res), "COMMIT"))
-		return err_set(e, ERR_INTERNAL, "the transaction was undone");
-	return true;
-}
-
-static bool
 rollback(void *conn, struct err *e)
 {
 	AUTO(store_pgsql_result_free) PGresult *res = NULL;
 
 	return end(conn, PG_ROLLBACK, &res, e);
+}
+
+static void
+read_number(const struct pg_conn *c, struct pg_number *out)
+{
+	*out = (struct pg_number){ 0 };
+	str_copy_cut(out->lineage, sizeof(out->lineage), c->lineage);
+	if (c->locked != NULL)
+		str_copy_cut(
+		    out->xid, sizeof(out->xid), PQgetvalue(c->locked, 0, 1));
+}
+
+/* Why there was no good answer, and whether the commit took place. */
+static bool
+after_commit(struct pg_conn *c, const struct pg_number *n, struct err *e)
+{
+	struct err ignored;
+
+	if (store_pgsql_lost(c))
+		return store_pgsql_outcome(c->dial, n, e);
+	if (c->state == PG_IDLE)
+		return false; /* the COMMIT failed */
+	/* One of the statements before it did: it was passed over. */
+	(void)!rollback(c, &ignored);
+	return err_slug(e, ERR_UNAVAILABLE, STORE_AGAIN, "%s", e->text);
+}
+
+static bool
+commit(void *conn, struct err *e)
+{
+	AUTO(store_pgsql_result_free) PGresult *res = NULL;
+	struct pg_number number;
+
+	read_number(conn, &number);
+	if (!end(conn, PG_COMMIT, &res, e))
+		return after_commit(conn, &number, e);
+	/* So the server ends a transaction that an error had undone. */
+	if (!str_eq(PQcmdStatus(res), "COMMIT"))
+		return err_set(e, ERR_INTERNAL, "the transaction was undone");
+	return true;
 }
 
 static bool

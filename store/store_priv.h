@@ -42,6 +42,12 @@ struct store_driver {
 	bool (*query)(struct store_tx *tx, const char *sql,
 	    const struct store_value *args, struct store_rows **out,
 	    struct err *e);
+	/* NULL: as exec and query. */
+	bool (*exec_later)(struct store_tx *tx, const char *sql,
+	    const struct store_value *args, struct err *e);
+	bool (*query_later)(struct store_tx *tx, const char *sql,
+	    const struct store_value *args, struct store_rows **out,
+	    struct err *e);
 	bool (*next)(struct store_rows *r, bool *more, struct err *e);
 	void (*rows_free)(struct store_rows *r);
 	const char *(*text)(const struct store_rows *r, int col);
@@ -63,7 +69,7 @@ extern const struct store_driver store_pgsql_driver;
 /* The counters of struct store_stats. */
 struct store_counters {
 	_Atomic int64_t commits, writes, reads, statements, deferred, dropped,
-	    waiting, round_trips;
+	    waiting, round_trips, retries;
 };
 
 /* Free if channel is NULL. */
@@ -86,9 +92,17 @@ struct store {
 	struct store_defer *defer;
 };
 
+/*
+ * The slug of an ERR_UNAVAILABLE after which it is certain that nothing was
+ * kept, and that another attempt is worth while.
+ */
+#define STORE_AGAIN "try_again"
+
 struct store_tx {
 	struct store *st;
 	enum store_mode mode;
+	bool later; /* statements may be sent with what comes next */
+	bool again; /* the database undid it; the same may succeed next time */
 	uint32_t notify; /* bit i: listeners[i] is to be called */
 	/* For other nodes, which may listen where nobody does here; ends with
 	 * NULL. */
