@@ -1,68 +1,261 @@
-/* The issuance ledger, newest first. */
+/*
+ * The issuance ledger: searched by anything it knows, as JSON or CSV, and
+ * certificates revoked, put on hold and released.
+ */
+#include <string.h>
+
 #include "api/api_priv.h"
+#include "certs/cert_ledger.h"
+#include "core/csv.h"
+#include "enroll-profiles/enroll_service.h"
 
-#define EXPIRING_MS (30 * MS_DAY)
+/* Rows of one CSV answer, which is made whole: some 4 MB. */
+enum { CSV_PAGE = 5000, TEXT_MAX = 256 };
 
-/* What an administrator wants to know at a glance. */
+static const struct {
+	const char *key;
+	enum api_certificate_column column;
+	bool time;
+} columns[] = {
+	{ "fingerprint", API_CERT_FINGERPRINT, false },
+	{ "serial", API_CERT_SERIAL, false },
+	{ "subject", API_CERT_SUBJECT, false },
+	{ "template", API_CERT_TEMPLATE, false },
+	{ "purpose", API_CERT_PURPOSE, false },
+	{ "device", API_CERT_DEVICE, false },
+	{ "device_id", API_CERT_DEVICE_ID, false },
+	{ "user", API_CERT_USER, false },
+	{ "state", API_CERT_STATE, false },
+	{ "rollout", API_CERT_ROLLOUT, false },
+	{ "not_before", API_CERT_NOT_BEFORE, true },
+	{ "not_after", API_CERT_NOT_AFTER, true },
+	{ "revoked_at", API_CERT_REVOKED_AT, true },
+	{ "revoke_reason", API_CERT_REASON, false },
+	{ "revoked_by", API_CERT_REVOKED_BY, false },
+	{ "created_at", API_CERT_CREATED_AT, true },
+	{ "authority", API_CERT_AUTHORITY, false },
+	{ "challenge", API_CERT_CHALLENGE, false },
+	{ "transaction", API_CERT_TRANSACTION, false },
+};
+
+/* Text of column i of the table above; NULL: none.  scratch is for times. */
 static const char *
-state_of(const char *stored, int64_t not_after, int64_t now_ms)
+cell(const struct store_rows *r, size_t i, char scratch[CLOCK_TEXT_SIZE])
 {
-	if (str_eq(stored, "revoked"))
-		return "revoked";
-	if (not_after <= now_ms)
-		return "expired";
-	return not_after - now_ms < EXPIRING_MS ? "expiring" : "valid";
+	int col = (int)columns[i].column;
+
+	if (store_null(r, col))
+		return NULL;
+	if (columns[i].column == API_CERT_REASON)
+		return cert_reason_name((int)store_int(r, col));
+	if (!columns[i].time)
+		return store_text(r, col);
+	clock_format(scratch, store_int(r, col));
+	return scratch;
 }
 
-static json_t *
-certificate_json(const struct store_rows *r, int64_t now_ms)
-{
-	json_t *o = json_object();
+/* ---- what is asked for ---- */
 
-	json_put_str(o, "fingerprint", store_text(r, 0));
-	json_put_str(o, "serial", store_text(r, 1));
-	json_put_str(o, "subject", store_text(r, 2));
-	json_put_str(o, "template", store_text(r, 3));
-	json_put_str(o, "purpose", store_text(r, 4));
-	json_put_str(o, "device", store_text(r, 5));
-	json_put_str(o, "device_id", store_text(r, 6));
-	json_put_str(o, "user", store_text(r, 7));
-	json_put_str(
-	    o, "state", state_of(store_text(r, 8), store_int(r, 10), now_ms));
-	json_put_time(o, "not_before", store_int(r, 9));
-	json_put_time(o, "not_after", store_int(r, 10));
-	json_put_time(o, "revoked_at", store_int(r, 11));
-	if (store_null(r, 12))
-		json_put_str(o, "revoke_reason", NULL);
-	else
-		json_put_int(o, "revoke_reason", store_int(r, 12));
-	json_put_time(o, "created_at", store_int(r, 13));
-	return o;
+static bool
+one_of(const char *value, const char *const *names)
+{
+	while (*names != NULL && !str_eq(*names, value))
+		names++;
+	return *names != NULL;
 }
 
 static bool
-read_page(struct store_tx *tx, struct api_certificate_page *page, json_t *array,
-    char **next_out, struct err *e)
+is_hex(const char *s, size_t min, size_t max)
+{
+	size_t n = strspn(s, "0123456789abcdef");
+
+	return s[n] == '\0' && n >= min && n <= max;
+}
+
+static bool
+check_values(const struct api_certificate_search *q, struct err *e)
+{
+	static const char *const purposes[] = { "enroll", "renew", "rollout",
+		"scep", "service", NULL };
+
+	if (q->state != NULL && !one_of(q->state, api_db_certificate_states()))
+		return err_set(e, ERR_INVALID,
+		    "state is none of valid, expiring, expired, held, revoked");
+	if (q->purpose != NULL && !one_of(q->purpose, purposes))
+		return err_set(e, ERR_INVALID,
+		    "purpose is none of enroll, renew, rollout, scep, service");
+	if (q->template != NULL && cert_template_find(q->template) == NULL)
+		return err_set(e, ERR_INVALID, "there is no such template");
+	if (q->fingerprint != NULL &&
+	    !is_hex(q->fingerprint, SHA256_HEX_SIZE - 1, SHA256_HEX_SIZE - 1))
+		return err_set(e, ERR_INVALID,
+		    "fingerprint is a SHA-256 in lower-case hex");
+	if (q->serial != NULL && !is_hex(q->serial, 2, 40))
+		return err_set(e, ERR_INVALID,
+		    "serial is a certificate's number in lower-case hex");
+	if (q->transaction != NULL && strlen(q->transaction) > TEXT_MAX)
+		return err_set(e, ERR_INVALID, "transaction is too long");
+	return true;
+}
+
+static bool
+find_user(struct store_tx *tx, const struct http_request *rq,
+    struct api_certificate_search *q, struct err *e)
+{
+	const char *name = api_filter(rq, "user");
+
+	if (name == NULL)
+		return true;
+	return api_db_user_id(tx, name, q->user_id, e) &&
+	       (q->user_id[0] != '\0' ||
+	           err_set(e, ERR_NOT_FOUND, "there is no such user"));
+}
+
+static bool
+wants_csv(const struct http_request *rq, bool *out, struct err *e)
+{
+	const char *format = api_filter(rq, "format");
+	const char *accept = http_header(rq, "Accept");
+
+	if (format != NULL && !str_eq(format, "csv") && !str_eq(format, "json"))
+		return err_set(e, ERR_INVALID, "format is csv or json");
+	*out = format != NULL ? str_eq(format, "csv")
+	                      : str_starts(accept, "text/csv");
+	return true;
+}
+
+static bool
+read_limit(const struct http_request *rq, bool csv, int64_t *out, struct err *e)
+{
+	int64_t most = csv ? CSV_PAGE : LIMIT_PAGE;
+
+	if (!csv)
+		return api_limit(rq, out, e);
+	if (!api_number(rq, "limit", most, out, e))
+		return false;
+	return (*out >= 1 && *out <= most) ||
+	       err_set(e, ERR_INVALID, "limit lies between 1 and %d as CSV",
+	           (int)most);
+}
+
+static bool
+read_search(const struct http_request *rq, bool csv,
+    struct api_certificate_search *q, struct err *e)
+{
+	static const char *const names[] = { "fingerprint", "serial",
+		"transaction", "state", "template", "purpose", "device", "user",
+		"after", "limit", "format", NULL };
+	const char *after = api_filter(rq, "after");
+
+	*q = (struct api_certificate_search){
+		.fingerprint = api_filter(rq, "fingerprint"),
+		.serial = api_filter(rq, "serial"),
+		.transaction = api_filter(rq, "transaction"),
+		.state = api_filter(rq, "state"),
+		.template = api_filter(rq, "template"),
+		.purpose = api_filter(rq, "purpose"),
+		.now = clock_now_ms(),
+		.before = INT64_MAX,
+		.before_id = "",
+	};
+	return api_only_queries(rq, names, e) && check_values(q, e) &&
+	       read_limit(rq, csv, &q->limit, e) &&
+	       (after == NULL ||
+	           api_page_key(after, &q->before, &q->before_id, e));
+}
+
+/* ---- answers ---- */
+
+static json_t *
+row_json(const struct store_rows *r)
+{
+	json_t *o = json_object();
+	char scratch[CLOCK_TEXT_SIZE];
+
+	for (size_t i = 0; i < COUNT(columns); i++)
+		json_put_str(o, columns[i].key, cell(r, i, scratch));
+	return o;
+}
+
+static void
+row_csv(const struct store_rows *r, struct buf *out)
+{
+	char scratch[CLOCK_TEXT_SIZE];
+
+	for (size_t i = 0; i < COUNT(columns); i++)
+		csv_cell(out, cell(r, i, scratch), i + 1 == COUNT(columns));
+}
+
+/* Hands each row of a page to array or, when that is NULL, to csv. */
+static bool
+read_page(struct store_tx *tx, struct api_certificate_search *q, json_t *array,
+    struct buf *csv, char **next_out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	AUTO(str_free) char *last = NULL;
-	int64_t limit = page->limit, now = clock_now_ms();
+	int64_t room = q->limit++;
 	bool more;
 
-	page->limit++;
-	if (!api_db_certificates(tx, page, &r, e))
+	if (!api_db_certificates(tx, q, &r, e))
 		return false;
-	for (;;) {
+	for (;; room--) {
 		if (!store_next(r, &more, e))
 			return false;
-		if (!more || json_array_size(array) == (size_t)limit)
+		if (!more || room == 0)
 			break;
-		json_array_append_new(array, certificate_json(r, now));
+		if (array != NULL)
+			json_array_append_new(array, row_json(r));
+		else
+			row_csv(r, csv);
 		str_free(&last);
-		last = str_printf(
-		    "%lld:%s", (long long)store_int(r, 13), store_text(r, 0));
+		last =
+		    str_printf("%lld:%s", (long long)store_int(r, API_CERT_KEY),
+		        store_text(r, API_CERT_FINGERPRINT));
 	}
 	*next_out = more ? TAKE(last) : NULL;
+	return true;
+}
+
+/* RFC 8288; CSV has no place for the key of the next page. */
+static void
+link_next(
+    const struct http_request *rq, struct http_reply *rp, const char *next)
+{
+	const char *query = http_raw_query(rq);
+	AUTO(buf_free) struct buf *link = buf_new(LIMIT_HEADERS);
+
+	buf_adds(link, "</api/v1/certificates?");
+	while (!str_empty(query)) {
+		size_t len = strcspn(query, "&");
+
+		if (!str_starts(query, "after=") &&
+		    memchr(query, '>', len) == NULL) {
+			buf_add(link, query, len);
+			buf_addc(link, '&');
+		}
+		query += len + (query[len] == '&');
+	}
+	buf_addf(link, "after=%s>; rel=\"next\"", next);
+	http_set_header(rp, "Link", buf_str(link));
+}
+
+static bool
+answer_csv(const struct http_request *rq, struct http_reply *rp,
+    struct store_tx *tx, struct api_certificate_search *q, struct err *e)
+{
+	AUTO(str_free) char *next = NULL;
+	struct buf *out = http_out(rp);
+
+	for (size_t i = 0; i < COUNT(columns); i++)
+		csv_cell(out, columns[i].key, i + 1 == COUNT(columns));
+	if (!read_page(tx, q, NULL, out, &next, e))
+		return false;
+	http_set(rp, 200, "text/csv; charset=utf-8");
+	http_set_header(rp, "Cache-Control", "no-store");
+	http_set_header(rp, "Content-Disposition",
+	    "attachment; filename=\"certificates.csv\"");
+	if (next != NULL)
+		link_next(rq, rp, next);
 	return true;
 }
 
@@ -74,27 +267,132 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL;
 	struct api_service *s = service;
-	const char *after = api_filter(rq, "after");
-	struct api_certificate_page page = { .before_at = INT64_MAX,
-		.before_id = "" };
-	char device[UUID_SIZE];
+	struct api_certificate_search q;
+	bool csv;
 
-	if (!api_limit(rq, &page.limit, e) ||
-	    (after != NULL &&
-	        !api_page_key(after, &page.before_at, &page.before_id, e)) ||
+	if (!wants_csv(rq, &csv, e) || !read_search(rq, csv, &q, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
-	    !api_device_filter(tx, rq, device, e))
+	    !api_device_filter(tx, rq, q.device_id, e) ||
+	    !find_user(tx, rq, &q, e))
 		return false;
-	page.device_id = device;
-	if (!read_page(tx, &page, array, &next, e))
+	if (csv)
+		return answer_csv(rq, rp, tx, &q, e);
+	if (!read_page(tx, &q, array, NULL, &next, e))
 		return false;
 	api_reply_list(rp, "certificates", &array, &next);
 	return true;
 }
 
+/* ---- one certificate ---- */
+
+/* The object of the API, with the certificate itself as PEM. */
+static bool
+one_json(
+    struct store_tx *tx, const char *fingerprint, json_t **out, struct err *e)
+{
+	AUTO(json_free) json_t *array = json_array();
+	AUTO(str_free) char *next = NULL;
+	AUTO(buf_free) struct buf *der = NULL;
+	AUTO(buf_free) struct buf *text = buf_new(2 * LIMIT_CERT);
+	AUTO(buf_free) struct buf *pem = buf_new(2 * LIMIT_CERT);
+	struct api_certificate_search q = { .fingerprint = fingerprint,
+		.now = clock_now_ms(),
+		.before = INT64_MAX,
+		.before_id = "",
+		.limit = 1 };
+
+	if (!cert_ledger_der(tx, fingerprint, &der, e) ||
+	    !read_page(tx, &q, array, NULL, &next, e))
+		return false;
+	b64_encode(text, buf_slice(der));
+	buf_adds(pem, "-----BEGIN CERTIFICATE-----\n");
+	for (size_t i = 0; i < text->len; i += 64)
+		buf_addf(pem, "%.64s\n", buf_str(text) + i);
+	buf_adds(pem, "-----END CERTIFICATE-----\n");
+	*out = json_incref(json_array_get(array, 0));
+	json_put_str(*out, "pem", buf_str(pem));
+	return true;
+}
+
+static bool
+show(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *o = NULL;
+	struct api_service *s = service;
+
+	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !one_json(tx, http_param(rq, "fingerprint"), &o, e))
+		return false;
+	api_reply(rp, 200, &o);
+	return true;
+}
+
+static bool
+read_reason(const struct http_request *rq, int *out, struct err *e)
+{
+	static const char *const keys[] = { "reason", NULL };
+	AUTO(json_free) json_t *body = NULL;
+	const char *name;
+
+	return api_body(rq, keys, &body, e) &&
+	       json_need_str(body, "reason", LIMIT_NAME, &name, e) &&
+	       cert_reason_parse(name, out, e);
+}
+
+static bool
+revoke(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *o = NULL;
+	struct api_service *s = service;
+	const char *fingerprint = http_param(rq, "fingerprint");
+	struct cert_entry entry = { 0 };
+	int reason;
+	bool found;
+
+	if (!read_reason(rq, &reason, e) ||
+	    !store_begin(s->o.store, STORE_WRITE, &tx, e) ||
+	    !cert_ledger_revoke(tx, fingerprint, reason, api_by(rq), e) ||
+	    !cert_ledger_find(tx, fingerprint, &entry, &found, e))
+		return false;
+	/* A hold is not for ever: what depends on it stays. */
+	if (entry.revoke_reason != CERT_REASON_HOLD &&
+	    !enroll_rollout_revoked(tx, s->o.seal, &entry, api_by(rq), e))
+		return false;
+	if (!one_json(tx, fingerprint, &o, e) || !store_commit(&tx, e))
+		return false;
+	api_reply(rp, 200, &o);
+	return true;
+}
+
+static bool
+release(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *o = NULL;
+	struct api_service *s = service;
+	const char *fingerprint = http_param(rq, "fingerprint");
+
+	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
+	    !cert_ledger_release(tx, fingerprint, api_by(rq), e) ||
+	    !one_json(tx, fingerprint, &o, e) || !store_commit(&tx, e))
+		return false;
+	api_reply(rp, 200, &o);
+	return true;
+}
+
+/* clang-format off */
 static const struct http_route routes[] = {
-	{ "GET", "/api/v1/certificates", HTTP_VIEW, LIMIT_BODY_NONE, list },
+	{ "GET",  "/api/v1/certificates", HTTP_VIEW, LIMIT_BODY_NONE, list },
+	{ "GET",  "/api/v1/certificates/{fingerprint}", HTTP_VIEW, LIMIT_BODY_NONE, show },
+	{ "POST", "/api/v1/certificates/{fingerprint}/revoke", HTTP_DESTROY, LIMIT_BODY_API, revoke },
+	{ "POST", "/api/v1/certificates/{fingerprint}/release", HTTP_DESTROY, LIMIT_BODY_NONE, release },
 };
+/* clang-format on */
 
 void
 api_certificate_add(struct http_server *h, struct api_service *s)

@@ -161,34 +161,6 @@ api_db_events(struct store_tx *tx, int64_t after, int64_t limit,
 	    S_ARGS(S_INT(after), S_INT(limit)), out, e);
 }
 
-#define CERTIFICATE_COLUMNS                                                    \
-	"SELECT c.fingerprint, c.serial, c.subject, c.template, c.purpose, "   \
-	"d.serial, c.device_id, u.name, c.state, c.not_before, c.not_after, "  \
-	"c.revoked_at, c.revoke_reason, c.created_at FROM certificate c "      \
-	"LEFT JOIN device d ON d.id = c.device_id "                            \
-	"LEFT JOIN users u ON u.id = c.user_id "                               \
-	"WHERE (c.created_at < $1 "                                            \
-	"OR (c.created_at = $1 AND c.fingerprint < $2)) "
-#define CERTIFICATE_ORDER                                                      \
-	"ORDER BY c.created_at DESC, c.fingerprint DESC LIMIT $3"
-
-bool
-api_db_certificates(struct store_tx *tx,
-    const struct api_certificate_page *page, struct store_rows **out,
-    struct err *e)
-{
-	if (page->device_id[0] == '\0')
-		return store_query(tx, CERTIFICATE_COLUMNS CERTIFICATE_ORDER,
-		    S_ARGS(S_INT(page->before_at), S_TEXT(page->before_id),
-		        S_INT(page->limit)),
-		    out, e);
-	return store_query(tx,
-	    CERTIFICATE_COLUMNS "AND c.device_id = $4 " CERTIFICATE_ORDER,
-	    S_ARGS(S_INT(page->before_at), S_TEXT(page->before_id),
-	        S_INT(page->limit), S_TEXT(page->device_id)),
-	    out, e);
-}
-
 bool
 api_db_push_certificate(
     struct store_tx *tx, struct store_rows **out, struct err *e)

@@ -35,6 +35,10 @@ MUST_CHECK bool api_number(const struct http_request *rq, const char *name,
     int64_t absent, int64_t *out, struct err *e);
 /* Value of a query argument; NULL when absent or empty. */
 const char *api_filter(const struct http_request *rq, const char *name);
+/* ERR_INVALID names the first query argument that is none of these
+ * (NULL-ended): a filter misspelt must not be an empty one. */
+MUST_CHECK bool api_only_queries(
+    const struct http_request *rq, const char *const *names, struct err *e);
 /* "<time>:<id>" of a page key; ERR_INVALID.  id_out is borrowed from key. */
 MUST_CHECK bool api_page_key(
     const char *key, int64_t *at_out, const char **id_out, struct err *e);
@@ -113,7 +117,52 @@ void api_challenge_add(struct http_server *h, struct api_service *s);
 void api_token_add(struct http_server *h, struct api_service *s);
 void api_health_add(struct http_server *h, struct api_service *s);
 
-/* ---- api_db.c: all SQL of this directory ---- */
+/* ---- api_certificate_db.c ---- */
+
+/* What certificates to list; "" or NULL: no condition. */
+struct api_certificate_search {
+	const char *fingerprint, *serial, *transaction, *state, *template,
+	    *purpose;
+	char device_id[UUID_SIZE], user_id[UUID_SIZE];
+	int64_t now;
+	int64_t before; /* page key: from the start INT64_MAX and "" */
+	const char *before_id;
+	int64_t limit;
+};
+/* Columns of the rows, in this order. */
+enum api_certificate_column {
+	API_CERT_FINGERPRINT,
+	API_CERT_SERIAL,
+	API_CERT_SUBJECT,
+	API_CERT_TEMPLATE,
+	API_CERT_PURPOSE,
+	API_CERT_DEVICE, /* serial number */
+	API_CERT_DEVICE_ID,
+	API_CERT_USER, /* name */
+	API_CERT_STATE,
+	API_CERT_NOT_BEFORE,
+	API_CERT_NOT_AFTER,
+	API_CERT_REVOKED_AT,
+	API_CERT_REASON,
+	API_CERT_REVOKED_BY,
+	API_CERT_CREATED_AT,
+	API_CERT_AUTHORITY,
+	API_CERT_CHALLENGE,
+	API_CERT_TRANSACTION,
+	API_CERT_ROLLOUT, /* state of the rollout it was made for */
+	API_CERT_KEY      /* for the page key */
+};
+/* States by name, NULL-ended: valid, expiring, expired, held, revoked. */
+const char *const *api_db_certificate_states(void);
+/* Newest first; expired and expiring ones by their end, latest first. */
+MUST_CHECK bool api_db_certificates(struct store_tx *tx,
+    const struct api_certificate_search *q, struct store_rows **out,
+    struct err *e);
+/* Id of a user by name; "": there is none. */
+MUST_CHECK bool api_db_user_id(
+    struct store_tx *tx, const char *name, char out[UUID_SIZE], struct err *e);
+
+/* ---- api_db.c: the other SQL of this directory ---- */
 
 struct api_token_row {
 	char name[65], role[16];
@@ -144,18 +193,6 @@ MUST_CHECK bool api_db_order_by_key(struct store_tx *tx, const char *by,
 MUST_CHECK bool api_db_events(struct store_tx *tx, int64_t after, int64_t limit,
     struct store_rows **out, struct err *e);
 
-struct api_certificate_page {
-	const char *device_id; /* "": all */
-	int64_t before_at;     /* from the newest: INT64_MAX and "" */
-	const char *before_id;
-	int64_t limit;
-};
-/* fingerprint, serial, subject, template, purpose, the device's serial number,
- * device_id, the user's name, state, not_before, not_after, revoked_at,
- * revoke_reason, created_at; newest first */
-MUST_CHECK bool api_db_certificates(struct store_tx *tx,
-    const struct api_certificate_page *page, struct store_rows **out,
-    struct err *e);
 /* id, topic, owner, not_after, created_at of the active one. */
 MUST_CHECK bool api_db_push_certificate(
     struct store_tx *tx, struct store_rows **out, struct err *e);

@@ -61,6 +61,28 @@ api_filter(const struct http_request *rq, const char *name)
 }
 
 bool
+api_only_queries(
+    const struct http_request *rq, const char *const *names, struct err *e)
+{
+	const char *p = http_raw_query(rq);
+
+	while (!str_empty(p)) {
+		size_t len = strcspn(p, "=&"), i = 0;
+
+		while (names[i] != NULL && (strlen(names[i]) != len ||
+		                               memcmp(names[i], p, len) != 0))
+			i++;
+		if (names[i] == NULL && len > 0)
+			return err_slug(e, ERR_INVALID, "unknown_filter",
+			    "there is no filter \"%.*s\"",
+			    (int)(len < 64 ? len : 64), p);
+		p += strcspn(p, "&");
+		p += *p == '&';
+	}
+	return true;
+}
+
+bool
 api_page_key(
     const char *key, int64_t *at_out, const char **id_out, struct err *e)
 {

@@ -13,6 +13,7 @@ static const struct app_subcommand *const tables[] = {
 	app_order_commands,
 	app_user_commands,
 	app_queue_commands,
+	app_certificate_commands,
 	app_admin_commands,
 	app_store_commands,
 	app_sim_commands,

@@ -60,6 +60,7 @@ extern const struct app_subcommand app_device_commands[];
 extern const struct app_subcommand app_order_commands[];
 extern const struct app_subcommand app_user_commands[];
 extern const struct app_subcommand app_queue_commands[];
+extern const struct app_subcommand app_certificate_commands[];
 extern const struct app_subcommand app_admin_commands[];
 extern const struct app_subcommand app_serve_commands[];
 extern const struct app_subcommand app_store_commands[];

@@ -1,4 +1,4 @@
-/* mutsu command ..., mutsu event ..., mutsu certificate ...  One thread. */
+/* mutsu command ..., mutsu event ...  One thread. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,15 +39,6 @@ static const struct app_column event_columns[] = {
 	{ NULL, NULL },
 };
 
-static const struct app_column certificate_columns[] = {
-	{ "SERIAL NUMBER", "serial" },
-	{ "SUBJECT", "subject" },
-	{ "PURPOSE", "purpose" },
-	{ "STATE", "state" },
-	{ "NOT AFTER", "not_after" },
-	{ NULL, NULL },
-};
-
 static const struct app_option command_options[] = {
 	{ "device", "DEVICE", "only of this Mac" },
 	{ "state", "STATE", "only in this state; \"open\": all that wait" },
@@ -62,11 +53,6 @@ static const struct app_option send_options[] = {
 static const struct app_option event_options[] = {
 	{ "after", "SEQ", "only later ones" },
 	{ "follow", NULL, "wait for more, until interrupted" },
-	{ NULL, NULL, NULL },
-};
-
-static const struct app_option certificate_options[] = {
-	{ "device", "DEVICE", "only of this Mac" },
 	{ NULL, NULL, NULL },
 };
 
@@ -198,19 +184,6 @@ event_list(const struct app_args *a)
 	return code;
 }
 
-static int
-certificate_list(const struct app_args *a)
-{
-	const char *device = app_arg(a, "device");
-	AUTO(str_free) char *d = app_escape(device != NULL ? device : "");
-	AUTO(str_free)
-	char *path = str_printf(
-	    "/api/v1/certificates?limit=500%s%s", *d ? "&device=" : "", d);
-
-	return list(
-	    a, path, "certificates", certificate_columns, "No certificates.");
-}
-
 const struct app_subcommand app_queue_commands[] = {
 	{ "command", "list", "", 0, 0, command_options,
 	    "the queue, newest first", command_list, false },
@@ -222,7 +195,5 @@ const struct app_subcommand app_queue_commands[] = {
 	    command_cancel, false },
 	{ "event", "list", "", 0, 0, event_options, "what happened", event_list,
 	    false },
-	{ "certificate", "list", "", 0, 0, certificate_options,
-	    "the issuance ledger", certificate_list, false },
 	{ 0 },
 };

@@ -2,22 +2,24 @@
  * The rules of the issuance ledger, and its events.  Works in the caller's
  * transaction, on the caller's thread; no state of its own.
  */
-#include <string.h>
+#include <assert.h>
 
 #include "certs/cert_ledger_priv.h"
 #include "core/clock.h"
 #include "core/json.h"
-#include "core/limits.h"
 #include "store/store_event.h"
 
 static const struct {
 	int reason;
 	const char *name;
 } reasons[] = {
+	{ CERT_REASON_UNSPECIFIED, "unspecified" },
 	{ CERT_REASON_KEY_COMPROMISE, "key_compromise" },
 	{ CERT_REASON_AFFILIATION_CHANGED, "affiliation_changed" },
 	{ CERT_REASON_SUPERSEDED, "superseded" },
 	{ CERT_REASON_CESSATION, "cessation_of_operation" },
+	{ CERT_REASON_HOLD, "certificate_hold" },
+	{ CERT_REASON_PRIVILEGE_WITHDRAWN, "privilege_withdrawn" },
 };
 
 const char *
@@ -27,6 +29,21 @@ cert_reason_name(int reason)
 		if (reasons[i].reason == reason)
 			return reasons[i].name;
 	return "unspecified";
+}
+
+bool
+cert_reason_parse(const char *name, int *reason_out, struct err *e)
+{
+	AUTO(buf_free) struct buf *all = buf_new(256);
+
+	for (size_t i = 0; i < COUNT(reasons); i++) {
+		if (str_eq(reasons[i].name, name)) {
+			*reason_out = reasons[i].reason;
+			return true;
+		}
+		buf_addf(all, "%s%s", i > 0 ? ", " : "", reasons[i].name);
+	}
+	return err_set(e, ERR_INVALID, "reason is none of %s", buf_str(all));
 }
 
 static const char *
@@ -117,12 +134,12 @@ cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
 }
 
 static bool
-revoked_event(struct store_tx *tx, const struct cert_entry *entry,
+tell(struct store_tx *tx, const char *kind, const struct cert_entry *entry,
     const char *actor, struct err *e)
 {
 	AUTO(json_free) json_t *data = json_object();
 	AUTO(str_free) char *text = NULL;
-	struct store_event ev = { .kind = "certificate.revoked",
+	struct store_event ev = { .kind = kind,
 		.device_id = or_null(entry->device_id),
 		.subject_id = entry->fingerprint,
 		.actor = actor };
@@ -136,23 +153,54 @@ revoked_event(struct store_tx *tx, const struct cert_entry *entry,
 	return store_event_add(tx, &ev, e);
 }
 
+/* The CRL is no longer the truth. */
+static bool
+changed_crl(struct store_tx *tx, const char *fingerprint, struct err *e)
+{
+	if (!cert_ledger_db_changed(tx, fingerprint, e))
+		return err_wrap(e, "ledger");
+	store_notify(tx, STORE_CHANNEL_REVOKED);
+	return true;
+}
+
 bool
 cert_ledger_revoke(struct store_tx *tx, const char *fingerprint, int reason,
     const char *actor, struct err *e)
 {
+	struct cert_ledger_end end = { fingerprint, actor, reason };
 	struct cert_entry entry;
 	bool changed;
 
-	if (!cert_ledger_db_revoke(tx, fingerprint, reason, &changed, e))
+	if (!cert_ledger_db_revoke(tx, &end, &changed, e))
 		return err_wrap(e, "ledger");
-	return need(tx, fingerprint, &entry, e) &&
-	       (!changed || revoked_event(tx, &entry, actor, e));
+	if (!need(tx, fingerprint, &entry, e))
+		return false;
+	return !changed || (tell(tx, "certificate.revoked", &entry, actor, e) &&
+	                       changed_crl(tx, fingerprint, e));
+}
+
+bool
+cert_ledger_release(struct store_tx *tx, const char *fingerprint,
+    const char *actor, struct err *e)
+{
+	struct cert_entry entry;
+
+	if (!need(tx, fingerprint, &entry, e))
+		return false;
+	if (!entry.revoked || entry.revoke_reason != CERT_REASON_HOLD)
+		return err_slug(e, ERR_CONFLICT, "not_on_hold",
+		    "the certificate is not on hold");
+	if (!cert_ledger_db_release(tx, fingerprint, e))
+		return err_wrap(e, "ledger");
+	return tell(tx, "certificate.released", &entry, actor, e) &&
+	       changed_crl(tx, fingerprint, e);
 }
 
 bool
 cert_ledger_revoke_device(struct store_tx *tx, const char *device_id,
     const char *purpose, int reason, const char *actor, struct err *e)
 {
+	assert(reason != CERT_REASON_HOLD);
 	/* Each turn takes one away from the live ones. */
 	for (;;) {
 		char fingerprint[SHA256_HEX_SIZE];
@@ -166,102 +214,4 @@ cert_ledger_revoke_device(struct store_tx *tx, const char *device_id,
 		if (!cert_ledger_revoke(tx, fingerprint, reason, actor, e))
 			return false;
 	}
-}
-
-static const char *
-state_of(const struct cert_entry *entry)
-{
-	if (entry->revoked)
-		return "revoked";
-	return entry->not_after <= clock_now_ms() ? "expired" : "issued";
-}
-
-static json_t *
-entry_json(const struct cert_entry *entry)
-{
-	json_t *o = json_object();
-
-	json_put_str(o, "fingerprint", entry->fingerprint);
-	json_put_str(o, "serial", entry->serial);
-	json_put_str(o, "subject", entry->subject);
-	json_put_str(o, "template", entry->template);
-	json_put_str(o, "purpose", entry->purpose);
-	json_put_str(o, "device_id", or_null(entry->device_id));
-	json_put_str(o, "user_id", or_null(entry->user_id));
-	json_put_str(o, "state", state_of(entry));
-	json_put_time(o, "not_before", entry->not_before);
-	json_put_time(o, "not_after", entry->not_after);
-	json_put_time(o, "created_at", entry->created_at);
-	json_put_time(o, "revoked_at", entry->revoked_at);
-	json_put_str(o, "revoke_reason",
-	    entry->revoked ? cert_reason_name(entry->revoke_reason) : NULL);
-	return o;
-}
-
-/* A page under way; one entry more than shown tells whether it goes on. */
-struct listing {
-	json_t *array;
-	int64_t room;
-	struct cert_ledger_key last;
-	bool more;
-};
-
-static void
-list_row(const struct cert_entry *entry, void *arg)
-{
-	struct listing *l = arg;
-
-	if (l->room == 0) {
-		l->more = true;
-		return;
-	}
-	l->room--;
-	l->last.created_at = entry->created_at;
-	memcpy(l->last.fingerprint, entry->fingerprint,
-	    sizeof(l->last.fingerprint));
-	json_array_append_new(l->array, entry_json(entry));
-}
-
-/* "1795449900000-<fingerprint>"; NULL: before everything. */
-static bool
-parse_key(const char *text, struct cert_ledger_key *out, struct err *e)
-{
-	const char *dash = text != NULL ? strchr(text, '-') : NULL;
-	char number[24] = "";
-
-	if (text == NULL) {
-		*out = (struct cert_ledger_key){ INT64_MAX, "" };
-		return true;
-	}
-	if (dash != NULL && (size_t)(dash - text) < sizeof(number))
-		memcpy(number, text, (size_t)(dash - text));
-	if (dash == NULL ||
-	    !str_to_i64(number, 0, INT64_MAX, &out->created_at) ||
-	    strlen(dash + 1) != SHA256_HEX_SIZE - 1 ||
-	    !str_copy(out->fingerprint, sizeof(out->fingerprint), dash + 1))
-		return err_set(e, ERR_INVALID, "not a key to go on from");
-	return true;
-}
-
-bool
-cert_ledger_list(struct store_tx *tx, const struct cert_ledger_page *page,
-    json_t *array, char **next_out, struct err *e)
-{
-	int64_t limit = page->limit < 1 || page->limit > LIMIT_PAGE
-	                    ? LIMIT_PAGE
-	                    : page->limit;
-	struct listing l = { .array = array, .room = limit };
-	struct cert_ledger_query q = { .device_id = page->device_id,
-		.limit = limit + 1,
-		.row = list_row,
-		.arg = &l };
-
-	if (!parse_key(page->after, &q.after, e))
-		return false;
-	if (!cert_ledger_db_page(tx, &q, e))
-		return err_wrap(e, "ledger");
-	*next_out = l.more ? str_printf("%lld-%s", (long long)l.last.created_at,
-	                         l.last.fingerprint)
-	                   : NULL;
-	return true;
 }

@@ -44,38 +44,40 @@ MUST_CHECK bool cert_ledger_der(struct store_tx *tx, const char *fingerprint,
  * ERR_NOT_FOUND when it is not in the ledger; done before: success. */
 MUST_CHECK bool cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
     const char *device_id, struct err *e);
-/* reason: enum cert_reason.  Revoking twice keeps the first.  Writes the event
- * certificate.revoked.  ERR_NOT_FOUND. */
+/*
+ * reason: enum cert_reason.  Revoking twice keeps the first, but what is on
+ * hold may be revoked for good.  Writes the event certificate.revoked, and has
+ * a new CRL made.  ERR_NOT_FOUND.
+ */
 MUST_CHECK bool cert_ledger_revoke(struct store_tx *tx, const char *fingerprint,
     int reason, const char *actor, struct err *e);
-/* All live (neither revoked nor expired) certificates of a device with this
- * purpose (NULL: any). */
+/* Ends a hold; writes the event certificate.released.  ERR_CONFLICT: it is not
+ * on hold; ERR_NOT_FOUND. */
+MUST_CHECK bool cert_ledger_release(struct store_tx *tx,
+    const char *fingerprint, const char *actor, struct err *e);
+/* All certificates of a device with this purpose (NULL: any) that are neither
+ * revoked for good nor expired.  reason is not CERT_REASON_HOLD. */
 MUST_CHECK bool cert_ledger_revoke_device(struct store_tx *tx,
     const char *device_id, const char *purpose, int reason, const char *actor,
     struct err *e);
 
-enum cert_reason { /* RFC 5280 5.3.1 */
+/*
+ * RFC 5280 5.3.1, as far as it is about what an end entity has.  The
+ * compromise of an authority is no matter of one certificate, and
+ * removeFromCRL is for delta CRLs, which we do not make: what is released from
+ * hold is not in the next CRL.
+ */
+enum cert_reason {
 	CERT_REASON_UNSPECIFIED = 0,
 	CERT_REASON_KEY_COMPROMISE = 1,
 	CERT_REASON_AFFILIATION_CHANGED = 3,
 	CERT_REASON_SUPERSEDED = 4,
-	CERT_REASON_CESSATION = 5
+	CERT_REASON_CESSATION = 5,
+	CERT_REASON_HOLD = 6,
+	CERT_REASON_PRIVILEGE_WITHDRAWN = 9
 };
 /* "superseded"; "unspecified" for a number that is none of these. */
 const char *cert_reason_name(int reason);
-
-/*
- * Adds the objects the API shows to array, newest first: fingerprint, serial,
- * subject, template, purpose, device_id, user_id, state (issued, revoked,
- * expired), not_before, not_after, created_at, revoked_at, revoke_reason.
- * *next_out is the key to go on from, NULL at the end; the caller's.
- * ERR_INVALID: after is not such a key.
- */
-struct cert_ledger_page {
-	const char *device_id; /* NULL: all */
-	const char *after;     /* NULL: from the newest */
-	int64_t limit;         /* at most LIMIT_PAGE */
-};
-MUST_CHECK bool cert_ledger_list(struct store_tx *tx,
-    const struct cert_ledger_page *page, json_t *array, char **next_out,
-    struct err *e);
+/* ERR_INVALID names those there are. */
+MUST_CHECK bool cert_reason_parse(
+    const char *name, int *reason_out, struct err *e);

@@ -113,21 +113,45 @@ cert_ledger_db_bind(struct store_tx *tx, const char *fingerprint,
 }
 
 bool
-cert_ledger_db_revoke(struct store_tx *tx, const char *fingerprint, int reason,
+cert_ledger_db_revoke(struct store_tx *tx, const struct cert_ledger_end *end,
     bool *changed, struct err *e)
 {
 	int64_t n;
 
+	/* The time of a hold stays that of the revocation. */
 	if (!store_exec(tx,
-	        "UPDATE certificate SET state = 'revoked', revoked_at = $1,"
-	        " revoke_reason = $2"
-	        " WHERE fingerprint = $3 AND state = 'issued'",
-	        S_ARGS(
-	            S_INT(clock_now_ms()), S_INT(reason), S_TEXT(fingerprint)),
+	        "UPDATE certificate SET state = 'revoked',"
+	        " revoked_at = COALESCE(revoked_at, $1), revoke_reason = $2,"
+	        " revoked_by = $3"
+	        " WHERE fingerprint = $4 AND (state = 'issued'"
+	        " OR (revoke_reason = 6 AND $2 <> 6))",
+	        S_ARGS(S_INT(clock_now_ms()), S_INT(end->reason),
+	            S_TEXT(end->actor), S_TEXT(end->fingerprint)),
 	        &n, e))
 		return false;
 	*changed = n > 0;
 	return true;
+}
+
+bool
+cert_ledger_db_release(
+    struct store_tx *tx, const char *fingerprint, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE certificate SET state = 'issued', revoked_at = NULL,"
+	    " revoke_reason = NULL, revoked_by = NULL"
+	    " WHERE fingerprint = $1 AND revoke_reason = 6",
+	    S_ARGS(S_TEXT(fingerprint)), NULL, e);
+}
+
+bool
+cert_ledger_db_changed(
+    struct store_tx *tx, const char *fingerprint, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE crl SET changes = changes + 1 WHERE authority_id ="
+	    " (SELECT authority_id FROM certificate WHERE fingerprint = $1)",
+	    S_ARGS(S_TEXT(fingerprint)), NULL, e);
 }
 
 bool
@@ -139,7 +163,8 @@ cert_ledger_db_live(struct store_tx *tx, const char *device_id,
 
 	if (!store_query(tx,
 	        "SELECT fingerprint FROM certificate"
-	        " WHERE device_id = $1 AND state = 'issued' AND not_after > $2"
+	        " WHERE device_id = $1 AND not_after > $2"
+	        " AND (state = 'issued' OR revoke_reason = 6)"
 	        " AND purpose = COALESCE($3, purpose)"
 	        " ORDER BY created_at LIMIT 1",
 	        S_ARGS(
@@ -150,47 +175,4 @@ cert_ledger_db_live(struct store_tx *tx, const char *device_id,
 	if (*found)
 		copy(fingerprint_out, SHA256_HEX_SIZE, rows, 0);
 	return true;
-}
-
-/* Two statements, so that each has its index. */
-static bool
-query_page(struct store_tx *tx, const struct cert_ledger_query *q,
-    struct store_rows **rows, struct err *e)
-{
-	if (q->device_id == NULL)
-		return store_query(tx,
-		    "SELECT " ENTRY_COLUMNS " FROM certificate"
-		    " WHERE (created_at, fingerprint) < ($1, $2)"
-		    " ORDER BY created_at DESC, fingerprint DESC LIMIT $3",
-		    S_ARGS(S_INT(q->after.created_at),
-		        S_TEXT(q->after.fingerprint), S_INT(q->limit)),
-		    rows, e);
-	return store_query(tx,
-	    "SELECT " ENTRY_COLUMNS " FROM certificate"
-	    " WHERE device_id = $1 AND (created_at, fingerprint) < ($2, $3)"
-	    " ORDER BY created_at DESC, fingerprint DESC LIMIT $4",
-	    S_ARGS(S_TEXT(q->device_id), S_INT(q->after.created_at),
-	        S_TEXT(q->after.fingerprint), S_INT(q->limit)),
-	    rows, e);
-}
-
-bool
-cert_ledger_db_page(
-    struct store_tx *tx, const struct cert_ledger_query *q, struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *rows = NULL;
-
-	if (!query_page(tx, q, &rows, e))
-		return false;
-	for (;;) {
-		struct cert_entry entry;
-		bool more;
-
-		if (!store_next(rows, &more, e))
-			return false;
-		if (!more)
-			return true;
-		read_entry(rows, &entry);
-		q->row(&entry, q->arg);
-	}
 }

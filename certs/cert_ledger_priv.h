@@ -15,27 +15,19 @@ MUST_CHECK bool cert_ledger_db_der(struct store_tx *tx, const char *fingerprint,
 MUST_CHECK bool cert_ledger_db_bind(struct store_tx *tx,
     const char *fingerprint, const char *device_id, bool *changed,
     struct err *e);
-/* Only where it is not revoked yet. */
+/* Only where it is not revoked yet, or on hold and reason is another. */
+struct cert_ledger_end {
+	const char *fingerprint, *actor;
+	int reason;
+};
 MUST_CHECK bool cert_ledger_db_revoke(struct store_tx *tx,
-    const char *fingerprint, int reason, bool *changed, struct err *e);
+    const struct cert_ledger_end *end, bool *changed, struct err *e);
+MUST_CHECK bool cert_ledger_db_release(
+    struct store_tx *tx, const char *fingerprint, struct err *e);
+/* Counts a change for the CRL of its authority. */
+MUST_CHECK bool cert_ledger_db_changed(
+    struct store_tx *tx, const char *fingerprint, struct err *e);
 /* Some live certificate of a device; purpose NULL: any; *found false: none. */
 MUST_CHECK bool cert_ledger_db_live(struct store_tx *tx, const char *device_id,
     const char *purpose, char fingerprint_out[SHA256_HEX_SIZE], bool *found,
     struct err *e);
-
-/* Where a page begins, exclusive. */
-struct cert_ledger_key {
-	int64_t created_at;
-	char fingerprint[SHA256_HEX_SIZE];
-};
-/* At most limit entries, newest first, each handed to row; device_id NULL:
- * all. */
-struct cert_ledger_query {
-	const char *device_id;
-	struct cert_ledger_key after;
-	int64_t limit;
-	void (*row)(const struct cert_entry *entry, void *arg);
-	void *arg;
-};
-MUST_CHECK bool cert_ledger_db_page(
-    struct store_tx *tx, const struct cert_ledger_query *q, struct err *e);

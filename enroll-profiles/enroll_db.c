@@ -311,7 +311,8 @@ enroll_db_older_certificate(struct store_tx *tx, const char *device_id,
 
 	if (!store_query(tx,
 	        "SELECT fingerprint FROM certificate WHERE device_id = $1 "
-	        "AND purpose = 'rollout' AND state = 'issued' "
+	        "AND purpose = 'rollout' "
+	        "AND (state = 'issued' OR revoke_reason = 6) "
 	        "AND fingerprint <> $2 LIMIT 1",
 	        S_ARGS(S_TEXT(device_id), S_TEXT(keep)), &r, e) ||
 	    !store_next(r, &there, e))

@@ -171,12 +171,29 @@ cancel_command(struct store_tx *tx, struct enroll_rollout *r, const char *by,
 	return true;
 }
 
+/* Removes the profile, if any was sent. */
+static bool
+take_away(struct store_tx *tx, const struct seal *seal,
+    struct enroll_rollout *r, const char *by, struct err *e)
+{
+	/* A first InstallProfile that the Mac never fetched left nothing. */
+	bool sent = !str_eq(r->state, "issuing") || r->attempts > 1;
+
+	if (!cancel_command(tx, r, by, e))
+		return false;
+	r->retry_at = 0;
+	r->attempts = 1;
+	if (sent && !queue(tx, seal, r, "RemoveProfile", by, &sent, e))
+		return err_wrap(e, "removing the user's certificate");
+	return enroll_rollout_move(tx, r, sent ? "removing" : "removed", by, e);
+}
+
 bool
 enroll_rollout_stop(struct store_tx *tx, const struct seal *seal,
     const char *device_id, const char *by, struct err *e)
 {
 	struct enroll_rollout r;
-	bool found, sent, queued = false;
+	bool found;
 
 	if (!cert_ledger_revoke_device(tx, device_id, "rollout",
 	        CERT_REASON_AFFILIATION_CHANGED, by, e))
@@ -185,18 +202,23 @@ enroll_rollout_stop(struct store_tx *tx, const struct seal *seal,
 		return false;
 	if (!found)
 		return true;
-
-	/* A first InstallProfile that the Mac never fetched left nothing. */
-	sent = !str_eq(r.state, "issuing") || r.attempts > 1;
-	if (!cancel_command(tx, &r, by, e))
-		return false;
 	set_reason(&r, "the user is no longer assigned");
-	r.retry_at = 0;
-	r.attempts = 1;
-	if (sent && !queue(tx, seal, &r, "RemoveProfile", by, &queued, e))
-		return err_wrap(e, "removing the user's certificate");
-	return enroll_rollout_move(
-	    tx, &r, queued ? "removing" : "removed", by, e);
+	return take_away(tx, seal, &r, by, e);
+}
+
+bool
+enroll_rollout_revoked(struct store_tx *tx, const struct seal *seal,
+    const struct cert_entry *c, const char *by, struct err *e)
+{
+	struct enroll_rollout r;
+	bool found;
+
+	if (!enroll_db_rollout_alive(tx, c->device_id, &r, &found, e))
+		return false;
+	if (!found || !str_eq(r.fingerprint, c->fingerprint))
+		return true;
+	set_reason(&r, "its certificate was revoked");
+	return take_away(tx, seal, &r, by, e);
 }
 
 /* ---- the Mac's answer ---- */
@@ -282,8 +304,7 @@ remove_done(struct store_tx *tx, struct enroll_rollout *r, bool acknowledged,
 		r->retry_at = clock_now_ms() + gaps_ms[r->attempts - 1];
 		return enroll_db_rollout_save(tx, r, e);
 	}
-	/* The certificate is revoked; only its profile lies there still, and
-	 * the reason says why. */
+	/* Revoked it is; only the profile lies there still. */
 	return enroll_rollout_move(tx, r, "removing", "device", e);
 }
 
@@ -325,8 +346,7 @@ enroll_rollout_issued(struct store_tx *tx, const struct cert_record *c,
 	if (c->enrollment_ref != NULL &&
 	    !enroll_db_rollout(tx, c->enrollment_ref, &r, &found, e))
 		return false;
-	/* Unassigned between delivery and request: the challenge is good,
-	 * its reason is gone. */
+	/* Unassigned since the delivery: the challenge outlived its reason. */
 	if (!found || !in_state(&r, "issuing", "sent") ||
 	    !str_eq(r.device_id, c->device_id))
 		return err_set(e, ERR_REFUSED,
@@ -426,7 +446,7 @@ try_again(struct store_tx *tx, const struct seal *seal,
 	    tx, r, removing ? "removing" : "issuing", "system", e);
 }
 
-/* An administrator cancelled its command: that is not tried again by itself. */
+/* Its command was cancelled: that is not tried again by itself. */
 static bool
 withdraw(struct store_tx *tx, struct enroll_rollout *r, struct err *e)
 {

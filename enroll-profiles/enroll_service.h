@@ -38,6 +38,12 @@ void enroll_service_set_topic(struct enroll_service *s, const char *topic);
 
 /* The renderer that mdm/ calls at delivery of a rollout's commands. */
 struct mdm_renderer enroll_rollout_renderer(struct enroll_service *s);
+/* After an administrator revoked a certificate for good: if a rollout is what
+ * it was for, the profile is taken off the Mac; assigning the user again sends
+ * a new one. */
+MUST_CHECK bool enroll_rollout_revoked(struct store_tx *tx,
+    const struct seal *seal, const struct cert_entry *c, const char *by,
+    struct err *e);
 /* Hook for scep/: a certificate with purpose rollout was issued. */
 bool enroll_rollout_issued(struct store_tx *tx, const struct cert_record *r,
     void *service, struct err *e);

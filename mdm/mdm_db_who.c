@@ -69,7 +69,8 @@ mdm_db_other_identity(struct store_tx *tx, const char *device_id,
 
 	if (!mdm_db_one(tx,
 	        "SELECT fingerprint FROM certificate WHERE device_id = $1 AND "
-	        "purpose IN ('enroll', 'renew') AND state = 'issued' AND "
+	        "purpose IN ('enroll', 'renew') AND "
+	        "(state = 'issued' OR revoke_reason = 6) AND "
 	        "fingerprint <> $2 LIMIT 1",
 	        S_ARGS(S_TEXT(device_id), S_TEXT(fingerprint)), &r, &found, e))
 		return false;

@@ -183,9 +183,10 @@ void store_defer(
  * queued by one thread (or, with PostgreSQL, one node) wakes another.
  * Channels are string literals: STORE_CHANNEL_*.
  */
-#define STORE_CHANNEL_PUSH "push"   /* an enrolment became push due */
-#define STORE_CHANNEL_EVENT "event" /* the feed grew */
-#define STORE_CHANNEL_TOUCH "touch" /* see store_watch.h */
+#define STORE_CHANNEL_PUSH "push"       /* an enrolment became push due */
+#define STORE_CHANNEL_EVENT "event"     /* the feed grew */
+#define STORE_CHANNEL_TOUCH "touch"     /* see store_watch.h */
+#define STORE_CHANNEL_REVOKED "revoked" /* a CRL has to be made */
 void store_notify(struct store_tx *tx, const char *channel);
 /*
  * fn runs on the committing thread, after the commit, or on a thread of the

@@ -137,6 +137,7 @@ CREATE TABLE rollout (
 );
 CREATE INDEX rollout_device ON rollout (device_id, created_at);
 CREATE INDEX rollout_command ON rollout (command_id) WHERE command_id IS NOT NULL;
+CREATE INDEX rollout_fingerprint ON rollout (fingerprint) WHERE fingerprint IS NOT NULL;
 CREATE INDEX rollout_retry ON rollout (retry_at) WHERE retry_at IS NOT NULL;
 
 -- Certificate authorities and our own service certificates.  Keys are files.
@@ -169,14 +170,45 @@ CREATE TABLE certificate (
 	not_after BIGINT NOT NULL,
 	state TEXT NOT NULL,                 -- issued, revoked
 	revoked_at BIGINT,
-	revoke_reason BIGINT,                -- CRLReason, RFC 5280 5.3.1
+	revoke_reason BIGINT,                -- CRLReason, RFC 5280 5.3.1; 6: on hold
+	revoked_by TEXT,                     -- actor of the event
 	first_seen_at BIGINT,
 	created_at BIGINT NOT NULL,
-	UNIQUE (authority_id, serial)
+	UNIQUE (serial, authority_id)
 );
 CREATE INDEX certificate_device ON certificate (device_id, created_at);
 CREATE INDEX certificate_created ON certificate (created_at, fingerprint);
 CREATE INDEX certificate_spki ON certificate (spki);
+-- What the ledger is searched by, newest first; states by their time.
+CREATE INDEX certificate_user ON certificate (user_id, created_at) WHERE user_id IS NOT NULL;
+CREATE INDEX certificate_transaction ON certificate (transaction_id) WHERE transaction_id IS NOT NULL;
+CREATE INDEX certificate_template ON certificate (template, created_at, fingerprint);
+CREATE INDEX certificate_purpose ON certificate (purpose, created_at, fingerprint);
+CREATE INDEX certificate_end ON certificate (not_after, fingerprint);
+CREATE INDEX certificate_revoked ON certificate (created_at, fingerprint) WHERE state = 'revoked';
+CREATE INDEX certificate_held ON certificate (created_at, fingerprint) WHERE revoke_reason = 6;
+CREATE INDEX certificate_crl ON certificate (authority_id, not_after) WHERE state = 'revoked';
+
+-- The present CRL of each authority (RFC 5280 5).
+CREATE TABLE crl (
+	authority_id TEXT PRIMARY KEY,
+	number BIGINT NOT NULL,              -- cRLNumber of der; 0: none was made yet
+	changes BIGINT NOT NULL,             -- counts revocations and releases
+	made_of BIGINT NOT NULL,             -- what changes was when der was made
+	this_update BIGINT NOT NULL,
+	next_update BIGINT NOT NULL,
+	entries BIGINT NOT NULL,
+	der BLOB
+);
+
+-- Delegated OCSP responder of each authority (RFC 6960 4.2.2.2).
+CREATE TABLE ocsp_responder (
+	authority_id TEXT PRIMARY KEY,
+	certificate BLOB NOT NULL,           -- DER
+	key BLOB NOT NULL,                   -- sealed PKCS #8 PEM
+	not_after BIGINT NOT NULL,
+	created_at BIGINT NOT NULL
+);
 
 -- SCEP challenges: only their MAC is kept.
 CREATE TABLE challenge (

@@ -11,8 +11,9 @@ add(struct site *s, const char *fp, const char *device, int64_t not_after,
 	OK(store_exec(tx,
 	    "INSERT INTO certificate (fingerprint, serial, authority_id, "
 	    "subject, spki, template, purpose, device_id, der, not_before, "
-	    "not_after, state, created_at) VALUES ($1, $1, 'ca', 'CN=x', 'k', "
-	    "'device-user', 'rollout', $2, $3, $4, $5, $6, $7)",
+	    "not_after, state, created_at, transaction_id) "
+	    "VALUES ($1, $1, 'ca', '=cmd()', 'k', "
+	    "'device-user', 'rollout', $2, $3, $4, $5, $6, $7, 'T-' || $1)",
 	    S_ARGS(S_TEXT(fp), S_TEXT(device), S_BLOB(slice_str("der")),
 	        S_INT(now), S_INT(now + not_after), S_TEXT(revoked),
 	        S_INT(1000)),
@@ -26,17 +27,30 @@ state_at(const struct admin *a, size_t i)
 	return text_in(json_array_get(at(a, "certificates"), i), "state");
 }
 
+static size_t
+count(struct admin *a, const char *query)
+{
+	AUTO(str_free)
+	char *line = str_printf("GET /api/v1/certificates?%s", query);
+
+	CALL(VIEWER, line, NULL, 200);
+	return json_array_size(at(a, "certificates"));
+}
+
+#define BAD(query, status, code)                                               \
+	REFUSED(VIEWER, "GET /api/v1/certificates?" query, NULL, status, code)
+
 static void
 states_filter_pages(void **state)
 {
 	struct admin *a = *state;
 	char path[256];
 
-	add(a->site, "fp1", "M-T2", 31 * MS_DAY, "issued");
-	add(a->site, "fp2", "M-T2", 29 * MS_DAY, "issued");
-	add(a->site, "fp3", "M-T2", -1, "issued");
-	add(a->site, "fp4", "M-T2", MS_DAY, "revoked");
-	add(a->site, "fp5", "M-INTEL", 31 * MS_DAY, "issued");
+	add(a->site, "f1", "M-T2", 31 * MS_DAY, "issued");
+	add(a->site, "f2", "M-T2", 29 * MS_DAY, "issued");
+	add(a->site, "f3", "M-T2", -1, "issued");
+	add(a->site, "f4", "M-T2", MS_DAY, "revoked");
+	add(a->site, "f5", "M-INTEL", 31 * MS_DAY, "issued");
 
 	CALL(
 	    VIEWER, "GET /api/v1/certificates?device=C02T2&limit=3", NULL, 200);
@@ -54,14 +68,137 @@ states_filter_pages(void **state)
 	assert_int_equal(json_array_size(at(a, "certificates")), 1);
 	assert_string_equal(state_at(a, 0), "valid");
 	assert_true(json_is_null(at(a, "next")));
-	REFUSED(
-	    VIEWER, "GET /api/v1/certificates?after=x", NULL, 400, "invalid");
-	REFUSED(
-	    VIEWER, "GET /api/v1/certificates?after=:x", NULL, 400, "invalid");
-	REFUSED(VIEWER, "GET /api/v1/certificates?device=none", NULL, 404,
-	    "not_found");
 	CALL(VIEWER, "GET /api/v1/certificates?limit=500", NULL, 200);
 	assert_true(json_array_size(at(a, "certificates")) >= 5);
+}
+
+/* Each filter alone, together, and what none of them is. */
+static void
+every_filter_filters(void **state)
+{
+	struct admin *a = *state;
+
+	assert_int_equal(count(a, "device=C02T2&state=valid"), 1);
+	assert_int_equal(count(a, "device=C02T2&state=expiring"), 1);
+	assert_int_equal(count(a, "state=expired"), 1);
+	assert_string_equal(state_at(a, 0), "expired");
+	assert_int_equal(count(a, "state=expiring"), 1);
+	assert_string_equal(state_at(a, 0), "expiring");
+	assert_int_equal(count(a, "state=revoked"), 1);
+	assert_string_equal(state_at(a, 0), "revoked");
+	assert_int_equal(count(a, "state=held"), 0);
+	assert_int_equal(count(a, "state=valid&template=device-user"), 2);
+	assert_int_equal(count(a, "template=device-user"), 5);
+	assert_int_equal(count(a, "purpose=rollout&serial=f2"), 1);
+	assert_int_equal(count(a, "purpose=enroll"), 0);
+	assert_int_equal(count(a, "serial=f3"), 1);
+	assert_int_equal(count(a, "serial=f3&state=valid"), 0);
+	assert_int_equal(count(a, "transaction=T-f4"), 1);
+	assert_int_equal(count(a, "transaction=T-f9"), 0);
+
+	BAD("after=x", 400, "invalid");
+	BAD("after=:x", 400, "invalid");
+	BAD("device=none", 404, "not_found");
+	BAD("user=none", 404, "not_found");
+	BAD("state=live", 400, "invalid");
+	BAD("purpose=fun", 400, "invalid");
+	BAD("template=none", 400, "invalid");
+	BAD("serial=XY", 400, "invalid");
+	BAD("fingerprint=f1", 400, "invalid");
+	BAD("format=xml", 400, "invalid");
+	BAD("limit=501", 400, "invalid");
+	BAD("stat=valid", 400, "unknown_filter");
+	BAD("state=valid&x", 400, "unknown_filter");
+}
+
+static struct answer
+get_csv(struct admin *a, const char *query, const char *accept)
+{
+	AUTO(str_free)
+	char *request =
+	    str_printf("GET /api/v1/certificates?%s HTTP/1.1\r\nHost: x\r\n"
+	               "Authorization: Bearer %s\r\nAccept: %s\r\n\r\n",
+	        query, a->tokens[VIEWER], accept);
+	struct answer got;
+
+	ask(a->port, request, &got);
+	assert_int_equal(got.status, 200);
+	assert_non_null(strstr(got.head, "text/csv"));
+	return got;
+}
+
+static void
+csv_is_whole_and_harmless(void **state)
+{
+	struct admin *a = *state;
+	struct answer got = get_csv(a, "device=C02T2", "text/csv");
+	const char *link;
+
+	assert_true(str_starts(buf_str(got.body), "fingerprint,serial,"));
+	assert_non_null(strstr(buf_str(got.body), "\r\nf4,f4,"));
+	/* What a request for a certificate said. */
+	assert_non_null(strstr(buf_str(got.body), ",\"'=cmd()\","));
+	assert_null(header_of(&got, "Link"));
+	answer_clear(&got);
+
+	got = get_csv(a, "format=csv&limit=2&device=C02T2", "*/*");
+	link = header_of(&got, "Link");
+	assert_non_null(link);
+	assert_non_null(strstr(link,
+	    "</api/v1/certificates?format=csv&limit=2&device=C02T2&after="));
+	answer_clear(&got);
+}
+
+#define FP "00000000000000000000000000000000000000000000000000000000000000aa"
+#define ONE "/api/v1/certificates/" FP
+
+static void
+revoked_held_released(void **state)
+{
+	struct admin *a = *state;
+
+	add(a->site, FP, "M-T2", 31 * MS_DAY, "issued");
+	CALL(VIEWER, "GET " ONE, NULL, 200);
+	assert_string_equal(text_at(a, "state"), "valid");
+	assert_string_equal(text_at(a, "pem"),
+	    "-----BEGIN CERTIFICATE-----\nZGVy\n"
+	    "-----END CERTIFICATE-----\n");
+	REFUSED(VIEWER, "POST " ONE "/revoke", "{\"reason\":\"unspecified\"}",
+	    403, "forbidden");
+	REFUSED(OPERATOR, "POST " ONE "/revoke", "{\"reason\":\"why not\"}",
+	    400, "invalid");
+	REFUSED(OPERATOR, "POST " ONE "/revoke", "{}", 400, "invalid");
+	REFUSED(OPERATOR, "POST " ONE "/release", NULL, 409, "not_on_hold");
+	CALL(OPERATOR, "POST " ONE "/revoke",
+	    "{\"reason\":\"certificate_hold\"}", 200);
+	assert_string_equal(text_at(a, "state"), "held");
+	assert_int_equal(count(a, "state=held"), 1);
+	assert_int_equal(count(a, "state=revoked"), 1);
+	REFUSED(VIEWER, "POST " ONE "/release", NULL, 403, "forbidden");
+	CALL(OPERATOR, "POST " ONE "/release", NULL, 200);
+	assert_string_equal(text_at(a, "state"), "valid");
+	assert_true(json_is_null(at(a, "revoked_by")));
+	for (int i = 0; i < 2; i++) {
+		CALL(OPERATOR, "POST " ONE "/revoke",
+		    i == 0 ? "{\"reason\":\"key_compromise\"}"
+		           : "{\"reason\":\"superseded\"}",
+		    200);
+		assert_string_equal(text_at(a, "state"), "revoked");
+		assert_string_equal(
+		    text_at(a, "revoke_reason"), "key_compromise");
+		assert_string_equal(text_at(a, "revoked_by"), "token:operator");
+	}
+	assert_int_equal(count(a, "fingerprint=" FP), 1);
+	assert_string_equal(site_text(a->site,
+	                        "SELECT actor FROM event WHERE kind = "
+	                        "'certificate.revoked' AND subject_id = $1 "
+	                        "ORDER BY seq DESC LIMIT 1",
+	                        FP),
+	    "token:operator");
+	REFUSED(OPERATOR, "POST /api/v1/certificates/none/revoke",
+	    "{\"reason\":\"unspecified\"}", 404, "not_found");
+	REFUSED(
+	    VIEWER, "GET /api/v1/certificates/none", NULL, 404, "not_found");
 }
 
 int
@@ -69,6 +206,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_filter_pages),
+		cmocka_unit_test(every_filter_filters),
+		cmocka_unit_test(csv_is_whole_and_harmless),
+		cmocka_unit_test(revoked_held_released),
 	};
 
 	return cmocka_run_group_tests(tests, admin_setup, admin_teardown);

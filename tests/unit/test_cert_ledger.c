@@ -2,7 +2,6 @@
 #include "cert_fixture.h"
 
 #include "certs/cert_ledger.h"
-#include "core/json.h"
 
 static int
 make(void **state)
@@ -240,119 +239,72 @@ revokes_the_live_ones_of_a_device(void **state)
 	assert_int_equal(events(p, "certificate.revoked"), 5);
 }
 
-/* Reads all pages of two; how many entries, numbers descending. */
-static int
-list_all(struct place *p, const char *device)
-{
-	AUTO(store_rollback) struct store_tx *tx = begin(p, STORE_READ);
-	AUTO(str_free) char *after = NULL;
-	char last[SHA256_HEX_SIZE] = "x";
-	struct err e = { 0 };
-	int n = 0;
-
-	do {
-		AUTO(json_free) json_t *array = json_array();
-		struct cert_ledger_page page = { device, after, 2 };
-		char *next = NULL;
-		json_t *o;
-		size_t i;
-
-		must(cert_ledger_list(tx, &page, array, &next, &e), &e);
-		assert_true(json_array_size(array) <= 2);
-		json_array_foreach(array, i, o)
-		{
-			const char *name = json_string_value(
-			    json_object_get(o, "fingerprint"));
-
-			assert_true(memcmp(name, last, 64) < 0);
-			memcpy(last, name, sizeof(last));
-			n++;
-		}
-		str_free(&after);
-		after = next;
-	} while (after != NULL);
-	return n;
-}
-
+/* A hold ends, or becomes a revocation that keeps its time. */
 static void
-lists_newest_first_in_pages(void **state)
+holds_end_either_way(void **state)
 {
 	struct place *p = *state;
-
-	assert_int_equal(list_all(p, NULL), 0);
-	/* Several in one millisecond: the fingerprint decides then. */
-	for (int n = 1; n <= 6; n++) {
-		struct store_tx *tx = begin(p, STORE_WRITE);
-		struct err e = { 0 };
-
-		clock_set_offset_ms(n / 3 * MS_H);
-		must(add(tx, n, n % 2 == 0 ? "device-2" : "device-1", &e), &e);
-		commit(&tx);
-	}
-	assert_int_equal(list_all(p, NULL), 6);
-	assert_int_equal(list_all(p, "device-1"), 3);
-	assert_int_equal(list_all(p, "nobody"), 0);
-}
-
-static const char *
-state_in(struct place *p, char out[16])
-{
-	AUTO(store_rollback) struct store_tx *tx = begin(p, STORE_READ);
-	AUTO(json_free) json_t *array = json_array();
-	struct cert_ledger_page page = { .limit = 10 };
-	struct err e = { 0 };
-	char *next = NULL;
-	json_t *o;
-
-	must(cert_ledger_list(tx, &page, array, &next, &e), &e);
-	assert_null(next);
-	o = json_array_get(array, 0);
-	assert_int_equal(json_object_size(o), 13);
-	str_copy_cut(out, 16, json_string_value(json_object_get(o, "state")));
-	return out;
-}
-
-static void
-states_are_told(void **state)
-{
-	struct place *p = *state;
-	char text[16], name[SHA256_HEX_SIZE];
+	char one[SHA256_HEX_SIZE], two[SHA256_HEX_SIZE];
 	struct store_tx *tx;
+	struct cert_entry entry;
 	struct err e = { 0 };
+	int64_t held_at;
 
-	add_one(p, 1, NULL);
-	assert_string_equal(state_in(p, text), "issued");
-	clock_set_offset_ms(366 * MS_DAY);
-	assert_string_equal(state_in(p, text), "expired");
-	clock_set_offset_ms(0);
-	name_of(1, name);
+	add_one(p, 1, "device-1");
+	add_one(p, 2, "device-1");
+	name_of(1, one);
+	name_of(2, two);
 	tx = begin(p, STORE_WRITE);
-	must(cert_ledger_revoke(tx, name, 0, "system", &e), &e);
+	must_fail(
+	    cert_ledger_release(tx, one, "token:a", &failure), ERR_CONFLICT);
+	must(cert_ledger_revoke(tx, one, CERT_REASON_HOLD, "token:a", &e), &e);
+	must(cert_ledger_revoke(tx, two, CERT_REASON_HOLD, "token:a", &e), &e);
+	must(cert_ledger_release(tx, two, "token:a", &e), &e);
+	must_fail(
+	    cert_ledger_release(tx, two, "token:a", &failure), ERR_CONFLICT);
 	commit(&tx);
-	assert_string_equal(state_in(p, text), "revoked");
+	held_at = find(p, 1).revoked_at;
+	assert_false(find(p, 2).revoked);
+	assert_int_equal(find(p, 2).revoked_at, 0);
+	assert_int_equal(events(p, "certificate.released"), 1);
+
+	clock_set_offset_ms(MS_H);
+	tx = begin(p, STORE_WRITE);
+	must(cert_ledger_revoke_device(
+	         tx, "device-1", NULL, CERT_REASON_CESSATION, "system", &e),
+	    &e);
+	must_fail(
+	    cert_ledger_release(tx, one, "token:a", &failure), ERR_CONFLICT);
+	must(cert_ledger_revoke(tx, one, CERT_REASON_HOLD, "token:a", &e), &e);
+	commit(&tx);
+	entry = find(p, 1);
+	assert_int_equal(entry.revoke_reason, CERT_REASON_CESSATION);
+	assert_int_equal(entry.revoked_at, held_at);
+	assert_true(find(p, 2).revoked);
 }
 
 static void
-bad_page_keys_are_refused(void **state)
+reasons_have_names(void **state)
 {
-	static const char *const bad[] = { "", "-", "x", "1-", "1-ab", "-1-ab",
-		"1x-"
-		"00000000000000000000000000000000000000000000000000000000000000"
-		"00",
-		"99999999999999999999999999-"
-		"00000000000000000000000000000000000000000000000000000000000000"
-		"00" };
-	AUTO(store_rollback) struct store_tx *tx = begin(*state, STORE_READ);
-	AUTO(json_free) json_t *array = json_array();
-	char *next = NULL;
+	int reason = -1;
+	struct err e = { 0 };
 
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		struct cert_ledger_page page = { .after = bad[i] };
+	(void)state;
+	for (int i = 0; i <= 10; i++) {
+		const char *name = cert_reason_name(i);
 
-		must_fail(cert_ledger_list(tx, &page, array, &next, &failure),
-		    ERR_INVALID);
+		if (i == 2 || i == 7 || i == 8 || i == 10) {
+			assert_string_equal(name, "unspecified");
+			continue;
+		}
+		must(cert_reason_parse(name, &reason, &e), &e);
+		assert_int_equal(reason, i);
 	}
-	assert_null(next);
+	must_fail(
+	    cert_reason_parse("ca_compromise", &reason, &failure), ERR_INVALID);
+	must_fail(cert_reason_parse("remove_from_crl", &reason, &failure),
+	    ERR_INVALID);
+	must_fail(cert_reason_parse("", &reason, &failure), ERR_INVALID);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, make, drop)
@@ -366,9 +318,8 @@ main(void)
 		T(binds_once_to_one_device),
 		T(revoking_twice_keeps_the_first),
 		T(revokes_the_live_ones_of_a_device),
-		T(lists_newest_first_in_pages),
-		T(states_are_told),
-		T(bad_page_keys_are_refused),
+		T(holds_end_either_way),
+		cmocka_unit_test(reasons_have_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -581,11 +581,45 @@ stale_commands_render_nothing(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, site_teardown)
 
+/* An administrator revokes what was rolled out: the profile goes, the user
+ * stays, and assigning again sends another. */
+static void
+revoked_by_hand_is_taken_away(void **state)
+{
+	struct site *s = *state;
+	struct enroll_rollout r;
+	struct cert_entry c = { .device_id = "D1", .purpose = "rollout" };
+	struct store_tx *tx;
+
+	assign(s, "D1", "sato");
+	r = rollout(s, "D1");
+	deliver_quietly(s, &r);
+	OK(issue(s, &r, c.fingerprint, &e));
+	r = rollout(s, "D1");
+	answer(s, &r, "acknowledged", NULL);
+	expect_state(s, "installed");
+
+	tx = site_write(s);
+	OK(cert_ledger_revoke(
+	    tx, c.fingerprint, CERT_REASON_KEY_COMPROMISE, "test", &e));
+	OK(enroll_rollout_revoked(tx, s->seal, &c, "test", &e));
+	OK(enroll_rollout_revoked(tx, s->seal, &c, "test", &e)); /* again */
+	site_commit(tx);
+	r = rollout(s, "D1");
+	assert_string_equal(r.state, "removing");
+	assert_string_equal(r.reason, "its certificate was revoked");
+	answer(s, &r, "acknowledged", NULL);
+	expect_state(s, "removed");
+	assign(s, "D1", "sato");
+	expect_state(s, "issuing");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(goes_from_issuing_to_installed),
+		TEST(revoked_by_hand_is_taken_away),
 		TEST(same_user_again_changes_nothing),
 		TEST(redelivery_makes_a_fresh_challenge),
 		TEST(acknowledged_without_certificate_fails),
