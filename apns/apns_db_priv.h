@@ -19,8 +19,9 @@ struct apns_claim {
 	struct buf *token;
 	int64_t token_at;
 	int64_t until;
-	bool open;  /* a command waits */
-	bool probe; /* sent to find out whether a stop is over */
+	int64_t generation; /* of the certificate it was sent with */
+	bool open;          /* a command waits */
+	bool probe;         /* sent to find out whether a stop is over */
 	struct apns_answer answer;
 };
 void apns_claim_free(struct apns_claim **c);

@@ -79,8 +79,7 @@ drain(struct apns_scheduler *s)
 {
 	int64_t end_ms = clock_mono_ms() + DRAIN_MS;
 
-	while (s->client != NULL && apns_client_pending(s->client) > 0 &&
-	       clock_mono_ms() < end_ms)
+	while (apns_client_pending(s->client) > 0 && clock_mono_ms() < end_ms)
 		clock_sleep_ms(2);
 	apns_client_free(&s->client);
 	(void)apns_scheduler_record(s);
@@ -99,14 +98,13 @@ static bool
 is_in_use(const struct apns_scheduler *s, const struct apns_cert *cert)
 {
 	return !s->halted && cert != NULL && s->cert != NULL &&
-	       s->client != NULL && str_eq(cert->id, s->cert->id);
+	       str_eq(cert->id, s->cert->id);
 }
 
 static void
 reload(struct apns_scheduler *s)
 {
 	AUTO(apns_cert_free) struct apns_cert *cert = NULL;
-	struct apns_client_options o = s->client_options;
 	struct err e = { 0 };
 
 	if (!load(s, &cert, &e)) {
@@ -119,8 +117,7 @@ reload(struct apns_scheduler *s)
 	s->reload_ms = 0;
 	if (is_in_use(s, cert))
 		return;
-	/* Apple: after a new certificate close all connections. */
-	drain(s);
+	s->generation++;
 	apns_cert_free(&s->cert);
 	if (s->halted)
 		log_event(LOG_INFO, "push_resumed", NULL);
@@ -131,9 +128,10 @@ reload(struct apns_scheduler *s)
 		log_event(LOG_WARN, "push_certificate_missing", NULL);
 		return;
 	}
-	o.cert_pem = cert->cert_pem;
-	o.key_pem = cert->key_pem;
-	if (!apns_client_new(&o, take_answer, s, &s->client, &e)) {
+	/* Connections with the old one answer what is under way on them, and
+	 * close (Apple: after a new certificate close all). */
+	if (!apns_client_identity(
+	        s->client, cert->topic, cert->cert_pem, cert->key_pem, &e)) {
 		log_event(LOG_ERROR, "push_certificate_unusable", "why", e.text,
 		    NULL);
 		return;
@@ -176,7 +174,7 @@ run(void *arg)
 		s->next_ms = clock_mono_ms() + APNS_SLEEP_MAX_MS;
 		if (!apns_scheduler_record(s))
 			s->next_ms = s->not_before_ms;
-		else if (s->client != NULL)
+		else if (s->cert != NULL)
 			apns_scheduler_dispatch(s);
 		if (s->reload_ms != 0 && s->reload_ms < s->next_ms)
 			s->next_ms = s->reload_ms;
@@ -188,12 +186,38 @@ run(void *arg)
 static void
 release(struct apns_scheduler *s)
 {
+	apns_client_free(&s->client);
 	apns_claim_list_free(&s->unrecorded);
 	apns_claim_list_free(&s->answered);
 	apns_cert_free(&s->cert);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
 	mem_free(&s);
+}
+
+/* What is claimed must be answered before the claim runs out. */
+static int64_t
+window(int64_t per_s, int64_t claim_ms)
+{
+	int64_t most = per_s * claim_ms / (2 * MS_S);
+
+	if (per_s == 0 || most > APNS_WINDOW)
+		return APNS_WINDOW;
+	return most > 1 ? most : 1;
+}
+
+static bool
+start_client(struct apns_scheduler *s, const struct apns_scheduler_options *o,
+    struct err *e)
+{
+	return apns_client_new(&(struct apns_client_options){ .hosts = o->hosts,
+	                           .ca_file = o->ca_file,
+	                           .ca_pem = o->ca_pem,
+	                           .proxy = o->proxy,
+	                           .proxy_credentials = o->proxy_credentials,
+	                           .per_s = o->per_s,
+	                           .answer_ms = o->answer_ms },
+	    take_answer, s, &s->client, e);
 }
 
 bool
@@ -210,17 +234,18 @@ apns_scheduler_new(const struct apns_scheduler_options *o,
 	pthread_condattr_destroy(&attr);
 	s->store = o->store;
 	s->seal = o->seal;
-	s->client_options = (struct apns_client_options){ .hosts = o->hosts,
-		.ca_file = o->ca_file,
-		.ca_pem = o->ca_pem,
-		.answer_ms = o->answer_ms };
 	s->expiration_s =
 	    o->expiration_s > 0 ? o->expiration_s : 7 * MS_DAY / MS_S;
 	s->claim_ms = o->claim_ms > 0 ? o->claim_ms : MS_MIN;
 	s->stop_ms = o->stop_ms > 0 ? o->stop_ms : 10 * MS_MIN;
+	s->window = window(o->per_s, s->claim_ms);
 	uuid_new_lower(s->by);
 	if (o->by != NULL)
 		str_copy_cut(s->by, sizeof(s->by), o->by);
+	if (!start_client(s, o, e)) {
+		release(s);
+		return false;
+	}
 	store_listen(o->store, STORE_CHANNEL_PUSH, poke, s);
 	if (pthread_create(&s->thread, NULL, run, s) != 0) {
 		store_unlisten(s->store, poke, s);

@@ -40,16 +40,20 @@ struct apns_scheduler_options {
 	const char *ca_pem;   /* trust anchors as text; NULL: none */
 	int64_t answer_ms;    /* see apns_client.h; 0: its default */
 	int64_t stop_ms;      /* after APNS_OUR_FAULT; 0: 10 min */
+	int64_t per_s;        /* pushes a second; 0: no limit */
+	const char *proxy, *proxy_credentials; /* see apns_client.h */
 };
 /*
  * Starts the thread, which reads the newest push certificate; with none it
- * waits for apns_scheduler_reload().  hosts stay borrowed.
+ * waits for apns_scheduler_reload().  hosts and proxy stay borrowed.
+ * ERR_INVALID: hosts, proxy or trust anchors cannot be used.
  */
 MUST_CHECK bool apns_scheduler_new(const struct apns_scheduler_options *o,
     struct apns_scheduler **out, struct err *e);
 /* Waits up to 2 s for answers under way, records them, stops. */
 void apns_scheduler_free(struct apns_scheduler **s);
-/* Reads the push certificate again (after an import). */
+/* Reads the push certificate again (after an import).  What is under way is
+ * answered on the old one's connections. */
 void apns_scheduler_reload(struct apns_scheduler *s);
 
 struct apns_scheduler_stats {

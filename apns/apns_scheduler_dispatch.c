@@ -71,6 +71,7 @@ push(struct apns_scheduler *s, struct apns_claim *list)
 		struct apns_push *p = &pushes[n++];
 
 		list->probe = s->halted;
+		list->generation = s->generation;
 		*p = (struct apns_push){ .token = buf_slice(list->token),
 			.magic = list->magic,
 			.topic = list->topic,
@@ -140,7 +141,7 @@ apns_scheduler_dispatch(struct apns_scheduler *s)
 		return;
 	}
 	/* After a stop one push goes ahead of the others. */
-	while (more && s->in_flight < (probing ? 1 : APNS_WINDOW)) {
+	while (more && s->in_flight < (probing ? 1 : s->window)) {
 		if (!push_batch(s, probing ? 1 : APNS_BATCH, &more, &e)) {
 			apns_scheduler_database_failed(s, &e);
 			return;

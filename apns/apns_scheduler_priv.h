@@ -32,14 +32,15 @@ struct apns_scheduler {
 	pthread_t thread;
 	struct store *store;
 	const struct seal *seal;
-	struct apns_client_options client_options;
 	int64_t expiration_s, claim_ms, stop_ms;
 	char by[UUID_SIZE];
 
 	/* The scheduler's thread alone. */
-	struct apns_client *client; /* NULL: no certificate */
-	struct apns_cert *cert;
+	struct apns_client *client;
+	struct apns_cert *cert;        /* NULL: none */
 	struct apns_claim *unrecorded; /* waiting for the database */
+	int64_t generation;            /* of the certificate */
+	int64_t window;                /* most in_flight */
 	int64_t in_flight;             /* claimed, not recorded */
 	int64_t not_before_ms;         /* monotonic: no claims until then */
 	int64_t pause_ms;              /* grows while APNs is out of reach */

@@ -37,12 +37,17 @@ is_away(const struct apns_answer *a)
 	       !str_eq(a->reason, "stream reset");
 }
 
+/* What was said of a certificate that has been replaced since counts no
+ * more. */
 static void
-judge(const struct apns_claim *list, struct verdict *v)
+judge(const struct apns_scheduler *s, const struct apns_claim *list,
+    struct verdict *v)
 {
 	for (; list != NULL; list = list->next) {
 		const struct apns_answer *a = &list->answer;
 
+		if (list->generation != s->generation)
+			continue;
 		if (a->outcome == APNS_OUR_FAULT)
 			v->fault = a;
 		else if (is_away(a))
@@ -168,7 +173,7 @@ apns_scheduler_record(struct apns_scheduler *s)
 		int64_t count;
 		struct apns_claim *batch = cut(&s->unrecorded, &count);
 
-		judge(batch, &v);
+		judge(s, batch, &v);
 		if (!record_batch(s, batch, &v, &e)) {
 			put_back(&s->unrecorded, batch);
 			apns_scheduler_database_failed(s, &e);

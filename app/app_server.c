@@ -87,41 +87,6 @@ open_trial(struct app_server *s, struct err *e)
 	return true;
 }
 
-static void
-split_hosts(struct app_server *s)
-{
-	char *p;
-	size_t n = 0;
-
-	s->host_text =
-	    str_dup(s->trial != NULL ? app_trial_apns(s->trial)
-	                             : settings_str(s->settings, "apns-hosts"));
-	for (p = s->host_text; *p != '\0' && n < APP_HOSTS_MAX;) {
-		size_t len = strcspn(p, ", ");
-
-		if (len != 0)
-			s->hosts[n++] = p;
-		p += len;
-		if (*p != '\0')
-			*p++ = '\0';
-	}
-}
-
-static bool
-start_push(struct app_server *s, struct err *e)
-{
-	split_hosts(s);
-	return apns_scheduler_new(
-	    &(struct apns_scheduler_options){ .store = s->store,
-	        .seal = s->seal,
-	        .by = store_node_id(s->node),
-	        .hosts = s->hosts,
-	        .ca_file = s->trial != NULL
-	                       ? app_trial_apns_ca(s->trial)
-	                       : settings_str(s->settings, "apns-ca") },
-	    &s->scheduler, e);
-}
-
 /* Hooks of mdm/: what ends or begins with an enrolment above it. */
 static bool
 device_left(struct store_tx *tx, const char *device_id, const char *why,
@@ -330,7 +295,7 @@ app_server_start(
 	host = host_of(s->url);
 	if (!app_server_tls(s, host, e) || !open_trial(s, e) ||
 	    !http_new(&http, &s->http, e) || !start_services(s, e) ||
-	    !start_push(s, e) || !app_server_watch(s, e) ||
+	    !app_server_start_push(s, e) || !app_server_watch(s, e) ||
 	    !start_listeners(s, e) || !app_server_token(s, e) ||
 	    !run_trial(s, e))
 		return false;

@@ -41,6 +41,10 @@ struct app_server {
 	bool jobs_freed; /* periodic work may be free to take */
 };
 
+/* Starts the push scheduler as the settings say.  ERR_INVALID: they cannot be
+ * used. */
+MUST_CHECK bool app_server_start_push(struct app_server *s, struct err *e);
+
 /* Reads the TLS certificate of the settings, or makes one that our CA
  * issued and renews it 30 days before its end. */
 MUST_CHECK bool app_server_tls(

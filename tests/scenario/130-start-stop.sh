@@ -77,5 +77,13 @@ refused 2 loopback --data "$T/x" --tls no --device-address 0.0.0.0
 echo 'device-prot = 1' >"$T/conf"
 refused 2 'device-prot' --data "$T/x" --config "$T/conf"
 refused 2 conf --data "$T/x" --config "$T/none.conf"
+
+# What stands in the way of pushing is said at start, too.
+refused 1 'proxy: .*"nowhere"' --data "$T/data" --apns-proxy nowhere
+echo user:password >"$T/login"; chmod 644 "$T/login"
+refused 1 "$T/login" --data "$T/data" --apns-proxy p:1 --apns-proxy-credentials "$T/login"
+echo hunter2 >"$T/login"; chmod 600 "$T/login"
+refused 1 'user:password' --data "$T/data" --apns-proxy p:1 --apns-proxy-credentials "$T/login"
+! grep -q hunter2 "$T/err" "$T/out" || fail "the password was printed"
 start_server
 stop_server

@@ -1,0 +1,75 @@
+/*
+ * The settings of pushing, and its start.  Called by the thread that starts
+ * the server.
+ */
+#include <string.h>
+
+#include "app/app_server_priv.h"
+#include "core/clock.h"
+#include "core/file.h"
+
+enum { CREDENTIALS_MAX = 1024 };
+
+static void
+split_hosts(struct app_server *s)
+{
+	char *p;
+	size_t n = 0;
+
+	s->host_text =
+	    str_dup(s->trial != NULL ? app_trial_apns(s->trial)
+	                             : settings_str(s->settings, "apns-hosts"));
+	for (p = s->host_text; *p != '\0' && n < APP_HOSTS_MAX;) {
+		size_t len = strcspn(p, ", ");
+
+		if (len != 0)
+			s->hosts[n++] = p;
+		p += len;
+		if (*p != '\0')
+			*p++ = '\0';
+	}
+}
+
+/* The first line of the file; NULL: no setting. */
+static bool
+read_credentials(const struct settings *set, char **out, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *text = NULL;
+	const char *path = settings_str(set, "apns-proxy-credentials");
+	const char *line;
+
+	if (path == NULL)
+		return true;
+	if (!file_private(path, e) ||
+	    !file_read(path, CREDENTIALS_MAX, &text, e))
+		return err_wrap(e, "apns-proxy-credentials");
+	line = buf_str(text);
+	*out = str_printf("%.*s", (int)strcspn(line, "\r\n"), line);
+	return true;
+}
+
+bool
+app_server_start_push(struct app_server *s, struct err *e)
+{
+	const struct settings *set = s->settings;
+	AUTO(str_wipe) char *credentials = NULL;
+	struct apns_scheduler_options o = { .store = s->store,
+		.seal = s->seal,
+		.by = store_node_id(s->node),
+		.hosts = s->hosts,
+		.per_s = settings_int(set, "apns-per-second"),
+		.expiration_s =
+		    settings_int(set, "apns-expiration-days") * MS_DAY / MS_S };
+
+	split_hosts(s);
+	if (s->trial != NULL) {
+		o.ca_file = app_trial_apns_ca(s->trial);
+		return apns_scheduler_new(&o, &s->scheduler, e);
+	}
+	if (!read_credentials(set, &credentials, e))
+		return false;
+	o.ca_file = settings_str(set, "apns-ca");
+	o.proxy = settings_str(set, "apns-proxy");
+	o.proxy_credentials = credentials;
+	return apns_scheduler_new(&o, &s->scheduler, e);
+}
