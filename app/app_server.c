@@ -35,21 +35,8 @@ open_store(struct app_server *s, struct err *e)
 static bool
 open_data(struct app_server *s, struct err *e)
 {
-	AUTO(str_free) char *master = str_printf("%s/master.key", s->data);
-	AUTO(str_free) char *keys = str_printf("%s/keys", s->data);
-	struct cert_authority_options o = { .key_dir = keys,
-		.organization = settings_str(s->settings, "organization") };
-
-	if (!app_settings_issuing_key(s->settings, &o.issuing_key, e))
-		return false;
-	/* Made before the keys: a new one would open nothing that is there. */
-	if (file_exists(keys) && !file_exists(master))
-		return err_set(e, ERR_NOT_FOUND,
-		    "%s is missing: restore it, nothing sealed opens without",
-		    master);
 	return file_mkdir(s->data, e) && file_private(s->data, e) &&
-	       seal_open(master, &s->seal, e) && open_store(s, e) &&
-	       cert_authority_open(s->store, &o, &s->authority, e);
+	       open_store(s, e) && app_server_authority(s, e);
 }
 
 /* Topic of the push certificate in use; the trial's counts in a trial only. */
@@ -114,7 +101,7 @@ start_services(struct app_server *s, struct err *e)
 	if (!enroll_service_new(
 	        &(struct enroll_options){ .store = s->store,
 	            .seal = s->seal,
-	            .authority = s->authority,
+	            .live = s->live,
 	            .organization = settings_str(set, "organization"),
 	            .public_url = s->url,
 	            .signer_cert_pem = buf_str(s->tls_cert),
@@ -128,20 +115,19 @@ start_services(struct app_server *s, struct err *e)
 	        &s->enroll, e))
 		return false;
 	s->renderers[0] = enroll_rollout_renderer(s->enroll);
-	return mdm_service_new(
-	           &(struct mdm_options){ .store = s->store,
-	               .seal = s->seal,
-	               .renderers = s->renderers,
-	               .issuer = cert_authority_issuing(s->authority),
-	               .topic = s->topic,
-	               .on_left = device_left,
-	               .on_enrolled = device_enrolled,
-	               .hook_arg = s },
+	return mdm_service_new(&(struct mdm_options){ .store = s->store,
+	                           .seal = s->seal,
+	                           .renderers = s->renderers,
+	                           .issuers = s->live,
+	                           .topic = s->topic,
+	                           .on_left = device_left,
+	                           .on_enrolled = device_enrolled,
+	                           .hook_arg = s },
 	           &s->mdm, e) &&
 	       scep_service_new(
 	           &(struct scep_options){ .store = s->store,
 	               .seal = s->seal,
-	               .authority = s->authority,
+	               .live = s->live,
 	               .failures_per_min =
 	                   (int)settings_int(set, "scep-failures-per-minute"),
 	               .legacy_des = settings_bool(set, "scep-legacy-des"),
@@ -261,11 +247,13 @@ run_trial(struct app_server *s, struct err *e)
 	AUTO(str_free) char *token_path = str_printf("%s/admin.token", s->data);
 	AUTO(buf_wipe) struct buf *token = NULL;
 	AUTO(buf_free) struct buf *ca = buf_new(16 << 10);
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
 
 	if (s->trial == NULL)
 		return true;
 	if (!file_read(token_path, 256, &token, e) ||
-	    !cert_pem(cert_authority_root(s->authority), ca, e))
+	    !cert_pem(cert_authority_root(a), ca, e))
 		return err_wrap(e, "trial");
 	app_trial_run(s->trial, &(struct app_trial_server){ .url = s->url,
 	                            .admin_url = s->admin_url,
@@ -335,13 +323,14 @@ app_server_stop(struct app_server **sp)
 	mdm_service_free(&s->mdm);
 	enroll_service_free(&s->enroll);
 	http_metrics_free(&s->metrics);
-	cert_authority_free(&s->authority);
+	cert_live_free(&s->live);
 	store_node_free(&s->node);
 	store_close(&s->store);
 	seal_free(&s->seal);
 	buf_free(&s->tls_cert);
 	buf_wipe(&s->tls_key);
 	str_free(&s->data);
+	str_free(&s->keys);
 	str_free(&s->host_text);
 	str_free(&s->url);
 	str_free(&s->admin_url);

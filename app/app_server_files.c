@@ -54,8 +54,10 @@ make_pair(struct app_server *s, const char *host, const char *cert_path,
 {
 	AUTO(buf_free) struct buf *cert = NULL;
 	AUTO(buf_wipe) struct buf *key = NULL;
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
 
-	return cert_authority_tls(s->authority, host, &cert, &key, e) &&
+	return cert_authority_tls(a, host, &cert, &key, e) &&
 	       file_write(key_path, buf_slice(key), 0600, e) &&
 	       file_write(cert_path, buf_slice(cert), 0644, e);
 }
@@ -125,6 +127,8 @@ app_server_token(struct app_server *s, struct err *e)
 	AUTO(str_free) char *url = str_printf("%s/admin.url", s->data);
 	AUTO(str_free) char *ca = str_printf("%s/ca.pem", s->data);
 	AUTO(buf_free) struct buf *pem = buf_new(PEM_MAX);
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
 	char name[64];
 	bool made = file_exists(token);
 
@@ -136,7 +140,7 @@ app_server_token(struct app_server *s, struct err *e)
 	}
 	if (!made)
 		return err_wrap(e, "administrator's token");
-	return cert_pem(cert_authority_root(s->authority), pem, e) &&
+	return cert_pem(cert_authority_root(a), pem, e) &&
 	       file_write(ca, buf_slice(pem), 0644, e) &&
 	       file_write(url, slice_str(s->admin_url), 0644, e);
 }

@@ -28,6 +28,13 @@ purge(struct app_server *s, const struct store_lease *l, struct err *e)
 	return scep_service_purge(s->scep, l, e);
 }
 
+static bool
+renew_ra(struct app_server *s, const struct store_lease *l, struct err *e)
+{
+	(void)l; /* the RA's row is taken by whoever is first */
+	return app_server_authority_refresh(s, e);
+}
+
 static const struct job {
 	const char *name;
 	bool (*run)(
@@ -36,6 +43,7 @@ static const struct job {
 	{ "job:expire-commands", expire },
 	{ "job:retry-rollouts", rollout },
 	{ "job:purge-challenges", purge },
+	{ "job:renew-ra", renew_ra },
 };
 
 /* Until the next minute, or until what a dead node had is free; false when

@@ -79,5 +79,7 @@ app_server_watch(struct app_server *s, struct err *e)
 	store_watch_add(s->watch, STORE_WATCH_PUSH_CERTIFICATE,
 	    push_certificate_touched, s);
 	store_watch_add(s->watch, STORE_WATCH_TOKEN, token_touched, s);
+	store_watch_add(
+	    s->watch, STORE_WATCH_AUTHORITY, app_server_authority_refresh, s);
 	return store_watch_start(s->watch, e);
 }

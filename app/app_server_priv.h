@@ -5,6 +5,7 @@
 
 #include "app/app_server.h"
 #include "app/app_trial.h"
+#include "certs/cert_live.h"
 #include "store/store_node.h"
 #include "store/store_watch.h"
 
@@ -12,12 +13,12 @@ enum { APP_HOSTS_MAX = 8 };
 
 struct app_server {
 	const struct settings *settings; /* borrowed */
-	char *data;
+	char *data, *keys;
 	struct store *store;
 	struct store_watch *watch;
 	struct store_node *node;
 	struct seal *seal;
-	struct cert_authority *authority;
+	struct cert_live *live;
 	struct buf *tls_cert, *tls_key;
 	char topic[257]; /* of the push certificate at start; "": none */
 	struct app_trial *trial;
@@ -45,6 +46,11 @@ struct app_server {
  * used. */
 MUST_CHECK bool app_server_start_push(struct app_server *s, struct err *e);
 
+/* Master key and authority; made on first start. */
+MUST_CHECK bool app_server_authority(struct app_server *s, struct err *e);
+/* Brings in what changed, here or elsewhere, and renews the RA when it is
+ * due. */
+MUST_CHECK bool app_server_authority_refresh(void *arg, struct err *e);
 /* Reads the TLS certificate of the settings, or makes one that our CA
  * issued and renews it 30 days before its end. */
 MUST_CHECK bool app_server_tls(

@@ -63,9 +63,24 @@ const struct setting_row app_settings[] = {
 	    "enrolment profiles one address may download" },
 	{ "scep-legacy-des", SETTING_BOOL, "no", 0, 0,
 	    "accept single DES; for tests with old SCEP clients only" },
+	{ "root-key", SETTING_STR, "rsa3072", 0, 0,
+	    "key of the root, when it is made: rsa2048, rsa3072, rsa4096, "
+	    "p256, or the pkcs11: URI of one in a token" },
 	{ "issuing-key", SETTING_STR, "rsa2048", 0, 0,
-	    "key of the issuing CA, at first start: rsa2048, rsa3072, "
-	    "rsa4096 or p256" },
+	    "the same of the issuing CA" },
+	{ "ra-key", SETTING_STR, "rsa2048", 0, 0,
+	    "the same of the SCEP RA; not p256" },
+	{ "ca-single", SETTING_BOOL, "no", 0, 0,
+	    "at first start, make one CA that is root, issuing CA and RA" },
+	{ "ca-keys", SETTING_STR, "sealed", 0, 0,
+	    "where new keys of the authority go: sealed (into the database, "
+	    "under master.key) or files (DATA/keys, under ca-passphrase)" },
+	{ "ca-passphrase", SETTING_STR, NULL, 0, 0,
+	    "passphrase of key files: file:PATH or env:NAME" },
+	{ "pkcs11-module", SETTING_STR, NULL, 0, 0,
+	    "library of the token that holds keys" },
+	{ "pkcs11-pin", SETTING_STR, NULL, 0, 0,
+	    "PIN of the token: file:PATH or env:NAME" },
 	{ "trial", SETTING_BOOL, "no", 0, 0,
 	    "without a push certificate: simulate APNs and three Macs" },
 };
@@ -73,29 +88,50 @@ const struct setting_row app_settings[] = {
 const size_t app_settings_count =
     sizeof(app_settings) / sizeof(app_settings[0]);
 
-bool
-app_settings_issuing_key(
-    const struct settings *s, enum cert_key_kind *out, struct err *e)
+static bool
+key_wish(const struct settings *s, const char *name, struct cert_key_wish *out,
+    struct err *e)
 {
-	static const struct {
-		const char *name;
-		enum cert_key_kind kind;
-	} kinds[] = {
-		{ "rsa2048", CERT_RSA_2048 },
-		{ "rsa3072", CERT_RSA_3072 },
-		{ "rsa4096", CERT_RSA_4096 },
-		{ "p256", CERT_P256 },
-	};
-	const char *want = settings_str(s, "issuing-key");
+	const char *value = settings_str(s, name);
 
-	for (size_t i = 0; i < COUNT(kinds); i++)
-		if (str_eq(kinds[i].name, want)) {
-			*out = kinds[i].kind;
-			return true;
-		}
-	return err_set(e, ERR_INVALID,
-	    "issuing-key: \"%s\" is none of rsa2048, rsa3072, rsa4096, p256",
-	    want);
+	if (str_starts(value, "pkcs11:")) {
+		out->uri = value;
+		return true;
+	}
+	return cert_key_kind_parse(value, &out->kind, e) ||
+	       err_wrap(e, "%s", name);
+}
+
+bool
+app_settings_authority(
+    const struct settings *s, struct cert_authority_options *out, struct err *e)
+{
+	const char *keys = settings_str(s, "ca-keys");
+	struct cert_authority_options o = {
+		.vault = { .passphrase = settings_str(s, "ca-passphrase"),
+		    .pkcs11_module = settings_str(s, "pkcs11-module"),
+		    .pkcs11_pin = settings_str(s, "pkcs11-pin") },
+		.organization = settings_str(s, "organization"),
+		.single = settings_bool(s, "ca-single"),
+	};
+
+	o.vault.files = str_eq(keys, "files");
+	if (!o.vault.files && !str_eq(keys, "sealed"))
+		return err_set(e, ERR_INVALID,
+		    "ca-keys: \"%s\" is none of sealed, files", keys);
+	if (o.vault.files && str_empty(o.vault.passphrase))
+		return err_set(
+		    e, ERR_INVALID, "ca-keys files needs ca-passphrase");
+	if (!key_wish(s, "root-key", &o.root_key, e) ||
+	    !key_wish(s, "issuing-key", &o.issuing_key, e) ||
+	    !key_wish(s, "ra-key", &o.ra_key, e))
+		return false;
+	if (o.ra_key.kind == CERT_P256 ||
+	    (o.single && o.issuing_key.kind == CERT_P256))
+		return err_set(e, ERR_INVALID,
+		    "the key that decrypts SCEP messages has to be RSA");
+	*out = o;
+	return true;
 }
 
 bool
@@ -107,7 +143,7 @@ app_settings_loopback(const char *address)
 bool
 app_settings_check(const struct settings *s, struct err *e)
 {
-	enum cert_key_kind kind;
+	struct cert_authority_options o;
 
 	if ((settings_str(s, "tls-cert") == NULL) !=
 	    (settings_str(s, "tls-key") == NULL))
@@ -118,5 +154,5 @@ app_settings_check(const struct settings *s, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "tls no is for a proxy on this machine: device-address "
 		    "must be a loopback address");
-	return app_settings_issuing_key(s, &kind, e);
+	return app_settings_authority(s, &o, e);
 }

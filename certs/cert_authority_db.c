@@ -1,66 +1,139 @@
 /* SQL of table authority.  No state of its own. */
 #include "certs/cert_authority_priv.h"
 #include "core/clock.h"
+#include "store/store_watch.h"
 
 bool
-cert_authority_db_active(struct store_tx *tx, const char *role,
-    struct cert_authority_row *out, struct err *e)
+cert_authority_db_version(struct store_tx *tx, int64_t *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *rows = NULL;
-	struct cert_authority_row r = { 0 };
 	bool more;
 
 	if (!store_query(tx,
-	        "SELECT id, key_file, certificate FROM authority"
-	        " WHERE role = $1 AND state = 'active'"
-	        " ORDER BY created_at DESC, id",
-	        S_ARGS(S_TEXT(role)), &rows, e) ||
+	        "SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT)"
+	        " FROM authority",
+	        S_ARGS(), &rows, e) ||
 	    !store_next(rows, &more, e))
-		return err_wrap(e, "authority %s", role);
-	if (more) {
-		str_copy_cut(r.role, sizeof(r.role), role);
-		if (!str_copy(r.id, sizeof(r.id), store_text(rows, 0)) ||
-		    !str_copy(
-		        r.key_file, sizeof(r.key_file), store_text(rows, 1)))
-			return err_set(e, ERR_INTERNAL,
-			    "authority %s: a name in the row is too long",
-			    role);
-		if (!cert_parse(store_blob(rows, 2), &r.certificate, e))
-			return err_wrap(e, "authority %s", role);
-	}
-	*out = r;
+		return err_wrap(e, "version of the authority");
+	*out = store_int(rows, 0);
 	return true;
 }
 
 bool
-cert_authority_db_add(
-    struct store_tx *tx, const struct cert_authority_row *r, struct err *e)
+cert_authority_db_any(struct store_tx *tx, bool *any, struct err *e)
 {
-	AUTO(buf_free) struct buf *der = NULL;
+	int64_t version;
 
-	return cert_der(r->certificate, &der, e) &&
-	       store_exec(tx,
-	           "INSERT INTO authority (id, role, state, certificate,"
-	           " key_file, not_after, created_at)"
-	           " VALUES ($1, $2, 'active', $3, $4, $5, $6)",
-	           S_ARGS(S_TEXT(r->id), S_TEXT(r->role),
-	               S_BLOB(buf_slice(der)), S_TEXT(r->key_file),
-	               S_INT(cert_not_after(r->certificate)),
-	               S_INT(clock_now_ms())),
-	           NULL, e);
+	if (!cert_authority_db_version(tx, &version, e))
+		return false;
+	*any = version > 0;
+	return true;
+}
+
+static bool
+place_of(const struct store_rows *r, struct cert_vault_place *p, struct err *e)
+{
+	struct slice sealed = store_blob(r, 6);
+
+	if (!str_copy(p->kind, sizeof(p->kind), store_text(r, 4)) ||
+	    !str_copy(p->ref, sizeof(p->ref), store_text(r, 5)))
+		return err_set(
+		    e, ERR_INTERNAL, "the place of its key is too long");
+	if (sealed.len > 0) {
+		p->sealed = buf_new(sealed.len);
+		buf_add(p->sealed, sealed.p, sealed.len);
+	}
+	return true;
+}
+
+static bool
+read_row(const struct store_rows *r, struct cert_member **out, struct err *e)
+{
+	AUTO(cert_member_free)
+	struct cert_member *m = mem_zalloc(1, sizeof(*m));
+	struct slice der = store_blob(r, 7);
+
+	if (!str_copy(m->id, sizeof(m->id), store_text(r, 0)) ||
+	    !str_copy(m->role, sizeof(m->role), store_text(r, 1)) ||
+	    !str_copy(m->state, sizeof(m->state), store_text(r, 2)) ||
+	    !str_copy(m->parent_id, sizeof(m->parent_id), store_text(r, 3)))
+		return err_set(e, ERR_INTERNAL, "a name in a row is too long");
+	m->changed_at = store_int(r, 8);
+	if (!place_of(r, &m->place, e) ||
+	    (der.len > 0 && !cert_parse(der, &m->certificate, e)))
+		return err_wrap(e, "authority %s", m->id);
+	*out = TAKE(m);
+	return true;
 }
 
 bool
-cert_authority_db_retire(
-    struct store_tx *tx, const char *id, bool *retired, struct err *e)
+cert_authority_db_load(
+    struct store_tx *tx, struct cert_authority *a, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+	bool more;
+
+	if (!store_query(tx,
+	        "SELECT id, role, state, parent_id, key_kind, key_ref,"
+	        " key_sealed, certificate, changed_at FROM authority"
+	        " ORDER BY created_at, id",
+	        S_ARGS(), &rows, e))
+		return err_wrap(e, "authority");
+	while (store_next(rows, &more, e)) {
+		if (!more)
+			return true;
+		if (a->count == CERT_MEMBERS_MAX)
+			return err_set(e, ERR_INTERNAL,
+			    "more than %d certificates of our own",
+			    CERT_MEMBERS_MAX);
+		if (!read_row(rows, &a->members[a->count], e))
+			return false;
+		a->count++;
+	}
+	return err_wrap(e, "authority");
+}
+
+bool
+cert_authority_db_add(
+    struct store_tx *tx, const struct cert_member *m, struct err *e)
+{
+	AUTO(buf_free) struct buf *der = NULL;
+	const struct cert_vault_place *p = &m->place;
+	int64_t now = clock_now_ms();
+	bool requested = m->certificate == NULL;
+
+	return (requested || cert_der(m->certificate, &der, e)) &&
+	       store_exec(tx,
+	           "INSERT INTO authority (id, role, state, parent_id,"
+	           " certificate, key_kind, key_ref, key_sealed, not_after,"
+	           " created_at, changed_at)"
+	           " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+	           S_ARGS(S_TEXT(m->id), S_TEXT(m->role), S_TEXT(m->state),
+	               S_TEXT(m->parent_id),
+	               requested ? S_NULL : S_BLOB(buf_slice(der)),
+	               S_TEXT(p->kind), S_TEXT(p->ref),
+	               p->sealed == NULL ? S_NULL
+	                                 : S_BLOB(buf_slice(p->sealed)),
+	               S_INT(requested ? 0 : cert_not_after(m->certificate)),
+	               S_INT(now), S_INT(now)),
+	           NULL, e) &&
+	       store_watch_touch(tx, STORE_WATCH_AUTHORITY, e);
+}
+
+bool
+cert_authority_db_move(struct store_tx *tx,
+    const struct cert_authority_move *move, bool *moved, struct err *e)
 {
 	int64_t changed;
 
 	if (!store_exec(tx,
-	        "UPDATE authority SET state = 'old'"
-	        " WHERE id = $1 AND state = 'active'",
-	        S_ARGS(S_TEXT(id)), &changed, e))
+	        "UPDATE authority SET state = $1, changed_at = $2,"
+	        " version = version + 1 WHERE id = $3 AND state = $4",
+	        S_ARGS(S_TEXT(move->to), S_INT(clock_now_ms()),
+	            S_TEXT(move->id), S_TEXT(move->from)),
+	        &changed, e) ||
+	    !store_watch_touch(tx, STORE_WATCH_AUTHORITY, e))
 		return false;
-	*retired = changed == 1;
+	*moved = changed == 1;
 	return true;
 }

@@ -1,50 +1,101 @@
-/*
- * What the files of the authority share.  The rows are the truth about which
- * certificates are active; a key file no row names is nobody's.
- */
+/* What the files of the authority share. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "certs/cert_authority.h"
+#include "certs/cert_build_priv.h"
 
-#define CERT_ROLE_ROOT "root"
-#define CERT_ROLE_ISSUING "issuing"
-#define CERT_ROLE_RA "ra"
+/* Rows in the database; each rollover leaves two. */
+enum { CERT_MEMBERS_MAX = 256 };
 
-/* A row of table authority. */
-struct cert_authority_row {
-	char id[64];
-	char role[16];
-	char key_file[80]; /* below the key directory */
-	X509 *certificate;
+/* Extensions of one template, by the kind of key. */
+struct cert_usages {
+	STACK_OF(X509_EXTENSION) * rsa, *ec;
 };
-void cert_authority_row_clear(struct cert_authority_row *r);
-/* Path of its key. */
-char *cert_authority_key_path(
-    const char *key_dir, const struct cert_authority_row *r);
 
-/* cert_authority_db.c.  The active row of a role; certificate NULL: none. */
-MUST_CHECK bool cert_authority_db_active(struct store_tx *tx, const char *role,
-    struct cert_authority_row *out, struct err *e);
+struct cert_authority {
+	atomic_int references;
+	struct cert_member *members[CERT_MEMBERS_MAX];
+	size_t count;
+	/* Of them: the active generation, and the next or NULL. */
+	struct cert_member *root, *issuing, *ra, *next;
+	const struct cert_member *recipients[CERT_MEMBERS_MAX + 1];
+	char (*spki)[SHA256_HEX_SIZE]; /* of each: keys we never certify */
+	struct buf *chain, *next_chain;
+	const struct cert_template *templates;
+	struct cert_usages *usages; /* one for each of templates */
+	EVP_MD *md;
+	int64_t version;
+};
+
+void cert_member_free(struct cert_member **m);
+/* Fills a->usages. */
+MUST_CHECK bool cert_authority_usages(struct cert_authority *a, struct err *e);
+
+/* ---- cert_authority_db.c ---- */
+
+/* Grows with every change of authority or templates. */
+MUST_CHECK bool cert_authority_db_version(
+    struct store_tx *tx, int64_t *out, struct err *e);
+/* All rows into a->members, oldest first. */
+MUST_CHECK bool cert_authority_db_load(
+    struct store_tx *tx, struct cert_authority *a, struct err *e);
+MUST_CHECK bool cert_authority_db_any(
+    struct store_tx *tx, bool *any, struct err *e);
 MUST_CHECK bool cert_authority_db_add(
-    struct store_tx *tx, const struct cert_authority_row *r, struct err *e);
-/* *retired false: another one did it first. */
-MUST_CHECK bool cert_authority_db_retire(
-    struct store_tx *tx, const char *id, bool *retired, struct err *e);
+    struct store_tx *tx, const struct cert_member *m, struct err *e);
+/* *moved false: it was not in state from; another one did it first. */
+struct cert_authority_move {
+	const char *id, *from, *to;
+};
+MUST_CHECK bool cert_authority_db_move(struct store_tx *tx,
+    const struct cert_authority_move *move, bool *moved, struct err *e);
 
-/*
- * cert_authority_setup.c.  Makes root, issuing CA and RA, unless somebody else
- * did meanwhile.
- */
+/* ---- cert_authority_make.c: certificates of our own ---- */
+
+enum cert_rank {
+	CERT_RANK_ROOT,
+	CERT_RANK_ISSUING,
+	CERT_RANK_RA,
+	CERT_RANK_SINGLE
+};
+struct cert_make {
+	const struct cert_authority_options *options;
+	enum cert_rank rank;
+	int generation;                   /* 1: "... G1" */
+	const struct cert_member *issuer; /* with its key; NULL: self-signed */
+	const struct cert_member *old;    /* RA to follow; NULL: none */
+	const char *state;
+};
+/* Key and certificate, not yet in the database. */
+MUST_CHECK bool cert_authority_make(
+    const struct cert_make *in, struct cert_member **out, struct err *e);
+/* Opens its key unless that is done. */
+MUST_CHECK bool cert_authority_open_key(
+    const struct cert_vault *v, struct cert_member *m, struct err *e);
+
+/* ---- cert_authority_load.c ---- */
+
+/* The snapshot of the database as it is; NULL: there is no authority. */
+MUST_CHECK bool cert_authority_load(struct store *st,
+    const struct cert_vault *v, struct cert_authority **out, struct err *e);
+
+/* ---- cert_authority_setup.c ---- */
+
+/* Makes an authority, unless somebody else did meanwhile. */
 MUST_CHECK bool cert_authority_setup(
     struct store *st, const struct cert_authority_options *o, struct err *e);
 /* Is it time for a new RA certificate, and would one last longer? */
-bool cert_authority_ra_due(const X509 *ra, const X509 *issuing);
-/* Makes it; the old row stays in state old. */
-struct cert_authority_renewal {
-	const struct cert_authority_options *options;
-	const struct cert_authority_row *old;
-	X509 *issuing;
-	EVP_PKEY *issuing_key;
-};
-MUST_CHECK bool cert_authority_renew_ra(
-    struct store *st, const struct cert_authority_renewal *r, struct err *e);
+bool cert_authority_ra_due(const struct cert_authority *a);
+/* Makes it, unless somebody else did meanwhile; the old row stays in state
+ * old. */
+MUST_CHECK bool cert_authority_renew_ra(struct store *st,
+    const struct cert_authority *a, const struct cert_authority_options *o,
+    struct err *e);
+
+/* ---- cert_authority_chain.c ---- */
+
+/* RA first, then up to the root: degenerate PKCS #7. */
+MUST_CHECK bool cert_authority_chain(const struct cert_authority *a,
+    const struct cert_member *ra, struct buf **out, struct err *e);

@@ -6,13 +6,15 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
 
 #include "certs/cert_key.h"
-#include "core/file.h"
 
 /* A PEM key of RSA 4096 takes 3.3 kB. */
-enum { KEY_PEM_MAX = 16 << 10, KEY_MODE = 0600 };
+enum { KEY_PEM_MAX = 16 << 10 };
+/* 16 MB and 50 ms a try; the limit of OpenSSL's own decoder is 32 MB. */
+enum { SCRYPT_N = 1 << 14, SCRYPT_R = 8, SCRYPT_P = 1 };
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, EXPONENT_BITS_MAX = 64 };
 
 void
@@ -58,9 +60,27 @@ bignum_free(BIGNUM **n)
 }
 
 bool
+cert_key_kind_parse(const char *name, enum cert_key_kind *out, struct err *e)
+{
+	static const char *const names[] = { [CERT_RSA_2048] = "rsa2048",
+		[CERT_RSA_3072] = "rsa3072",
+		[CERT_RSA_4096] = "rsa4096",
+		[CERT_P256] = "p256" };
+
+	for (size_t i = CERT_RSA_2048; i < COUNT(names); i++)
+		if (str_eq(names[i], name)) {
+			*out = (enum cert_key_kind)i;
+			return true;
+		}
+	return err_set(e, ERR_INVALID,
+	    "\"%s\" is none of rsa2048, rsa3072, rsa4096, p256", name);
+}
+
+bool
 cert_key_new(enum cert_key_kind kind, EVP_PKEY **out, struct err *e)
 {
-	static const unsigned bits[] = { [CERT_RSA_2048] = 2048,
+	static const unsigned bits[] = { [CERT_RSA_DEFAULT] = 2048,
+		[CERT_RSA_2048] = 2048,
 		[CERT_RSA_3072] = 3072,
 		[CERT_RSA_4096] = 4096 };
 	EVP_PKEY *k =
@@ -123,28 +143,86 @@ cert_key_parse(struct slice pem, EVP_PKEY **out, struct err *e)
 	return true;
 }
 
-bool
-cert_key_load(const char *path, EVP_PKEY **out, struct err *e)
+static void
+p8_free(X509_SIG **p)
 {
-	AUTO(buf_wipe) struct buf *pem = NULL;
+	X509_SIG_free(*p);
+	*p = NULL;
+}
 
-	if (!file_exists(path))
-		return err_set(
-		    e, ERR_NOT_FOUND, "key file %s is missing", path);
-	if (!file_private(path, e) || !file_read(path, KEY_PEM_MAX, &pem, e))
+static void
+p8_key_free(PKCS8_PRIV_KEY_INFO **p)
+{
+	PKCS8_PRIV_KEY_INFO_free(*p);
+	*p = NULL;
+}
+
+static void
+algorithm_free(X509_ALGOR **a)
+{
+	X509_ALGOR_free(*a);
+	*a = NULL;
+}
+
+bool
+cert_key_encrypt(
+    EVP_PKEY *k, struct slice passphrase, struct buf **out, struct err *e)
+{
+	AUTO(p8_key_free) PKCS8_PRIV_KEY_INFO *plain = EVP_PKEY2PKCS8(k);
+	AUTO(algorithm_free)
+	X509_ALGOR *scrypt = PKCS5_pbe2_set_scrypt(
+	    EVP_aes_256_cbc(), NULL, 0, NULL, SCRYPT_N, SCRYPT_R, SCRYPT_P);
+	AUTO(p8_free) X509_SIG *sealed = NULL;
+	AUTO(cert_bio_free) BIO *bio = BIO_new(BIO_s_mem());
+	AUTO(buf_free) struct buf *pem = buf_new(KEY_PEM_MAX);
+	char *text;
+	long len;
+
+	if (plain == NULL || scrypt == NULL || bio == NULL)
+		return err_openssl(e, ERR_INTERNAL, "encrypting a key");
+	sealed = PKCS8_set0_pbe(
+	    (const char *)passphrase.p, (int)passphrase.len, plain, scrypt);
+	if (sealed == NULL)
+		return err_openssl(e, ERR_INTERNAL, "encrypting a key");
+	(void)TAKE(scrypt);
+	if (PEM_write_bio_PKCS8(bio, sealed) != 1)
+		return err_openssl(e, ERR_INTERNAL, "encrypting a key");
+	len = BIO_get_mem_data(bio, &text);
+	buf_add(pem, text, (size_t)len);
+	if (!buf_ok(pem, e))
 		return false;
-	if (!cert_key_parse(buf_slice(pem), out, e))
-		return err_wrap(e, "key file %s", path);
+	*out = TAKE(pem);
 	return true;
 }
 
 bool
-cert_key_save(const char *path, EVP_PKEY *k, struct err *e)
+cert_key_decrypt(
+    struct slice pem, struct slice passphrase, EVP_PKEY **out, struct err *e)
 {
-	AUTO(buf_wipe) struct buf *pem = NULL;
+	AUTO(cert_bio_free) BIO *bio = NULL;
+	AUTO(p8_free) X509_SIG *sealed = NULL;
+	AUTO(p8_key_free) PKCS8_PRIV_KEY_INFO *plain = NULL;
+	EVP_PKEY *k;
 
-	return cert_key_pem(k, &pem, e) &&
-	       file_write(path, buf_slice(pem), KEY_MODE, e);
+	if (pem.len == 0 || pem.len > KEY_PEM_MAX)
+		return err_set(
+		    e, ERR_INVALID, "a PEM key of %zu bytes", pem.len);
+	bio = BIO_new_mem_buf(pem.p, (int)pem.len);
+	if (bio == NULL)
+		return err_openssl(e, ERR_INTERNAL, "reading a key");
+	sealed = PEM_read_bio_PKCS8(bio, NULL, no_passphrase, NULL);
+	if (sealed == NULL)
+		return err_openssl(
+		    e, ERR_INVALID, "not an encrypted PEM private key");
+	plain = PKCS8_decrypt(
+	    sealed, (const char *)passphrase.p, (int)passphrase.len);
+	if (plain == NULL)
+		return err_openssl(e, ERR_INVALID, "wrong passphrase");
+	k = EVP_PKCS82PKEY(plain);
+	if (k == NULL)
+		return err_openssl(e, ERR_INVALID, "not a private key");
+	*out = k;
+	return true;
 }
 
 static bool

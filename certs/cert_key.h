@@ -16,7 +16,16 @@ void cert_stack_free(STACK_OF(X509) * *s);
 void cert_bio_free(BIO **b);
 void cert_req_free(X509_REQ **r);
 
-enum cert_key_kind { CERT_RSA_2048, CERT_RSA_3072, CERT_RSA_4096, CERT_P256 };
+enum cert_key_kind {
+	CERT_RSA_DEFAULT,
+	CERT_RSA_2048,
+	CERT_RSA_3072,
+	CERT_RSA_4096,
+	CERT_P256
+};
+/* By its name, "rsa2048", "rsa3072", "rsa4096" or "p256"; ERR_INVALID. */
+MUST_CHECK bool cert_key_kind_parse(
+    const char *name, enum cert_key_kind *out, struct err *e);
 
 MUST_CHECK bool cert_key_new(
     enum cert_key_kind kind, EVP_PKEY **out, struct err *e);
@@ -25,11 +34,15 @@ MUST_CHECK bool cert_key_new(
 MUST_CHECK bool cert_key_pem(EVP_PKEY *k, struct buf **out, struct err *e);
 /* One unencrypted PEM key; ERR_INVALID for anything else. */
 MUST_CHECK bool cert_key_parse(struct slice pem, EVP_PKEY **out, struct err *e);
-/* Checks the file's mode before reading: ERR_FORBIDDEN when others may read
- * it, ERR_NOT_FOUND when it is not there. */
-MUST_CHECK bool cert_key_load(const char *path, EVP_PKEY **out, struct err *e);
-/* Mode 0600, on disk when it returns. */
-MUST_CHECK bool cert_key_save(const char *path, EVP_PKEY *k, struct err *e);
+/*
+ * PEM "ENCRYPTED PRIVATE KEY": PBES2 with scrypt (N 2^14, r 8, p 1) and
+ * AES-256-CBC.  The passphrase has at least one character.
+ */
+MUST_CHECK bool cert_key_encrypt(
+    EVP_PKEY *k, struct slice passphrase, struct buf **out, struct err *e);
+/* ERR_INVALID: not such a key, or another passphrase. */
+MUST_CHECK bool cert_key_decrypt(
+    struct slice pem, struct slice passphrase, EVP_PKEY **out, struct err *e);
 /*
  * What we accept from outside: RSA 2048 to 4096 bits with an odd exponent from
  * 3 up to 64 bits (a longer one makes each check as dear as signing), or P-256

@@ -9,6 +9,12 @@
 #include "core/json.h"
 #include "core/limits.h"
 
+/* clang-format off */
+#define ORDINARY_KEYS                                                          \
+	.rsa_min = 2048, .rsa_max = 4096, .ec = true, .san = true,             \
+	.sha1 = true, .des3 = true, .builtin = true
+/* clang-format on */
+
 /*
  * notBefore lies a day back for what goes to a Mac: a Mac fresh from the box
  * may not know the time yet.  Apple refuses server certificates that live
@@ -22,8 +28,8 @@ static const struct cert_template templates[] = {
 	    .ext_key_usage = "clientAuth",
 	    .life_days = 365,
 	    .backdate_ms = MS_DAY,
-	    .ec = true,
-	    .san = true },
+	    .renew_days = 120,
+	    ORDINARY_KEYS },
 	{ .name = CERT_TEMPLATE_USER,
 	    .help = "certificate of the user assigned to a Mac",
 	    .key_usage = "critical,digitalSignature,keyEncipherment",
@@ -31,8 +37,8 @@ static const struct cert_template templates[] = {
 	    .ext_key_usage = "clientAuth",
 	    .life_days = 1126, /* 3 years and 1 month */
 	    .backdate_ms = MS_DAY,
-	    .ec = true,
-	    .san = true },
+	    .renew_days = 365,
+	    ORDINARY_KEYS },
 	{ .name = CERT_TEMPLATE_SCEP,
 	    .help = "other SCEP clients, each by its own challenge",
 	    .key_usage = "critical,digitalSignature,keyEncipherment",
@@ -40,8 +46,8 @@ static const struct cert_template templates[] = {
 	    .ext_key_usage = "clientAuth",
 	    .life_days = 365,
 	    .backdate_ms = MS_DAY,
-	    .ec = true,
-	    .san = true },
+	    .renew_days = 120,
+	    ORDINARY_KEYS },
 	{ .name = CERT_TEMPLATE_TLS,
 	    .help = "TLS server of this installation",
 	    .key_usage = "critical,digitalSignature,keyEncipherment",
@@ -49,8 +55,8 @@ static const struct cert_template templates[] = {
 	    .ext_key_usage = "serverAuth",
 	    .life_days = 397,
 	    .backdate_ms = MS_H,
-	    .ec = true,
-	    .san = true },
+	    .renew_days = 30,
+	    ORDINARY_KEYS },
 	{ .name = NULL },
 };
 
@@ -67,6 +73,22 @@ cert_template_find(const char *name)
 		if (str_eq(t->name, name))
 			return t;
 	return NULL;
+}
+
+bool
+cert_template_key(const struct cert_template *t, EVP_PKEY *k, struct err *e)
+{
+	int bits;
+
+	if (!cert_key_acceptable(k, t->ec, e))
+		return err_wrap(e, "template %s", t->name);
+	bits = EVP_PKEY_get_bits(k);
+	if (EVP_PKEY_get_base_id(k) == EVP_PKEY_RSA &&
+	    (bits < t->rsa_min || bits > t->rsa_max))
+		return err_set(e, ERR_INVALID,
+		    "template %s: an RSA key of %d bits; %d to %d are accepted",
+		    t->name, bits, (int)t->rsa_min, (int)t->rsa_max);
+	return true;
 }
 
 /* The fields of a subject, for both directions. */

@@ -21,7 +21,7 @@
 
 struct cert_verifier {
 	struct cert_signers *signers;
-	X509 *issuer;                        /* NULL: remember any signer */
+	struct cert_live *issuers;           /* NULL: remember any signer */
 	EVP_MD *digests[CERT_PLAIN_DIGESTS]; /* NULL: not to be had */
 	atomic_llong known, unknown;
 };
@@ -50,18 +50,15 @@ cert_verifier_free(struct cert_verifier **v)
 	if (*v == NULL)
 		return;
 	cert_signers_free(&(*v)->signers);
-	cert_x509_free(&(*v)->issuer);
 	for (size_t i = 0; i < COUNT((*v)->digests); i++)
 		EVP_MD_free((*v)->digests[i]);
 	mem_free(v);
 }
 
 void
-cert_verifier_prefer(struct cert_verifier *v, X509 *issuer)
+cert_verifier_prefer(struct cert_verifier *v, struct cert_live *issuers)
 {
-	X509_up_ref(issuer);
-	cert_x509_free(&v->issuer);
-	v->issuer = issuer;
+	v->issuers = issuers;
 }
 
 void
@@ -124,12 +121,30 @@ signed_by(const struct cert_plain_signer *s, EVP_PKEY *key, const EVP_MD *md,
 }
 
 static bool
+issued_by(X509 *issuer, X509 *x)
+{
+	return X509_NAME_cmp(X509_get_issuer_name(x),
+	           X509_get_subject_name(issuer)) == 0 &&
+	       X509_verify(x, X509_get0_pubkey(issuer)) == 1;
+}
+
+/* Any of our issuing CAs: those of a rollover count as well. */
+static bool
 worth_remembering(const struct cert_verifier *v, X509 *x)
 {
-	return v->issuer == NULL ||
-	       (X509_NAME_cmp(X509_get_issuer_name(x),
-	            X509_get_subject_name(v->issuer)) == 0 &&
-	           X509_verify(x, X509_get0_pubkey(v->issuer)) == 1);
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	const struct cert_member *const *m;
+	size_t count;
+
+	if (v->issuers == NULL)
+		return true;
+	a = cert_live_get(v->issuers);
+	count = cert_authority_members(a, &m);
+	for (size_t i = 0; i < count; i++)
+		if (str_eq(m[i]->role, CERT_ROLE_ISSUING) &&
+		    issued_by(m[i]->certificate, x))
+			return true;
+	return false;
 }
 
 /* Only RSA: the plain form has nothing else. */

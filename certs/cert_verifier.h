@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "certs/cert_x509.h"
+#include "certs/cert_live.h"
 
 struct cert_verifier;
 
@@ -19,10 +19,11 @@ struct cert_verifier;
 struct cert_verifier *cert_verifier_new(size_t remembered);
 void cert_verifier_free(struct cert_verifier **v);
 /*
- * From now on remember only signers that this authority issued, so that
- * strangers cannot push devices out.  Call before the threads start.
+ * From now on remember only signers that an issuing CA of this authority
+ * certified, so that strangers cannot push devices out.  Call before the
+ * threads start; issuers outlives v.
  */
-void cert_verifier_prefer(struct cert_verifier *v, X509 *issuer);
+void cert_verifier_prefer(struct cert_verifier *v, struct cert_live *issuers);
 
 /* How often the signer was remembered, and how often not; for /metrics. */
 struct cert_verifier_stats {

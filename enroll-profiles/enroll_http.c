@@ -84,9 +84,11 @@ get_root(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	AUTO(buf_free) struct buf *der = NULL;
 	struct enroll_service *s = service;
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
 
 	(void)rq;
-	if (!cert_der(cert_authority_root(s->authority), &der, e))
+	if (!cert_der(cert_authority_root(a), &der, e))
 		return false;
 	http_set(rp, 200, "application/x-x509-ca-cert");
 	http_set_header(

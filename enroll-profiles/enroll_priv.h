@@ -18,7 +18,7 @@ struct enroll_service {
 	/* Read-only after enroll_service_new(). */
 	struct store *store;
 	const struct seal *seal;
-	const struct cert_authority *authority;
+	struct cert_live *live;
 	char *organization, *public_url;
 	int64_t challenge_ttl_ms;
 	bool ship_anchors;

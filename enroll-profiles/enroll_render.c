@@ -44,6 +44,8 @@ put_install(struct enroll_service *s, struct store_tx *tx,
     struct enroll_rollout *r, struct buf *out, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *xml = buf_new(ENROLL_PROFILE_MAX);
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
 	char challenge[SCEP_CHALLENGE_SIZE];
 	struct enroll_user_row u;
 	bool found;
@@ -60,7 +62,7 @@ put_install(struct enroll_service *s, struct store_tx *tx,
 	            .identifier = r->profile_identifier,
 	            .user_name = u.name,
 	            .email = u.email,
-	            .root = cert_authority_root(s->authority) },
+	            .root = cert_authority_root(a) },
 	        xml, e))
 		return false;
 	mem_wipe(challenge, sizeof(challenge));

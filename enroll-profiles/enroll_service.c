@@ -43,7 +43,7 @@ enroll_service_new(
 	pthread_mutex_init(&s->lock, NULL);
 	s->store = o->store;
 	s->seal = o->seal;
-	s->authority = o->authority;
+	s->live = o->live;
 	s->organization = str_dup(o->organization);
 	s->public_url = str_dup(o->public_url);
 	while (len > 0 && s->public_url[len - 1] == '/')
@@ -121,6 +121,8 @@ enroll_service_profile(struct enroll_service *s, const char *topic,
     struct buf **out, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *xml = buf_new(ENROLL_PROFILE_MAX);
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
 	char challenge[SCEP_CHALLENGE_SIZE] = "";
 	char ref[UUID_SIZE];
 	bool good;
@@ -133,8 +135,8 @@ enroll_service_profile(struct enroll_service *s, const char *topic,
 	               .topic = topic,
 	               .challenge = challenge,
 	               .ref = ref,
-	               .root = cert_authority_root(s->authority),
-	               .issuing = cert_authority_issuing(s->authority),
+	               .root = cert_authority_root(a),
+	               .issuing = cert_authority_issuing(a),
 	               .ship_anchors = s->ship_anchors },
 	           xml, e);
 	mem_wipe(challenge, sizeof(challenge));

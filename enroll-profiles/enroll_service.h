@@ -14,7 +14,7 @@ struct enroll_service;
 struct enroll_options {
 	struct store *store;
 	const struct seal *seal;
-	const struct cert_authority *authority;
+	struct cert_live *live;
 	const char *organization;
 	const char *public_url; /* "https://mdm.example.com" */
 	/* Signs profiles: the TLS certificate and its chain, PEM. */

@@ -25,8 +25,8 @@ mdm_service_new(
 	pthread_mutex_init(&s->mutex, NULL);
 	s->o = *o;
 	s->verifier = cert_verifier_new(REMEMBERED_SIGNERS);
-	if (o->issuer != NULL)
-		cert_verifier_prefer(s->verifier, o->issuer);
+	if (o->issuers != NULL)
+		cert_verifier_prefer(s->verifier, o->issuers);
 	mdm_service_set_topic(s, o->topic);
 	*out = s;
 	return true;

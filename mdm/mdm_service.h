@@ -34,9 +34,8 @@ struct mdm_options {
 	const struct seal *seal;
 	const struct mdm_renderer *renderers; /* name NULL ends; borrowed */
 	/* Who issues the identities of Macs, so that strangers cannot push them
-	 * out of what is remembered; NULL: anybody may.  Borrowed for the call.
-	 */
-	X509 *issuer;
+	 * out of what is remembered; NULL: anybody may.  */
+	struct cert_live *issuers;
 	/* The topic Macs must report; "" : any (no push certificate yet). */
 	const char *topic;
 	/*

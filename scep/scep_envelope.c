@@ -124,8 +124,7 @@ for_us(CMS_ContentInfo *env, X509 *recipient, struct scep_verdict *v)
 	else if (ours > 1)
 		scep_refuse(v, SCEP_BAD_REQUEST, "recipient named twice");
 	else
-		scep_refuse(v, SCEP_BAD_REQUEST,
-		    "the request is encrypted for another certificate");
+		scep_refuse(v, SCEP_BAD_REQUEST, SCEP_TEXT_NOT_FOR_US);
 	return false;
 }
 

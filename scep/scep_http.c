@@ -28,11 +28,8 @@ static bool
 get_ca_cert(const struct http_request *rq, struct http_reply *rp,
     struct scep_service *svc, struct err *e)
 {
-	struct slice chain = scep_ca_chain(svc);
-
 	(void)rq, (void)e;
-	http_set(rp, 200, "application/x-x509-ca-ra-cert");
-	buf_add(http_out(rp), chain.p, chain.len);
+	http_set(rp, 200, scep_ca_chain(svc, http_out(rp)));
 	return true;
 }
 

@@ -90,7 +90,7 @@ look_fresh(
 	bool elsewhere = false;
 
 	*sight = SIGHT_BAD;
-	w->template = cert_template_find(c->template);
+	w->template = cert_authority_template(w->rq->authority, c->template);
 	if (c->expires_at <= w->now || w->template == NULL ||
 	    str_eq(c->template, CERT_TEMPLATE_TLS))
 		return true;
@@ -139,12 +139,14 @@ build(struct work *w, struct err *e)
 		.subject = &subject,
 		.pub = w->rq->csr->pub,
 		.now_ms = w->now,
+		.issuer = cert_authority_issuer_of(
+		    w->rq->authority, w->rq->recipient),
 	};
 
 	cert_issued_clear(&w->issued);
 	return cert_subject_from_json(
 	           w->challenge.subject, &subject, &keep, e) &&
-	       cert_authority_issue(w->s->o.authority, &in, &w->issued, e);
+	       cert_authority_issue(w->rq->authority, &in, &w->issued, e);
 }
 
 static const char *
@@ -163,7 +165,7 @@ spend(struct work *w, bool *won, struct err *e)
 	const struct scep_options *o = &w->s->o;
 	struct cert_record record = {
 		.issued = &w->issued,
-		.authority_id = cert_authority_id(o->authority),
+		.authority_id = w->issued.authority_id,
 		.template = c->template,
 		.purpose = c->purpose,
 		.enrollment_ref = or_null(c->enrollment_ref),

@@ -13,6 +13,7 @@
  * CSR whose own signature is good.  A peer who could tell these cases apart
  * would have a padding oracle on other people's requests.
  */
+#define SCEP_TEXT_NOT_FOR_US "the request is encrypted for another certificate"
 #define SCEP_TEXT_UNREADABLE "the request could not be decrypted or read"
 /* One text for a challenge that is missing, unknown, used or expired. */
 #define SCEP_TEXT_CHALLENGE "challenge password invalid or expired"

@@ -52,10 +52,16 @@ scep_capabilities(const struct scep_service *s)
 	return capabilities;
 }
 
-struct slice
-scep_ca_chain(const struct scep_service *s)
+const char *
+scep_ca_chain(const struct scep_service *s, struct buf *out)
 {
-	return cert_authority_ra_chain(s->o.authority);
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+	struct slice body = cert_authority_ra_chain(a);
+
+	buf_add(out, body.p, body.len);
+	return cert_authority_single(a) ? "application/x-x509-ca-cert"
+	                                : "application/x-x509-ca-ra-cert";
 }
 
 bool
@@ -99,11 +105,29 @@ served(int type, struct scep_verdict *v)
 	return false;
 }
 
+/* By whichever RA it was encrypted for, the active one first. */
+static void
+open_envelope(struct scep_request *rq, struct scep_message *m,
+    struct buf **plain, struct scep_verdict *v)
+{
+	const struct cert_member *r;
+
+	for (size_t i = 0;
+	     (r = cert_authority_recipient(rq->authority, i)) != NULL; i++) {
+		scep_open(m, r->certificate, r->key, plain, v);
+		if (v->fail < 0 || !str_eq(v->text, SCEP_TEXT_NOT_FOR_US)) {
+			rq->recipient = r;
+			return;
+		}
+	}
+}
+
 /* From the message to its CSR; false with a verdict. */
 static bool
-read_request(struct scep_service *s, struct scep_message *m, const char *peer,
-    struct scep_csr **csr, struct scep_verdict *v)
+read_request(struct scep_service *s, struct scep_request *rq,
+    struct scep_message *m, struct scep_csr **csr, struct scep_verdict *v)
 {
+	const char *peer = rq->peer;
 	AUTO(buf_wipe) struct buf *plain = NULL;
 
 	if (!served(m->type, v))
@@ -114,24 +138,22 @@ read_request(struct scep_service *s, struct scep_message *m, const char *peer,
 		return false;
 	}
 	m->allow_des = s->o.legacy_des;
-	scep_open(m, cert_authority_ra(s->o.authority),
-	    cert_authority_ra_key(s->o.authority), &plain, v);
+	open_envelope(rq, m, &plain, v);
 	if (v->fail < 0)
 		scep_csr_parse(buf_slice(plain), true, m, csr, v);
 	return v->fail < 0;
 }
 
 static bool
-answer_request(struct scep_service *s, struct scep_message *m, const char *peer,
-    struct scep_outcome *out, struct err *e)
+answer_request(struct scep_service *s, struct scep_message *m,
+    struct scep_request *rq, struct scep_outcome *out, struct err *e)
 {
 	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
-	struct scep_request rq = { .message = m, .peer = peer };
 
-	if (!read_request(s, m, peer, &csr, &out->verdict))
+	if (!read_request(s, rq, m, &csr, &out->verdict))
 		return true;
-	rq.csr = csr;
-	return scep_issue(s, &rq, out, e);
+	rq->csr = csr;
+	return scep_issue(s, rq, out, e);
 }
 
 static void
@@ -150,8 +172,9 @@ log_outcome(const struct scep_message *m, const char *peer,
 		    NULL);
 }
 
+/* Signed by whom the request was addressed to. */
 static bool
-reply(const struct scep_service *s, const struct scep_message *m,
+reply(const struct scep_request *rq, const struct scep_message *m,
     const struct scep_outcome *out, struct buf **reply_out, struct err *e)
 {
 	bool good = out->verdict.fail < 0;
@@ -162,8 +185,8 @@ reply(const struct scep_service *s, const struct scep_message *m,
 		.cert_der = good ? buf_slice(out->cert_der) : slice_str(""),
 	};
 
-	return scep_reply_build(m, &r, cert_authority_ra(s->o.authority),
-	    cert_authority_ra_key(s->o.authority), reply_out, e);
+	return scep_reply_build(m, &r, rq->recipient->certificate,
+	    rq->recipient->key, reply_out, e);
 }
 
 static void
@@ -179,11 +202,17 @@ scep_operation(struct scep_service *s, struct slice message, const char *peer,
 	AUTO(scep_message_free) struct scep_message *m = NULL;
 	AUTO(outcome_clear)
 	struct scep_outcome out = { .verdict = { -1, NULL } };
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+	struct scep_request rq = { .authority = a,
+		.recipient = cert_authority_recipient(a, 0),
+		.peer = peer };
 	struct err why;
 
 	if (!scep_parse(s->reader, message, &m, &out.verdict, e))
 		return false;
-	if (out.verdict.fail < 0 && !answer_request(s, m, peer, &out, &why)) {
+	rq.message = m;
+	if (out.verdict.fail < 0 && !answer_request(s, m, &rq, &out, &why)) {
 		if (why.code == ERR_UNAVAILABLE) {
 			*e = why;
 			return false;
@@ -196,5 +225,5 @@ scep_operation(struct scep_service *s, struct slice message, const char *peer,
 	if (out.bad_challenge)
 		scep_rate_failed(s->rate, peer);
 	log_outcome(m, peer, &out);
-	return reply(s, m, &out, reply_out, e);
+	return reply(&rq, m, &out, reply_out, e);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "certs/cert_ledger.h"
+#include "certs/cert_live.h"
 #include "core/seal.h"
 #include "store/store_lease.h"
 
@@ -13,7 +14,7 @@ struct scep_service;
 struct scep_options {
 	struct store *store;
 	const struct seal *seal;
-	const struct cert_authority *authority;
+	struct cert_live *live; /* each operation takes the present snapshot */
 	/* The same key may use its spent challenge again for so long. */
 	int64_t retry_ms; /* 0: 1 h */
 	/* Failed challenges an address may have in a minute before its requests
@@ -34,8 +35,9 @@ void scep_service_free(struct scep_service **s);
 
 /* The body of GetCACaps (RFC 8894 3.5.2); a literal. */
 const char *scep_capabilities(const struct scep_service *s);
-/* The body of GetCACert in its RA form (RFC 8894 4.2.1.2); borrowed. */
-struct slice scep_ca_chain(const struct scep_service *s);
+/* Appends the body of GetCACert (RFC 8894 4.2.1) and returns its media type, a
+ * literal. */
+const char *scep_ca_chain(const struct scep_service *s, struct buf *out);
 
 /*
  * Answers one PKIOperation.  ERR_INVALID: not a message that can be answered

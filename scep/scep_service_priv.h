@@ -29,6 +29,8 @@ void scep_rate_failed(struct scep_rate *r, const char *peer);
 /* ---- scep_issue.c: may it be issued, and issuing it ---- */
 
 struct scep_request {
+	const struct cert_authority *authority; /* as it was at the start */
+	const struct cert_member *recipient;    /* whom it is encrypted for */
 	const struct scep_message *message;
 	const struct scep_csr *csr;
 	const char *peer;

@@ -15,6 +15,7 @@ struct store_watch;
 /* Names: of what there are copies. */
 #define STORE_WATCH_PUSH_CERTIFICATE "push-certificate"
 #define STORE_WATCH_TOKEN "token"
+#define STORE_WATCH_AUTHORITY "authority" /* and templates */
 
 /* It changed: everybody's hooks run after this transaction's commit. */
 MUST_CHECK bool store_watch_touch(

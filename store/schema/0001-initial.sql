@@ -140,15 +140,20 @@ CREATE INDEX rollout_command ON rollout (command_id) WHERE command_id IS NOT NUL
 CREATE INDEX rollout_fingerprint ON rollout (fingerprint) WHERE fingerprint IS NOT NULL;
 CREATE INDEX rollout_retry ON rollout (retry_at) WHERE retry_at IS NOT NULL;
 
--- Certificate authorities and our own service certificates.  Keys are files.
+-- Certificate authorities and our own service certificates.
 CREATE TABLE authority (
 	id TEXT PRIMARY KEY,
-	role TEXT NOT NULL,                  -- root, issuing, ra
-	state TEXT NOT NULL,                 -- next, active, old
-	certificate BLOB NOT NULL,           -- DER
-	key_file TEXT NOT NULL,              -- below the key directory
+	role TEXT NOT NULL,                  -- root, issuing, ra; the one CA of single mode is issuing
+	state TEXT NOT NULL,                 -- requested, next, active, old
+	parent_id TEXT NOT NULL,             -- row of its issuer; '': itself
+	certificate BLOB,                    -- DER; NULL while requested
+	key_kind TEXT NOT NULL,              -- sealed, file, pkcs11, away
+	key_ref TEXT NOT NULL,               -- file below the key directory, or URI; ''
+	key_sealed BLOB,                     -- PKCS #8 PEM under the master key
 	not_after BIGINT NOT NULL,
-	created_at BIGINT NOT NULL
+	created_at BIGINT NOT NULL,
+	changed_at BIGINT NOT NULL,          -- last change of state
+	version BIGINT NOT NULL DEFAULT 1    -- counts changes; nodes watch the sum
 );
 
 -- The issuance ledger: every certificate this installation issued.

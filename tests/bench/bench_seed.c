@@ -75,16 +75,16 @@ open_data(struct seed *s, struct err *e)
 {
 	AUTO(str_free) char *db = str_printf("%s/mutsu.db", s->dir);
 	AUTO(str_free) char *master = str_printf("%s/master.key", s->dir);
-	AUTO(str_free) char *keys = str_printf("%s/keys", s->dir);
 
 	return file_mkdir(s->dir, e) && file_private(s->dir, e) &&
 	       seal_open(master, &s->seal, e) &&
 	       store_open(
 	           &(struct store_options){ .path = db }, &s->store, e) &&
 	       cert_authority_open(s->store,
-	           &(struct cert_authority_options){ .key_dir = keys,
+	           &(struct cert_authority_options){
+	               .vault = { .seal = s->seal },
 	               .organization = "Mutsu",
-	               .issuing_key = CERT_RSA_2048 },
+	               .issuing_key = { CERT_RSA_2048, NULL } },
 	           &s->authority, e);
 }
 

@@ -39,7 +39,7 @@ json_is 2 length m token list --json || fail "tokens"
 # A backup, restored: database, master key and CA keys are enough.
 mkdir -m 700 "$T/restored"
 sqlite3 "$T/data/mutsu.db" ".backup $T/restored/mutsu.db"
-cp -r "$T/data/master.key" "$T/data/keys" "$T/restored/"
+cp "$T/data/master.key" "$T/restored/"
 stop_server
 mv "$T/data" "$T/was"
 mv "$T/restored" "$T/data"
@@ -50,7 +50,7 @@ json_is 3 length m token list --json || fail "the administrator's new token"
 stop_server
 
 # Files with secrets that others can read, or that cannot be read.
-for file in master.key tls.key keys/$(ls "$T/data/keys" | head -1); do
+for file in master.key tls.key; do
 	chmod 644 "$T/data/$file"
 	refused 1 "${file##*/}" --data "$T/data"
 	chmod 600 "$T/data/$file"

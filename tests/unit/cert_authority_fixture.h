@@ -3,12 +3,24 @@
 
 #include "cert_fixture.h"
 
-#include "certs/cert_authority.h"
+#include "certs/cert_live.h"
+
+static inline struct cert_live *
+open_live(struct place *p)
+{
+	struct cert_authority_options o = { .vault = place_vault(p),
+		.organization = "Example" };
+	struct cert_live *l = NULL;
+	struct err e = { 0 };
+
+	must(cert_live_open(p->st, &o, &l, &e), &e);
+	return l;
+}
 
 static inline struct cert_authority *
 open_authority(struct place *p)
 {
-	struct cert_authority_options o = { .key_dir = p->keys,
+	struct cert_authority_options o = { .vault = place_vault(p),
 		.organization = "Example" };
 	struct cert_authority *a = NULL;
 	struct err e = { 0 };
@@ -23,7 +35,7 @@ issue_for(const struct cert_authority *a, const char *template,
     struct err *e)
 {
 	struct cert_issue in = { cert_template_find(template), subject, NULL,
-		clock_now_ms() };
+		clock_now_ms(), NULL };
 	bool good;
 
 	assert_non_null(in.template);

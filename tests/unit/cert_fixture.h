@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "certs/cert_build_priv.h"
+#include "certs/cert_vault.h"
 #include "certs/cert_x509.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -126,7 +127,14 @@ struct place {
 	char dir[64];
 	char keys[80];
 	struct store *st;
+	struct seal *seal;
 };
+
+static inline struct cert_vault
+place_vault(const struct place *p)
+{
+	return (struct cert_vault){ .seal = p->seal, .dir = p->keys };
+}
 
 static inline void
 place_open(struct place *p)
@@ -145,6 +153,10 @@ place_make(struct place *p)
 	snprintf(p->dir, sizeof(p->dir), "/tmp/mutsu-certs-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	snprintf(p->keys, sizeof(p->keys), "%s/keys", p->dir);
+	AUTO(str_free) char *master = str_printf("%s/master.key", p->dir);
+	struct err e = { 0 };
+
+	must(seal_open(master, &p->seal, &e), &e);
 	place_open(p);
 }
 
@@ -181,6 +193,7 @@ static inline void
 place_remove(struct place *p)
 {
 	store_close(&p->st);
+	seal_free(&p->seal);
 	each_file(p->keys, remove_file);
 	rmdir(p->keys);
 	each_file(p->dir, remove_file);

@@ -36,7 +36,8 @@ struct site {
 	char dir[64];
 	struct store *store;
 	struct seal *seal;
-	struct cert_authority *authority;
+	struct cert_live *live;
+	struct cert_authority *authority; /* its first snapshot */
 	struct enroll_service *enroll;
 	struct buf *tls_cert, *tls_key;
 };
@@ -54,7 +55,7 @@ site_enroll(struct site *s, struct enroll_options o)
 	enroll_service_free(&s->enroll);
 	o.store = s->store;
 	o.seal = s->seal;
-	o.authority = s->authority;
+	o.live = s->live;
 	o.organization =
 	    o.organization != NULL ? o.organization : "Acme & <Co>";
 	o.public_url = "https://mdm.example.com";
@@ -68,21 +69,21 @@ static inline struct site *
 site_open(void)
 {
 	struct site *s = calloc(1, sizeof(*s));
-	char db[96], key[96], keys[96];
+	char db[96], key[96];
 
 	log_set_level(LOG_ERROR);
 	snprintf(s->dir, sizeof(s->dir), "/tmp/test-enroll-XXXXXX");
 	assert_non_null(mkdtemp(s->dir));
 	snprintf(db, sizeof(db), "%s/db", s->dir);
 	snprintf(key, sizeof(key), "%s/master", s->dir);
-	snprintf(keys, sizeof(keys), "%s/keys", s->dir);
 	AUTO(str_free) char *database = test_database(db);
 	struct store_options so = { .path = database };
-	struct cert_authority_options ao = { .key_dir = keys,
-		.organization = "Acme" };
 	OK(store_open(&so, &s->store, &e));
 	OK(seal_open(key, &s->seal, &e));
-	OK(cert_authority_open(s->store, &ao, &s->authority, &e));
+	struct cert_authority_options ao = { .vault = { .seal = s->seal },
+		.organization = "Acme" };
+	OK(cert_live_open(s->store, &ao, &s->live, &e));
+	s->authority = cert_live_get(s->live);
 	OK(cert_authority_tls(
 	    s->authority, "mdm.example.com", &s->tls_cert, &s->tls_key, &e));
 	site_enroll(s, (struct enroll_options){ .ship_anchors = true });
@@ -97,6 +98,7 @@ site_close(struct site *s)
 	buf_free(&s->tls_cert);
 	buf_wipe(&s->tls_key);
 	cert_authority_free(&s->authority);
+	cert_live_free(&s->live);
 	seal_free(&s->seal);
 	store_close(&s->store);
 	nftw(s->dir, site_unlink, 8, FTW_DEPTH | FTW_PHYS);

@@ -22,7 +22,8 @@ struct world {
 	char dir[64];
 	struct store *store;
 	struct seal *seal;
-	struct cert_authority *authority;
+	struct cert_live *live;
+	struct cert_authority *authority; /* its first snapshot */
 	struct scep_service *service;
 	EVP_PKEY *key, *key2; /* of devices; RSA-2048 */
 	X509 *signer;         /* self-signed, of key */
@@ -44,7 +45,7 @@ world_service(struct world *w, struct scep_options o)
 	scep_service_free(&w->service);
 	o.store = w->store;
 	o.seal = w->seal;
-	o.authority = w->authority;
+	o.live = w->live;
 	if (!scep_service_new(&o, &w->service, &e))
 		fail_msg("%s", e.text);
 }
@@ -53,7 +54,7 @@ static UNUSED struct world *
 world_open(void)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	char db[96], key[96], keys[96];
+	char db[96], key[96];
 	struct err e = { 0 };
 
 	log_set_level(LOG_ERROR);
@@ -61,15 +62,16 @@ world_open(void)
 	assert_non_null(mkdtemp(w->dir));
 	snprintf(db, sizeof(db), "%s/db", w->dir);
 	snprintf(key, sizeof(key), "%s/master", w->dir);
-	snprintf(keys, sizeof(keys), "%s/keys", w->dir);
 	AUTO(str_free) char *database = test_database(db);
 	struct store_options so = { .path = database };
-	struct cert_authority_options ao = { .key_dir = keys,
+	if (!store_open(&so, &w->store, &e) || !seal_open(key, &w->seal, &e))
+		fail_msg("%s", e.text);
+	struct cert_authority_options ao = { .vault = { .seal = w->seal },
 		.organization = "Test" };
-	if (!store_open(&so, &w->store, &e) || !seal_open(key, &w->seal, &e) ||
-	    !cert_authority_open(w->store, &ao, &w->authority, &e))
+	if (!cert_live_open(w->store, &ao, &w->live, &e))
 		fail_msg("%s", e.text);
 	world_service(w, (struct scep_options){ .failures_per_min = 1000 });
+	w->authority = cert_live_get(w->live);
 	w->ra = cert_authority_ra(w->authority);
 	w->key = forge_rsa(2048);
 	w->key2 = forge_rsa(2048);
@@ -82,6 +84,7 @@ world_close(struct world *w)
 {
 	scep_service_free(&w->service);
 	cert_authority_free(&w->authority);
+	cert_live_free(&w->live);
 	seal_free(&w->seal);
 	store_close(&w->store);
 	EVP_PKEY_free(w->key);

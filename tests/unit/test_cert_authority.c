@@ -90,29 +90,17 @@ chain_lists_ra_first(void **state)
 }
 
 static void
-check_mode(const char *path)
-{
-	struct stat st;
-
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
-}
-
-static void
 second_start_keeps_everything(void **state)
 {
 	struct place *p = *state;
 	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
 	AUTO(cert_authority_free) struct cert_authority *b = NULL;
-	struct stat st;
 
-	assert_int_equal(stat(p->keys, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0700);
-	assert_int_equal(each_file(p->keys, check_mode), 3);
+	/* Keys are sealed in their rows: no files. */
+	assert_false(file_exists(p->keys));
 	store_close(&p->st);
 	place_open(p);
 	b = open_authority(p);
-	assert_int_equal(each_file(p->keys, NULL), 3);
 	assert_string_equal(cert_authority_id(a), cert_authority_id(b));
 	assert_int_equal(
 	    X509_cmp(cert_authority_root(a), cert_authority_root(b)), 0);
@@ -120,29 +108,10 @@ second_start_keeps_everything(void **state)
 	    X509_cmp(cert_authority_ra(a), cert_authority_ra(b)), 0);
 }
 
-static void
-half_made_start_is_forgotten(void **state)
-{
-	struct place *p = *state;
-	AUTO(str_free) char *whole = str_printf("%s/root-00.key", p->keys);
-	AUTO(str_free) char *torn = str_printf("%s/ra-00.key.Ab1", p->keys);
-	AUTO(cert_key_free) EVP_PKEY *k = new_key(CERT_P256);
-	AUTO(cert_authority_free) struct cert_authority *a = NULL;
-	struct err e = { 0 };
-
-	must(file_mkdir(p->keys, &e), &e);
-	must(cert_key_save(whole, k, &e), &e);
-	must(file_write(torn, slice_str("-----BEGIN"), 0600, &e), &e);
-	a = open_authority(p);
-	assert_int_equal(each_file(p->keys, NULL), 5);
-	assert_int_not_equal(
-	    EVP_PKEY_eq(k, X509_get0_pubkey(cert_authority_root(a))), 1);
-}
-
 static bool
 open_with(struct place *p, const char *organization, struct err *e)
 {
-	struct cert_authority_options o = { .key_dir = p->keys,
+	struct cert_authority_options o = { .vault = place_vault(p),
 		.organization = organization };
 	AUTO(cert_authority_free) struct cert_authority *a = NULL;
 
@@ -171,28 +140,17 @@ bad_starts_are_refused(void **state)
 	    open_with(p, "an organization with a name far beyond the bounds",
 	        &failure),
 	    ERR_INVALID);
-	must(file_mkdir(p->keys, &e), &e);
-	assert_int_equal(chmod(p->keys, 0755), 0);
-	must_fail(open_with(p, "Example", &failure), ERR_FORBIDDEN);
-	assert_int_equal(each_file(p->keys, NULL), 0);
-	assert_int_equal(chmod(p->keys, 0700), 0);
 	must(open_with(p, "Example", &e), &e);
 
-	exec(p, "UPDATE authority SET key_file = (SELECT key_file FROM"
+	/* Sealed values are bound to their row. */
+	exec(p, "UPDATE authority SET key_sealed = (SELECT key_sealed FROM"
 	        " authority WHERE role = 'ra') WHERE role = 'issuing'");
 	must_fail(open_with(p, "Example", &failure), ERR_INTERNAL);
-	exec(p, "UPDATE authority SET key_file = 'gone.key'"
+	exec(p, "UPDATE authority SET key_sealed = NULL"
 	        " WHERE role = 'issuing'");
 	must_fail(open_with(p, "Example", &failure), ERR_NOT_FOUND);
 	exec(p, "UPDATE authority SET state = 'old' WHERE role = 'issuing'");
 	must_fail(open_with(p, "Example", &failure), ERR_INTERNAL);
-}
-
-static void
-unlink_root(const char *path)
-{
-	if (strstr(path, "/root-") != NULL)
-		unlink(path);
 }
 
 static void
@@ -202,9 +160,25 @@ root_key_may_be_away(void **state)
 	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
 	AUTO(cert_authority_free) struct cert_authority *b = NULL;
 
-	each_file(p->keys, unlink_root);
+	exec(p, "UPDATE authority SET key_kind = 'away', key_sealed = NULL"
+	        " WHERE role = 'root'");
 	b = open_authority(p);
 	assert_non_null(b);
+}
+
+/* What is sealed opens under its own master key only. */
+static void
+another_master_key_opens_nothing(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(str_free) char *path = str_printf("%s/other.key", p->dir);
+	struct err e = { 0 };
+
+	seal_free(&p->seal);
+	must(seal_open(path, &p->seal, &e), &e);
+	must_fail(open_with(p, "Example", &failure), ERR_INTERNAL);
+	assert_non_null(strstr(failure.text, "master.key"));
 }
 
 static int64_t
@@ -272,9 +246,9 @@ static void
 issuing_key_may_be_ec(void **state)
 {
 	struct place *p = *state;
-	struct cert_authority_options o = { .key_dir = p->keys,
+	struct cert_authority_options o = { .vault = place_vault(p),
 		.organization = "Example",
-		.issuing_key = CERT_P256 };
+		.issuing_key = { CERT_P256, NULL } };
 	AUTO(cert_authority_free) struct cert_authority *a = NULL;
 	struct err e = { 0 };
 
@@ -305,9 +279,9 @@ main(void)
 		SHARED(hierarchy_is_strict),
 		SHARED(chain_lists_ra_first),
 		OWN(second_start_keeps_everything),
-		OWN(half_made_start_is_forgotten),
 		OWN(bad_starts_are_refused),
 		OWN(root_key_may_be_away),
+		OWN(another_master_key_opens_nothing),
 		OWN(ra_renews_itself),
 		OWN(ra_ends_with_its_issuer),
 		OWN(issuing_key_may_be_ec),

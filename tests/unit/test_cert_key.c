@@ -98,31 +98,33 @@ policy_refuses_other_kinds(void **state)
 }
 
 static void
-saved_key_is_private_and_loads(void **state)
+encrypted_key_opens_with_its_passphrase(void **state)
 {
-	char dir[] = "/tmp/mutsu-certs-XXXXXX";
-	AUTO(str_free) char *path = NULL;
 	AUTO(cert_key_free) EVP_PKEY *k = new_key(CERT_P256);
 	AUTO(cert_key_free) EVP_PKEY *again = NULL;
+	AUTO(buf_wipe) struct buf *pem = NULL;
+	AUTO(buf_wipe) struct buf *plain = NULL;
 	struct err e = { 0 };
-	struct stat st;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	path = str_printf("%s/a.key", dir);
-	must_fail(cert_key_load(path, &again, &failure), ERR_NOT_FOUND);
-	must(cert_key_save(path, k, &e), &e);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
-	must(cert_key_load(path, &again, &e), &e);
+	must(cert_key_encrypt(k, slice_str("open, sesame"), &pem, &e), &e);
+	assert_true(
+	    str_starts(buf_str(pem), "-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+	must(cert_key_decrypt(
+	         buf_slice(pem), slice_str("open, sesame"), &again, &e),
+	    &e);
 	assert_int_equal(EVP_PKEY_eq(k, again), 1);
-
-	assert_int_equal(chmod(path, 0640), 0);
 	cert_key_free(&again);
-	must_fail(cert_key_load(path, &again, &failure), ERR_FORBIDDEN);
+	must_fail(cert_key_decrypt(buf_slice(pem), slice_str("open, sesami"),
+	              &again, &failure),
+	    ERR_INVALID);
+	must_fail(
+	    cert_key_parse(buf_slice(pem), &again, &failure), ERR_INVALID);
+	must(cert_key_pem(k, &plain, &e), &e);
+	must_fail(cert_key_decrypt(buf_slice(plain), slice_str("open, sesame"),
+	              &again, &failure),
+	    ERR_INVALID);
 	assert_null(again);
-	unlink(path);
-	rmdir(dir);
 }
 
 static void
@@ -158,7 +160,7 @@ main(void)
 		cmocka_unit_test(policy_takes_what_we_make),
 		cmocka_unit_test(policy_refuses_odd_rsa),
 		cmocka_unit_test(policy_refuses_other_kinds),
-		cmocka_unit_test(saved_key_is_private_and_loads),
+		cmocka_unit_test(encrypted_key_opens_with_its_passphrase),
 		cmocka_unit_test(refuses_bad_pem),
 	};
 

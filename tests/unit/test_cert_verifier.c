@@ -1,4 +1,5 @@
 /* Detached signatures, each by both paths. */
+#include "cert_authority_fixture.h"
 #include "cert_verifier_fixture.h"
 
 #include <pthread.h>
@@ -328,10 +329,9 @@ vectors_of_openssl(void **state)
 static void
 only_our_own_are_remembered(void **state)
 {
-	AUTO(cert_key_free) EVP_PKEY *ca_key = new_key(CERT_P256);
-	AUTO(cert_x509_free)
-	X509 *ca =
-	    new_cert(&(struct leaf){ .cn = "ca", .key = ca_key, .ca = true });
+	struct place at;
+	AUTO(cert_live_free) struct cert_live *live = NULL;
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
 	AUTO(signed_clear) struct signed_body s = { 0 };
 	AUTO(pair_free) struct pair p;
 	struct cert_verifier_stats stats;
@@ -339,7 +339,10 @@ only_our_own_are_remembered(void **state)
 
 	(void)state;
 	pair_make(&p);
-	cert_verifier_prefer(p.knows, ca);
+	place_make(&at);
+	live = open_live(&at);
+	a = cert_live_get(live);
+	cert_verifier_prefer(p.knows, live);
 	sign_as(&s, "stranger", body_text);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(
@@ -349,8 +352,12 @@ only_our_own_are_remembered(void **state)
 	assert_int_equal(stats.unknown, 2);
 	cert_x509_free(&s.cert);
 	buf_free(&s.der);
-	s.cert = new_cert(&(struct leaf){
-	    .cn = "mac", .key = s.key, .issuer = ca, .issuer_key = ca_key });
+	s.cert = new_cert(&(struct leaf){ .cn = "mac",
+	    .key = s.key,
+	    .issuer = cert_authority_issuing(a),
+	    .issuer_key =
+	        (EVP_PKEY *)cert_authority_find(a, cert_authority_id(a))
+	            ->key });
 	must(cert_cms_sign_detached(
 	         slice_str(body_text), s.cert, s.key, &s.der, &e),
 	    &e);
@@ -360,6 +367,7 @@ only_our_own_are_remembered(void **state)
 	cert_verifier_stats(p.knows, &stats);
 	assert_int_equal(stats.known, 1);
 	assert_int_equal(stats.unknown, 3);
+	place_remove(&at);
 }
 
 /* Threads that share signers, and push each other's out of a small table. */

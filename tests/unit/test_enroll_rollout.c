@@ -137,7 +137,7 @@ issue(struct site *s, const struct enroll_rollout *r, char fingerprint[65],
 	assert_int_equal(X509_PUBKEY_set(&pub, key), 1);
 	assert_true(cert_authority_issue(s->authority,
 	    &(struct cert_issue){ cert_template_find(CERT_TEMPLATE_USER),
-	        &subject, pub, clock_now_ms() },
+	        &subject, pub, clock_now_ms(), NULL },
 	    &issued, why));
 	X509_PUBKEY_free(pub);
 	str_copy_cut(fingerprint, 65, issued.fingerprint);

@@ -10,7 +10,7 @@ signer_must_fit(void **state)
 	struct enroll_service *out = NULL;
 	struct enroll_options o = { .store = s->store,
 		.seal = s->seal,
-		.authority = s->authority,
+		.live = s->live,
 		.organization = "Acme",
 		.public_url = "https://x",
 		.topic = "" };
@@ -36,7 +36,7 @@ slash_behind_the_url_is_dropped(void **state)
 	AUTO(enroll_service_free) struct enroll_service *out = NULL;
 	struct enroll_options o = { .store = s->store,
 		.seal = s->seal,
-		.authority = s->authority,
+		.live = s->live,
 		.organization = "Acme",
 		.public_url = "https://x/",
 		.signer_cert_pem = buf_str(s->tls_cert),

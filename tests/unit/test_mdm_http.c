@@ -43,7 +43,7 @@ issue_real(struct served *s, const char *purpose)
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct cert_subject subject = { .cn = "Mac" };
 	struct cert_issue in = { cert_template_find(CERT_TEMPLATE_DEVICE),
-		&subject, NULL, clock_now_ms() };
+		&subject, NULL, clock_now_ms(), NULL };
 	struct cert_record r = { .issued = &i,
 		.authority_id = cert_authority_id(s->authority),
 		.template = CERT_TEMPLATE_DEVICE,
@@ -65,17 +65,15 @@ serve(void **state)
 {
 	struct served *s = mem_zalloc(1, sizeof(*s));
 	void *world = NULL;
-	AUTO(str_free) char *keys = NULL;
 	struct http_listen l = { .side = HTTP_DEVICE_SIDE,
 		.address = "127.0.0.1" };
 	uint16_t port = 0;
 
 	world_make(&world);
 	s->w = world;
-	keys = str_printf("%s/keys", s->w->dir);
 	OK(cert_authority_open(s->w->store,
 	    &(struct cert_authority_options){
-	        .key_dir = keys, .organization = "Example" },
+	        .vault = { .seal = s->w->seal }, .organization = "Example" },
 	    &s->authority, e));
 	OK(cert_key_new(CERT_RSA_2048, &s->key, e));
 	OK(http_new(&(struct http_options){ .workers = 2 }, &s->http, e));

@@ -182,7 +182,7 @@ lies_are_noticed(void **state)
 	AUTO(buf_free) struct buf *foreign = foreign_reply(s);
 	struct liar l = { .caps = "SCEPStandard\r\n",
 		.type = "application/x-x509-ca-ra-cert",
-		.ca = scep_ca_chain(s->w->service),
+		.ca = cert_authority_ra_chain(s->w->authority),
 		.reply_type = "application/x-pki-message",
 		.reply = buf_slice(foreign) };
 

@@ -66,7 +66,7 @@ case_3_5_6_ca_certificates(void **state)
 		"/scep?operation=GetCACert&message=%E3%83%9E%E3%83%83%E3%82%AF",
 		"/scep?operation=GetCAChain" };
 	struct served *s = *state;
-	struct slice chain = scep_ca_chain(s->w->service);
+	struct slice chain = cert_authority_ra_chain(s->w->authority);
 	const uint8_t *p = chain.p;
 	CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p, (long)chain.len);
 	STACK_OF(X509) *certs = CMS_get1_certs(cms);

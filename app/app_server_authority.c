@@ -1,0 +1,45 @@
+/*
+ * The certificate authority of a running server: opened at start, and
+ * refreshed when other nodes or `mutsu ca` changed it.
+ */
+#include "app/app_server_priv.h"
+#include "app/app_settings.h"
+#include "core/file.h"
+#include "core/log.h"
+
+bool
+app_server_authority(struct app_server *s, struct err *e)
+{
+	AUTO(str_free) char *master = str_printf("%s/master.key", s->data);
+	struct cert_authority_options o = { 0 };
+	bool any;
+
+	/* A new one would open nothing that is there. */
+	if (!cert_authority_exists(s->store, &any, e))
+		return false;
+	if (any && !file_exists(master))
+		return err_set(e, ERR_NOT_FOUND,
+		    "%s is missing: restore it, or copy it from another node; "
+		    "nothing sealed opens without",
+		    master);
+	s->keys = str_printf("%s/keys", s->data);
+	if (!seal_open(master, &s->seal, e) ||
+	    !app_settings_authority(s->settings, &o, e))
+		return false;
+	o.vault.seal = s->seal;
+	o.vault.dir = s->keys;
+	return cert_live_open(s->store, &o, &s->live, e);
+}
+
+bool
+app_server_authority_refresh(void *arg, struct err *e)
+{
+	struct app_server *s = arg;
+	bool changed;
+
+	if (!cert_live_refresh(s->live, &changed, e))
+		return err_wrap(e, "certificate authority");
+	if (changed)
+		log_event(LOG_INFO, "authority_changed", NULL);
+	return true;
+}

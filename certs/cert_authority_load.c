@@ -1,0 +1,266 @@
+/*
+ * Making a snapshot from the rows: finding the generations, checking that they
+ * hold together, opening the keys that are needed.  One thread at a time for
+ * keys in tokens, else any.
+ */
+#include "certs/cert_authority_priv.h"
+#include "core/clock.h"
+
+/* "<organization> Issuing CA G1" is a CN of at most 64 characters. */
+enum { ORGANIZATION_CHARS_MAX = 48 };
+/* Clients that fetched the chain just before a renewal come within minutes;
+ * what was queued for an RA comes within days. */
+#define RA_OVERLAP_MS (30 * MS_DAY)
+
+static struct cert_member *
+last_of(const struct cert_authority *a, const char *role, const char *state)
+{
+	for (size_t i = a->count; i > 0; i--)
+		if (str_eq(a->members[i - 1]->role, role) &&
+		    str_eq(a->members[i - 1]->state, state))
+			return a->members[i - 1];
+	return NULL;
+}
+
+/* The RA in this state below an issuing CA. */
+static struct cert_member *
+ra_of(const struct cert_authority *a, const struct cert_member *issuing,
+    const char *state)
+{
+	for (size_t i = a->count; i > 0; i--) {
+		struct cert_member *m = a->members[i - 1];
+
+		if (str_eq(m->role, CERT_ROLE_RA) && str_eq(m->state, state) &&
+		    str_eq(m->parent_id, issuing->id))
+			return m;
+	}
+	return NULL;
+}
+
+static struct cert_member *
+top_of(const struct cert_authority *a, struct cert_member *m)
+{
+	for (size_t depth = 0; m->parent_id[0] != '\0'; depth++) {
+		m = (struct cert_member *)cert_authority_find(a, m->parent_id);
+		if (m == NULL || depth > a->count)
+			return NULL;
+	}
+	return m;
+}
+
+/* Whose message ends are these?  Single: the CA itself is the RA. */
+static struct cert_member *
+ra_or_self(const struct cert_authority *a, struct cert_member *issuing,
+    const char *state)
+{
+	struct cert_member *ra = ra_of(a, issuing, state);
+
+	return ra == NULL && issuing->parent_id[0] == '\0' ? issuing : ra;
+}
+
+/* A CA that waits for its outside certificate takes no part. */
+static void
+drop_requested(struct cert_authority *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->count; i++) {
+		if (a->members[i]->certificate != NULL)
+			a->members[n++] = a->members[i];
+		else
+			cert_member_free(&a->members[i]);
+	}
+	a->count = n;
+}
+
+static bool
+find_generation(struct cert_authority *a, struct err *e)
+{
+	a->issuing = last_of(a, CERT_ROLE_ISSUING, CERT_STATE_ACTIVE);
+	if (a->issuing != NULL) {
+		a->root = top_of(a, a->issuing);
+		a->ra = ra_or_self(a, a->issuing, CERT_STATE_ACTIVE);
+	}
+	if (a->root == NULL || a->ra == NULL)
+		return err_set(e, ERR_INTERNAL,
+		    "the authority in the database is incomplete");
+	a->next = last_of(a, CERT_ROLE_ISSUING, CERT_STATE_NEXT);
+	return true;
+}
+
+/* Also makes OpenSSL fill what it caches in the certificates, before threads
+ * share them. */
+static bool
+check_issued(
+    const struct cert_authority *a, const struct cert_member *m, struct err *e)
+{
+	const struct cert_member *issuer =
+	    m->parent_id[0] == '\0' ? m : cert_authority_find(a, m->parent_id);
+
+	if (issuer == NULL)
+		return err_set(e, ERR_INTERNAL,
+		    "authority %s: its issuer is not there", m->id);
+	if (X509_check_purpose(m->certificate, -1, 0) != 1 ||
+	    X509_check_issued(issuer->certificate, m->certificate) !=
+	        X509_V_OK ||
+	    X509_verify(
+	        m->certificate, X509_get0_pubkey(issuer->certificate)) != 1)
+		return err_openssl(e, ERR_INTERNAL,
+		    "authority %s: its issuer did not sign it", m->role);
+	return true;
+}
+
+static bool
+is_recipient(const struct cert_authority *a, const struct cert_member *m)
+{
+	if (m == a->ra || (m == a->next && m->parent_id[0] == '\0'))
+		return true;
+	if (str_eq(m->role, CERT_ROLE_RA) && str_eq(m->state, CERT_STATE_NEXT))
+		return true;
+	/* A single CA that was replaced is an RA as well. */
+	return str_eq(m->state, CERT_STATE_OLD) &&
+	       !str_eq(m->role, CERT_ROLE_ROOT) &&
+	       (X509_get_key_usage(m->certificate) & KU_KEY_ENCIPHERMENT) !=
+	           0 &&
+	       clock_now_ms() - m->changed_at < RA_OVERLAP_MS;
+}
+
+/* Keys of the active generation have to be there; others serve while they
+ * are. */
+static bool
+open_keys(struct cert_authority *a, const struct cert_vault *v, struct err *e)
+{
+	size_t n = 0;
+
+	a->recipients[n++] = a->ra;
+	for (size_t i = 0; i < a->count; i++) {
+		struct cert_member *m = a->members[i];
+		bool recipient = is_recipient(a, m);
+		struct err ignored = { 0 };
+
+		if (!recipient && !str_eq(m->role, CERT_ROLE_ISSUING))
+			continue;
+		if (m == a->ra || m == a->issuing) {
+			if (!cert_authority_open_key(v, m, e))
+				return false;
+		} else if (!cert_authority_open_key(v, m, &ignored)) {
+			continue;
+		}
+		if (recipient && m != a->ra)
+			a->recipients[n++] = m;
+	}
+	return true;
+}
+
+static bool
+make_chains(struct cert_authority *a, struct err *e)
+{
+	const struct cert_member *ra;
+
+	if (!(cert_authority_single(a)
+	            ? cert_der(a->ra->certificate, &a->chain, e)
+	            : cert_authority_chain(a, a->ra, &a->chain, e)))
+		return false;
+	if (a->next == NULL)
+		return true;
+	ra = ra_or_self(a, a->next, CERT_STATE_NEXT);
+	if (ra == NULL)
+		return err_set(e, ERR_INTERNAL, "the next authority has no RA");
+	return cert_authority_chain(a, ra, &a->next_chain, e);
+}
+
+static bool
+prepare(struct cert_authority *a, const struct cert_vault *v, struct err *e)
+{
+	drop_requested(a);
+	if (!find_generation(a, e))
+		return false;
+	a->spki = mem_zalloc(a->count, sizeof(*a->spki));
+	for (size_t i = 0; i < a->count; i++)
+		if (!check_issued(a, a->members[i], e) ||
+		    !cert_spki_pub(
+		        X509_get_X509_PUBKEY(a->members[i]->certificate),
+		        a->spki[i], e))
+			return false;
+	a->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (a->md == NULL)
+		return err_openssl(e, ERR_INTERNAL, "SHA-256");
+	return open_keys(a, v, e) && make_chains(a, e) &&
+	       cert_authority_usages(a, e);
+}
+
+/* count 0: an empty database. */
+static bool
+read_rows(struct store *st, struct cert_authority *a, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	return store_begin(st, STORE_READ, &tx, e) &&
+	       cert_authority_db_version(tx, &a->version, e) &&
+	       cert_authority_db_load(tx, a, e);
+}
+
+bool
+cert_authority_load(struct store *st, const struct cert_vault *v,
+    struct cert_authority **out, struct err *e)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = mem_zalloc(1, sizeof(*a));
+
+	atomic_init(&a->references, 1);
+	a->templates = cert_templates();
+	if (!read_rows(st, a, e))
+		return false;
+	if (a->count > 0) {
+		if (!prepare(a, v, e))
+			return false;
+		*out = TAKE(a);
+	} else {
+		*out = NULL;
+	}
+	return true;
+}
+
+bool
+cert_authority_exists(struct store *st, bool *out, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	return store_begin(st, STORE_READ, &tx, e) &&
+	       cert_authority_db_any(tx, out, e);
+}
+
+static bool
+check_options(const struct cert_authority_options *o, struct err *e)
+{
+	if (str_empty(o->organization) ||
+	    str_utf8_len(o->organization) > ORGANIZATION_CHARS_MAX)
+		return err_set(e, ERR_INVALID,
+		    "the organization's name has 1 to %d characters",
+		    ORGANIZATION_CHARS_MAX);
+	return true;
+}
+
+bool
+cert_authority_open(struct store *st, const struct cert_authority_options *o,
+    struct cert_authority **out, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+
+	if (!check_options(o, e) || !cert_authority_load(st, &o->vault, &a, e))
+		return false;
+	if (a == NULL && (!cert_authority_setup(st, o, e) ||
+	                     !cert_authority_load(st, &o->vault, &a, e)))
+		return false;
+	if (a == NULL)
+		return err_set(e, ERR_INTERNAL, "there is no authority");
+	if (cert_authority_ra_due(a)) {
+		if (!cert_authority_renew_ra(st, a, o, e))
+			return false;
+		cert_authority_free(&a);
+		if (!cert_authority_load(st, &o->vault, &a, e))
+			return false;
+	}
+	*out = TAKE(a);
+	return true;
+}

@@ -1,0 +1,192 @@
+/*
+ * Keys and certificates of our own, before they are rows.  No state; any
+ * thread.
+ *
+ * A key is kept before any row names it: whatever interrupts that leaves at
+ * most a key file that nobody refers to.
+ */
+#include <stdio.h>
+
+#include "certs/cert_authority_priv.h"
+#include "core/clock.h"
+#include "core/random.h"
+
+enum { YEAR_DAYS = 365, ROOT_YEARS = 20, ISSUING_YEARS = 10, RA_YEARS = 2 };
+
+/* What each of our own certificates is.  The RA has no extended key usage:
+ * some SCEP clients do not expect one. */
+static const struct rank {
+	const char *role;
+	const char *name;     /* behind the organization's */
+	const char *numbered; /* the same with the generation */
+	struct cert_build_usage usage;
+	int64_t years;
+	enum cert_key_kind kind;
+	size_t wish; /* offset in the options */
+} ranks[] = {
+	/* RSA 4096 takes seconds to make, and RSA 3072 outlives its 20 years
+	 * by NIST SP 800-57.  The RA decrypts, so it is RSA. */
+	[CERT_RANK_ROOT] = { CERT_ROLE_ROOT, "Root CA", NULL,
+	    { "critical,CA:TRUE,pathlen:1", "critical,keyCertSign,cRLSign",
+	        NULL },
+	    ROOT_YEARS, CERT_RSA_3072,
+	    offsetof(struct cert_authority_options, root_key) },
+	[CERT_RANK_ISSUING] = { CERT_ROLE_ISSUING, NULL, "Issuing CA",
+	    { "critical,CA:TRUE,pathlen:0", "critical,keyCertSign,cRLSign",
+	        NULL },
+	    ISSUING_YEARS, CERT_RSA_2048,
+	    offsetof(struct cert_authority_options, issuing_key) },
+	[CERT_RANK_RA] = { CERT_ROLE_RA, "SCEP RA", NULL,
+	    { "critical,CA:FALSE", "critical,digitalSignature,keyEncipherment",
+	        NULL },
+	    RA_YEARS, CERT_RSA_2048,
+	    offsetof(struct cert_authority_options, ra_key) },
+	[CERT_RANK_SINGLE] = { CERT_ROLE_ISSUING, NULL, "CA",
+	    { "critical,CA:TRUE,pathlen:0",
+	        "critical,digitalSignature,keyEncipherment,keyCertSign,"
+	        "cRLSign",
+	        NULL },
+	    ISSUING_YEARS, CERT_RSA_2048,
+	    offsetof(struct cert_authority_options, issuing_key) },
+};
+
+static void
+pubkey_free(X509_PUBKEY **p)
+{
+	X509_PUBKEY_free(*p);
+	*p = NULL;
+}
+
+void
+cert_member_free(struct cert_member **m)
+{
+	if (*m == NULL)
+		return;
+	cert_vault_place_clear(&(*m)->place);
+	cert_x509_free(&(*m)->certificate);
+	cert_key_free(&(*m)->key);
+	mem_free(m);
+}
+
+bool
+cert_authority_open_key(
+    const struct cert_vault *v, struct cert_member *m, struct err *e)
+{
+	AUTO(cert_key_free) EVP_PKEY *k = NULL;
+
+	if (m->key != NULL)
+		return true;
+	if (!cert_vault_get(v, m->id, &m->place, &k, e))
+		return err_wrap(e, "authority %s", m->role);
+	if (m->certificate != NULL &&
+	    X509_check_private_key(m->certificate, k) != 1)
+		return err_openssl(e, ERR_INTERNAL,
+		    "authority %s: %s is not the key of its certificate",
+		    m->role, m->id);
+	m->key = TAKE(k);
+	return true;
+}
+
+static void
+name_member(struct cert_member *m, const char *role, const char *state)
+{
+	uint8_t unique[8];
+	char hex[2 * sizeof(unique) + 1];
+
+	random_bytes(unique, sizeof(unique));
+	hex_to(hex, unique, sizeof(unique));
+	str_copy_cut(m->role, sizeof(m->role), role);
+	str_copy_cut(m->state, sizeof(m->state), state);
+	snprintf(m->id, sizeof(m->id), "%s-%s", role, hex);
+}
+
+/* A new key, or one of a token: the old RA's again, or the one wished for. */
+static bool
+find_key(struct cert_member *m, const struct cert_make *in, struct err *e)
+{
+	const struct rank *rank = &ranks[in->rank];
+	const struct cert_vault *v = &in->options->vault;
+	const struct cert_key_wish *wish =
+	    (const void *)((const char *)in->options + rank->wish);
+	const char *uri = wish->uri;
+
+	if (in->old != NULL && str_eq(in->old->place.kind, CERT_VAULT_PKCS11))
+		uri = in->old->place.ref;
+	if (uri != NULL)
+		return cert_vault_token(uri, &m->place, e) &&
+		       cert_authority_open_key(v, m, e);
+	return cert_key_new(
+	           wish->kind != CERT_RSA_DEFAULT ? wish->kind : rank->kind,
+	           &m->key, e) &&
+	       cert_vault_put(v, m->id, m->key, &m->place, e);
+}
+
+/* Writes and reads it, so that it is as if loaded: with its key decoded. */
+static bool
+reread(X509 *built, X509 **out, struct err *e)
+{
+	AUTO(buf_free) struct buf *der = NULL;
+
+	return cert_der(built, &der, e) && cert_parse(buf_slice(der), out, e);
+}
+
+static char *
+common_name(const struct cert_make *in)
+{
+	const struct rank *rank = &ranks[in->rank];
+
+	if (rank->numbered == NULL)
+		return str_printf(
+		    "%s %s", in->options->organization, rank->name);
+	return str_printf("%s %s G%d", in->options->organization,
+	    rank->numbered, in->generation);
+}
+
+static bool
+sign(struct cert_member *m, const struct cert_make *in, struct err *e)
+{
+	const struct rank *rank = &ranks[in->rank];
+	AUTO(cert_build_extensions_free)
+	STACK_OF(X509_EXTENSION) *extensions = NULL;
+	AUTO(pubkey_free) X509_PUBKEY *pub = NULL;
+	AUTO(cert_x509_free) X509 *built = NULL;
+	AUTO(str_free) char *cn = common_name(in);
+	struct cert_subject subject = { .cn = cn,
+		.o = in->options->organization };
+	struct cert_build_term term = { clock_now_ms(), rank->years * YEAR_DAYS,
+		MS_DAY };
+	struct cert_build b = {
+		.subject = &subject,
+		.issuer = in->issuer != NULL ? in->issuer->certificate : NULL,
+		.signer = in->issuer != NULL ? in->issuer->key : m->key,
+		.md = EVP_sha256(),
+	};
+
+	if (!X509_PUBKEY_set(&pub, m->key))
+		return err_openssl(e, ERR_INTERNAL, "public key");
+	if (!cert_build_extensions(&rank->usage, &extensions, e) ||
+	    !cert_build_validity(&term, b.issuer, &b.validity, e))
+		return false;
+	b.pub = pub;
+	b.extensions = extensions;
+	return cert_build(&b, &built, e) && reread(built, &m->certificate, e);
+}
+
+bool
+cert_authority_make(
+    const struct cert_make *in, struct cert_member **out, struct err *e)
+{
+	AUTO(cert_member_free)
+	struct cert_member *m = mem_zalloc(1, sizeof(*m));
+
+	name_member(m, ranks[in->rank].role, in->state);
+	if (in->issuer != NULL)
+		str_copy_cut(
+		    m->parent_id, sizeof(m->parent_id), in->issuer->id);
+	if (!find_key(m, in, e) || !sign(m, in, e)) {
+		cert_vault_abandon(&in->options->vault, &m->place);
+		return err_wrap(e, "making the %s", m->role);
+	}
+	*out = TAKE(m);
+	return true;
+}
