@@ -274,6 +274,7 @@ store_pgsql_conn_ready(struct pg_conn *c, struct err *e)
 	if (!store_pgsql_dial(c->dial, &c->h, e))
 		return false;
 	store_pgsql_lineage(c->h, c->lineage);
+	store_pgsql_watch_warnings(c->h, &c->warned);
 	if (PQenterPipelineMode(c->h) && prepare_commands(c, e)) {
 		c->answered = false;
 		return true;

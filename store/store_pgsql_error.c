@@ -87,6 +87,21 @@ store_pgsql_err(PGconn *h, const PGresult *res, struct err *e)
 	return set_by_state(e, state, line);
 }
 
+static void
+note(void *warned, const PGresult *res)
+{
+	if (str_eq(PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED),
+	        "WARNING"))
+		*(bool *)warned = true;
+}
+
+void
+store_pgsql_watch_warnings(PGconn *h, bool *warned)
+{
+	*warned = false;
+	PQsetNoticeReceiver(h, note, warned);
+}
+
 void
 store_pgsql_result_free(PGresult **res)
 {

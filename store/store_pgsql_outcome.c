@@ -76,11 +76,12 @@ ask(PGconn *h, const struct pg_number *n)
 static bool
 is_durable(PGconn *h)
 {
-	AUTO(store_pgsql_result_free)
-	PGresult *res =
-	    PQexec(h, "SELECT pg_logical_emit_message(true, 'mutsu', '')");
+	AUTO(store_pgsql_result_free) PGresult *res = NULL;
+	bool warned;
 
-	return PQresultStatus(res) == PGRES_TUPLES_OK;
+	store_pgsql_watch_warnings(h, &warned);
+	res = PQexec(h, "SELECT pg_logical_emit_message(true, 'mutsu', '')");
+	return PQresultStatus(res) == PGRES_TUPLES_OK && !warned;
 }
 
 static enum verdict

@@ -65,6 +65,7 @@ struct pg_conn {
 	PGconn *h; /* NULL: not connected */
 	struct pg_dial *dial;
 	enum pg_state state;
+	bool warned;   /* the server warned of something */
 	bool answered; /* the server answered something since ready() */
 	int queued;    /* commands sent behind the last synchronisation */
 	int posted;    /* and before it, with nobody waiting for the answers */
@@ -147,6 +148,9 @@ MUST_CHECK bool store_pgsql_outcome(
 /* res NULL: what the connection says. */
 bool store_pgsql_err(PGconn *h, const PGresult *res, struct err *e);
 void store_pgsql_result_free(PGresult **res);
+/* From here on *warned becomes true when the server warns of something, such
+ * as a COMMIT of which the standby may not have heard. */
+void store_pgsql_watch_warnings(PGconn *h, bool *warned);
 
 /* ---- statements ---- */
 

@@ -98,15 +98,29 @@ after_commit(struct pg_conn *c, const struct pg_number *n, struct err *e)
 	return err_slug(e, ERR_UNAVAILABLE, STORE_AGAIN, "%s", e->text);
 }
 
+/*
+ * A server that waits for its synchronous standby and is told to stop that
+ * (a timeout, an administrator) answers COMMIT with a warning: the standby may
+ * not have it, and it would be lost with the server.  So nobody is told that
+ * it took place.
+ */
 static bool
 commit(void *conn, struct err *e)
 {
 	AUTO(store_pgsql_result_free) PGresult *res = NULL;
+	struct pg_conn *c = conn;
 	struct pg_number number;
+	struct err ignored;
 
-	read_number(conn, &number);
-	if (!end(conn, PG_COMMIT, &res, e))
-		return after_commit(conn, &number, e);
+	read_number(c, &number);
+	c->warned = false;
+	if (!end(c, PG_COMMIT, &res, e))
+		return after_commit(c, &number, e);
+	if (c->warned) {
+		(void)!store_pgsql_drop(c, &ignored);
+		return err_set(e, ERR_UNAVAILABLE,
+		    "the commit is not known to have reached the standby");
+	}
 	/* So the server ends a transaction that an error had undone. */
 	if (!str_eq(PQcmdStatus(res), "COMMIT"))
 		return err_set(e, ERR_INTERNAL, "the transaction was undone");
