@@ -1,6 +1,7 @@
 # Three nodes behind HAProxy under load: nodes die, freeze and are replaced,
 # the database is restarted and fails over to its standby; nothing that was
-# acknowledged is lost.  MACS_COUNT Macs (24).
+# acknowledged is lost.  MACS_COUNT Macs (24), which may take MACS_WAIT seconds
+# (90) to enrol.
 here=$(dirname "$0")
 [ -n "${MUTSU_TEST_PG_CTL:-}" ] || exec bash "$here/../store/with-pgsql.sh" bash "$0"
 . "$here/lib.sh"

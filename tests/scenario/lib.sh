@@ -83,7 +83,7 @@ start_macs() {
 	local name=$1; shift
 	background "$name" "$MUTSU" sim mac --enroll-url "$URL/enroll" --ca "$CA" \
 		--apns "127.0.0.1:$APNS_DEVICE_PORT" "$@"
-	until_ok 90 grep -q '^ready' "$T/$name.log"
+	until_ok "${MACS_WAIT:-90}" grep -q '^ready' "$T/$name.log"
 }
 
 # api METHOD PATH [CURL OPTIONS...]: body, then the status on a line.
