@@ -88,7 +88,7 @@ MUST_CHECK bool apns_resolve_literal(
 /* Trust anchors of the options; the caller frees. */
 MUST_CHECK bool apns_tls_trust(
     const struct apns_client_options *o, X509_STORE **out, struct err *e);
-/* A context that shows this certificate. */
+/* A context that shows this certificate; NULL: none. */
 MUST_CHECK bool apns_tls_context(X509_STORE *trust, const char *cert_pem,
     const char *key_pem, SSL_CTX **out, struct err *e);
 /* A client session that verifies the peer as h. */

@@ -95,7 +95,7 @@ apns_tls_context(X509_STORE *trust, const char *cert_pem, const char *key_pem,
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_default_read_buffer_len(ctx, 4 * APNS_IN_SIZE);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	if (!use_certificate(ctx, cert_pem, key_pem, e))
+	if (cert_pem != NULL && !use_certificate(ctx, cert_pem, key_pem, e))
 		return false;
 	*out = TAKE(ctx);
 	return true;

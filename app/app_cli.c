@@ -16,6 +16,7 @@ static const struct app_subcommand *const tables[] = {
 	app_certificate_commands,
 	app_admin_commands,
 	app_store_commands,
+	app_doctor_commands,
 	app_sim_commands,
 };
 

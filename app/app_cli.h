@@ -64,6 +64,7 @@ extern const struct app_subcommand app_certificate_commands[];
 extern const struct app_subcommand app_admin_commands[];
 extern const struct app_subcommand app_serve_commands[];
 extern const struct app_subcommand app_store_commands[];
+extern const struct app_subcommand app_doctor_commands[];
 extern const struct app_subcommand app_sim_commands[];
 
 /* Finds and runs the subcommand; the process's exit code. */

@@ -8,7 +8,6 @@
 #include "app/app_cli.h"
 #include "app/app_server.h"
 #include "app/app_settings.h"
-#include "core/file.h"
 #include "core/log.h"
 
 enum { HEAPS = 4 };
@@ -19,37 +18,6 @@ static const struct app_option serve_options[] = {
 	{ "config", "FILE", "settings file (DATA/mutsu.conf)" },
 	{ NULL, NULL, NULL },
 };
-
-/* The data directory has to be known before the file in it is read. */
-static bool
-set_given(struct settings *s, const struct app_args *a, struct err *e)
-{
-	if (app_arg(a, "data") != NULL &&
-	    !settings_set(s, "data", app_arg(a, "data"), e))
-		return false;
-	for (size_t i = 0; i < a->setting_count; i++)
-		if (!settings_set(
-		        s, a->settings[i].name, a->settings[i].value, e))
-			return false;
-	return true;
-}
-
-static bool
-load(struct settings *s, const struct app_args *a, struct err *e)
-{
-	AUTO(str_free) char *path = NULL;
-	const char *config = app_arg(a, "config");
-
-	if (!settings_env(s, e) || !set_given(s, a, e))
-		return false;
-	path = str_printf("%s/mutsu.conf", settings_str(s, "data"));
-	if (config != NULL || file_exists(path)) {
-		if (!settings_load(s, config != NULL ? config : path, e) ||
-		    !settings_env(s, e) || !set_given(s, a, e))
-			return false;
-	}
-	return true;
-}
 
 static bool
 set_log_level(const char *name, struct err *e)
@@ -111,7 +79,7 @@ serve(const struct app_args *a)
 	sigset_t signals;
 	int sig = 0;
 
-	if (!load(s, a, &e) || !app_settings_check(s, &e) ||
+	if (!app_settings_load(s, a, &e) || !app_settings_check(s, &e) ||
 	    !set_log_level(settings_str(s, "log-level"), &e)) {
 		fprintf(stderr, "mutsu: %s\n", e.text);
 		return APP_USAGE;

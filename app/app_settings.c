@@ -4,6 +4,9 @@
  */
 #include "app/app_settings.h"
 
+#include "app/app_cli.h"
+#include "core/file.h"
+
 const struct setting_row app_settings[] = {
 	{ "data", SETTING_STR, "data", 0, 0,
 	    "directory of database, keys and tokens" },
@@ -40,6 +43,9 @@ const struct setting_row app_settings[] = {
 	{ "apns-hosts", SETTING_STR,
 	    "api.push.apple.com:443,api.push.apple.com:2197", 0, 0,
 	    "APNs, in order of preference" },
+	{ "apns-device-hosts", SETTING_STR,
+	    "1-courier.push.apple.com:5223,1-courier.push.apple.com:443", 0, 0,
+	    "APNs, or a relay of it, as Macs reach it; for mutsu doctor" },
 	{ "apns-ca", SETTING_STR, NULL, 0, 0,
 	    "PEM file of APNs' trust anchors (the system's)" },
 	{ "apns-proxy", SETTING_STR, NULL, 0, 0,
@@ -155,4 +161,35 @@ app_settings_check(const struct settings *s, struct err *e)
 		    "tls no is for a proxy on this machine: device-address "
 		    "must be a loopback address");
 	return app_settings_authority(s, &o, e);
+}
+
+/* The data directory has to be known before the file in it is read. */
+static bool
+set_given(struct settings *s, const struct app_args *a, struct err *e)
+{
+	if (app_arg(a, "data") != NULL &&
+	    !settings_set(s, "data", app_arg(a, "data"), e))
+		return false;
+	for (size_t i = 0; i < a->setting_count; i++)
+		if (!settings_set(
+		        s, a->settings[i].name, a->settings[i].value, e))
+			return false;
+	return true;
+}
+
+bool
+app_settings_load(struct settings *s, const struct app_args *a, struct err *e)
+{
+	AUTO(str_free) char *path = NULL;
+	const char *config = app_arg(a, "config");
+
+	if (!settings_env(s, e) || !set_given(s, a, e))
+		return false;
+	path = str_printf("%s/mutsu.conf", settings_str(s, "data"));
+	if (config != NULL || file_exists(path)) {
+		if (!settings_load(s, config != NULL ? config : path, e) ||
+		    !settings_env(s, e) || !set_given(s, a, e))
+			return false;
+	}
+	return true;
 }

@@ -7,6 +7,10 @@
 extern const struct setting_row app_settings[];
 extern const size_t app_settings_count;
 
+struct app_args;
+/* DATA/mutsu.conf or --config, the environment, then the options. */
+MUST_CHECK bool app_settings_load(
+    struct settings *s, const struct app_args *a, struct err *e);
 /* What has to hold between settings, and names that must be known.
  * ERR_INVALID says which setting is wrong. */
 MUST_CHECK bool app_settings_check(const struct settings *s, struct err *e);

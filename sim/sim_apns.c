@@ -197,6 +197,7 @@ sim_apns_new(
 	s->window = o->window != 0 ? o->window : WINDOW;
 	s->streams_max = o->streams_max != 0 ? o->streams_max : STREAMS;
 	s->latency_ms = o->latency_ms;
+	s->date = o->date;
 	s->ids_max = o->ids_max;
 	if (s->ids_max > 0)
 		s->ids = mem_zalloc(s->ids_max, sizeof(s->ids[0]));

@@ -27,6 +27,7 @@ struct sim_apns_options {
 	uint32_t streams_max; /* SETTINGS; 0: 1000 */
 	uint32_t window;      /* of a stream, in octets; 0: 64 KiB */
 	int64_t latency_ms;   /* of every answer */
+	const char *date;     /* header of every answer, or NULL; borrowed */
 	size_t ids_max;       /* remember so many accepted apns-ids */
 };
 MUST_CHECK bool sim_apns_new(

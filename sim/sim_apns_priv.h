@@ -141,6 +141,7 @@ struct sim_apns {
 	bool any_client;
 	uint32_t streams_max, window;
 	int64_t latency_ms;
+	const char *date;
 	size_t ids_max;
 	uint16_t port, device_port;
 	struct sim_apns_source wake, listener, device_listener;

@@ -137,7 +137,7 @@ sim_apns_answer(struct sim_apns_request *r)
 		.read_callback = read_answer };
 	bool has_body = r->answer_len > 0 || r->action == SIM_APNS_BIG_BODY;
 	char status[16], retry[24];
-	nghttp2_nv fields[3];
+	nghttp2_nv fields[4];
 	size_t n = 0;
 
 	(void)snprintf(status, sizeof(status), "%d", r->status);
@@ -147,6 +147,8 @@ sim_apns_answer(struct sim_apns_request *r)
 		fields[n++] = field("apns-id", r->id, NGHTTP2_NV_FLAG_NO_INDEX);
 	if (r->retry_after_s != 0)
 		fields[n++] = field("retry-after", retry, 0);
+	if (k->sim->date != NULL)
+		fields[n++] = field("date", k->sim->date, 0);
 	if (r->status == 200) {
 		atomic_fetch_add(&k->sim->accepted, 1);
 		remember_id(k->sim, r->id);

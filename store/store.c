@@ -99,6 +99,7 @@ store_open(const struct store_options *o, struct store **out, struct err *e)
 	if (!driver->open(o, &st, e))
 		return false;
 	fill(st, driver);
+	st->use = o->use;
 	if ((driver->start != NULL && !driver->start(st, e)) ||
 	    !store_defer_new(st, &st->defer, e)) {
 		close_driver(st);
@@ -129,6 +130,8 @@ bool
 store_begin(struct store *st, enum store_mode mode, struct store_tx **out,
     struct err *e)
 {
+	if (st->use == STORE_LOOK && mode == STORE_WRITE)
+		return err_set(e, ERR_INTERNAL, "opened for looking only");
 	atomic_fetch_add(&st->users, 1);
 	if (!st->driver->begin(st, mode, out, e)) {
 		leave(st);
@@ -429,13 +432,13 @@ store_schema_fits(enum store_use use, int64_t present, struct err *e)
 		    "the database has schema version %lld, newer than this "
 		    "program's %lld",
 		    (long long)present, (long long)known);
-	if (use == STORE_COPY_FROM && present == 0)
+	if ((use == STORE_COPY_FROM || use == STORE_LOOK) && present == 0)
 		return err_set(e, ERR_NOT_FOUND,
 		    "there is no installation in this database");
 	if (use != STORE_WORK && present != 0 && present != known)
 		return err_set(e, ERR_CONFLICT,
 		    "the database has schema version %lld, not this program's "
-		    "%lld: start the server on it once, then copy",
+		    "%lld: start this server on it once",
 		    (long long)present, (long long)known);
 	return true;
 }

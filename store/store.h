@@ -41,6 +41,7 @@ enum store_mode {
 /* What a database is opened for: see store_open(). */
 enum store_use {
 	STORE_WORK,
+	STORE_LOOK,      /* reads beside a server that works */
 	STORE_COPY_FROM, /* store/store_copy.h */
 	STORE_COPY_TO
 };
@@ -62,6 +63,9 @@ bool store_is_address(const char *path);
  * Opens and migrates.  ERR_CONFLICT: the database is newer than this program
  * or in use by another one; ERR_UNAVAILABLE: it cannot be opened; ERR_INVALID:
  * the address is no address, or the server is too old.
+ *
+ * Looking needs no turn with a server that has the same file open: there is
+ * no write transaction, and the schema has to be this program's.
  *
  * A copy excludes everybody else from the database, on PostgreSQL as well,
  * and migrates nothing: the schema of what it reads has to be this program's

@@ -187,9 +187,9 @@ start(struct pg_listen *l, struct err *e)
 bool
 store_pgsql_listen_start(struct pg_listen *l, struct pgsql *q, struct err *e)
 {
-	*l = (struct pg_listen){
-		.st = &q->base, .dial = &q->dial, .alone = q->use != STORE_WORK
-	};
+	*l = (struct pg_listen){ .st = &q->base,
+		.dial = &q->dial,
+		.alone = q->use == STORE_COPY_FROM || q->use == STORE_COPY_TO };
 	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->stop_fd < 0)
 		return err_errno(e, ERR_UNAVAILABLE, "eventfd");

@@ -65,7 +65,7 @@ ensure_table(PGconn *h, enum store_use use, struct err *e)
 	if (tables > 0)
 		return err_set(
 		    e, ERR_CONFLICT, "this is the database of another program");
-	if (use == STORE_COPY_FROM)
+	if (use == STORE_COPY_FROM || use == STORE_LOOK)
 		return store_schema_fits(use, 0, e);
 	return run(h,
 	    "CREATE TABLE schema_version ("

@@ -81,6 +81,7 @@ struct store_listener {
 
 struct store {
 	const struct store_driver *driver;
+	enum store_use use;
 	struct store_counters counters;
 	pthread_rwlock_t listeners_lock; /* guards listeners; held to read
 	                                  * while they are called */

@@ -20,6 +20,7 @@ enum { READERS_DEFAULT = 16 };
 struct sqlite {
 	struct store base; /* first */
 	char *path;
+	bool looks;  /* beside a server: no lock, no writes, no checkpoints */
 	int lock_fd; /* holds PATH.lock, so that no other program opens PATH */
 	struct sq_conn write_conn; /* the writer's */
 	struct store_writer writer;
@@ -89,13 +90,14 @@ sqlite_free(struct sqlite **qp)
 static bool
 open_parts(struct sqlite *q, enum store_use use, struct err *e)
 {
-	if (!store_sqlite_conn_open(&q->write_conn, q->path, SQ_WRITER, e))
+	if (!store_sqlite_conn_open(
+	        &q->write_conn, q->path, q->looks ? SQ_READER : SQ_WRITER, e))
 		return false;
 	store_writer_init(&q->writer, &store_sqlite_writer_ops, &q->write_conn,
 	    &q->base.counters);
 	if (!store_sqlite_migrate(&q->write_conn, use, e) ||
-	    !store_sqlite_checkpoint_start(
-	        &q->checkpoint, &q->writer, q->path, e)) {
+	    (!q->looks && !store_sqlite_checkpoint_start(
+	                      &q->checkpoint, &q->writer, q->path, e))) {
 		store_writer_clear(&q->writer);
 		store_sqlite_conn_close(&q->write_conn);
 		return false;
@@ -110,12 +112,15 @@ driver_open(const struct store_options *o, struct store **out, struct err *e)
 	AUTO(sqlite_free) struct sqlite *q = mem_zalloc(1, sizeof(*q));
 
 	pthread_once(&once, configure);
-	if (o->use == STORE_COPY_FROM && !file_exists(o->path))
+	if ((o->use == STORE_COPY_FROM || o->use == STORE_LOOK) &&
+	    !file_exists(o->path))
 		return err_set(
 		    e, ERR_NOT_FOUND, "there is no file %s", o->path);
 	q->lock_fd = -1;
 	q->path = str_dup(o->path);
-	if (!lock_path(q->path, &q->lock_fd, e) || !create_file(q->path, e))
+	q->looks = o->use == STORE_LOOK;
+	if (!q->looks &&
+	    (!lock_path(q->path, &q->lock_fd, e) || !create_file(q->path, e)))
 		return false;
 	if (!open_parts(q, o->use, e))
 		return err_wrap(e, "%s", q->path);
@@ -131,7 +136,8 @@ driver_close(struct store *st)
 	struct sqlite *q = (struct sqlite *)st;
 
 	store_sqlite_readers_close(&q->readers);
-	store_sqlite_checkpoint_stop(&q->checkpoint);
+	if (!q->looks)
+		store_sqlite_checkpoint_stop(&q->checkpoint);
 	store_writer_clear(&q->writer);
 	store_sqlite_conn_close(&q->write_conn);
 	sqlite_free(&q);

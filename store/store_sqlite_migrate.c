@@ -46,7 +46,7 @@ ensure_table(struct sq_conn *c, enum store_use use, struct err *e)
 	if (tables > 0)
 		return err_set(
 		    e, ERR_CONFLICT, "this is the database of another program");
-	if (use == STORE_COPY_FROM)
+	if (use == STORE_COPY_FROM || use == STORE_LOOK)
 		return store_schema_fits(use, 0, e);
 	return store_sqlite_conn_script(c,
 	    "CREATE TABLE schema_version ("

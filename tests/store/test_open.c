@@ -23,6 +23,32 @@ second_open_is_refused(void **state)
 }
 
 static void
+looking_is_for_readers_beside_a_server(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(str_free) char *database = test_database(f->path);
+	AUTO(str_free) char *absent = str_printf("%s/absent", f->dir);
+	struct store_options o = { .path = database, .use = STORE_LOOK };
+	AUTO(store_close) struct store *look = NULL;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct err e = { 0 };
+
+	must(store_open(&o, &look, &e), &e);
+	write_sql(f->st, "INSERT INTO t (id) VALUES (7)", S_ARGS());
+	assert_int_equal(number(look, "SELECT id FROM t"), 7);
+	assert_false(store_begin(look, STORE_WRITE, &tx, &e));
+	o.path = absent;
+	if (!test_on_pgsql()) {
+		struct store *none = NULL;
+
+		assert_false(store_open(&o, &none, &e));
+		assert_int_equal(e.code, ERR_NOT_FOUND);
+		assert_int_equal(access(absent, F_OK), -1);
+	}
+	write_sql(f->st, "INSERT INTO t (id) VALUES (8)", S_ARGS());
+}
+
+static void
 newer_schema_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -157,6 +183,7 @@ main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(newer_schema_is_refused),
+		TEST(looking_is_for_readers_beside_a_server),
 	};
 	/* Of files, and of what only a file does. */
 	const struct CMUnitTest sqlite_tests[] = {
