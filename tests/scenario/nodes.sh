@@ -71,7 +71,7 @@ start_nodes() {
 	done
 	URL=https://localhost:${MACS##*:}
 	for n in 1 2 3; do
-		[ $n = 1 ] || { mkdir -m 700 "$T/node$n"; cp -r "$T/node1/master.key" "$T/node1/keys" "$T/node$n"; }
+		[ $n = 1 ] || { mkdir -m 700 "$T/node$n"; cp "$T/node1/master.key" "$T/node$n"; }
 		start_node $n
 	done
 	ln -s node1 "$T/data"
