@@ -17,6 +17,7 @@ static const struct app_subcommand *const tables[] = {
 	app_admin_commands,
 	app_store_commands,
 	app_doctor_commands,
+	app_scep_commands,
 	app_sim_commands,
 };
 

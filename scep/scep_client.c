@@ -11,6 +11,13 @@
 
 enum { URL_MAX = 4 * LIMIT_BODY_SCEP, BASE64_MAX = 2 * LIMIT_BODY_SCEP };
 
+struct scep_client {
+	struct fetch *f;
+	struct scep_client_options o;
+	struct scep_client_ca ca;
+	struct scep_pending p;
+};
+
 void
 scep_client_result_clear(struct scep_client_result *r)
 {
@@ -39,7 +46,8 @@ ask(struct fetch *f, const char *url, const char *operation,
     const char *message, struct fetch_answer *out, struct err *e)
 {
 	AUTO(buf_free) struct buf *full = buf_new(URL_MAX);
-	struct fetch_request rq = { .method = "GET" };
+	struct fetch_request rq = { .method = "GET",
+		.answer_max = SCEP_CLIENT_ANSWER_MAX };
 
 	buf_addf(full, "%s?operation=%s", url, operation);
 	if (message != NULL) {
@@ -68,90 +76,6 @@ has_type(const struct fetch_answer *a, const char *type)
 	           a->content_type[len] == ' ');
 }
 
-/* RFC 8894 3.5.2: one keyword a line, case and CR do not count. */
-static bool
-offers(const struct buf *caps, const char *keyword)
-{
-	const char *p = buf_str(caps);
-
-	while (*p != '\0') {
-		size_t len = strcspn(p, "\r\n");
-		char line[32] = "";
-
-		if (len < sizeof(line))
-			memcpy(line, p, len);
-		if (str_ieq(line, keyword))
-			return true;
-		p += len;
-		p += strspn(p, "\r\n");
-	}
-	return false;
-}
-
-/* Whether the server takes what we want to send, and how. */
-static bool
-check_caps(struct fetch *f, const struct scep_client_options *o, bool *get_out,
-    struct err *e)
-{
-	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
-	bool standard, good;
-
-	if (!ask(f, o->url, "GetCACaps", o->ca_name, &a, e))
-		return false;
-	standard = offers(a.body, "SCEPStandard");
-	good = o->des3_sha1 ? offers(a.body, "DES3") && offers(a.body, "SHA-1")
-	                    : standard || (offers(a.body, "AES") &&
-	                                      offers(a.body, "SHA-256"));
-	if (!good)
-		return err_set(e, ERR_REFUSED,
-		    "GetCACaps: the algorithms are not offered");
-	*get_out = o->get || !(standard || offers(a.body, "POSTPKIOperation"));
-	return true;
-}
-
-static bool
-read_certificates(struct slice der, STACK_OF(X509) * *out, struct err *e)
-{
-	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
-	AUTO(cert_stack_free) STACK_OF(X509) *certs = NULL;
-	const uint8_t *p = der.p;
-
-	cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.len);
-	if (cms == NULL || p != der.p + der.len)
-		return err_openssl(e, ERR_INVALID, "certificates-only message");
-	certs = CMS_get1_certs(cms);
-	if (sk_X509_num(certs) < 1 || sk_X509_num(certs) > LIMIT_SCEP_CERTS)
-		return err_set(
-		    e, ERR_INVALID, "RFC 8894 3.4: number of certificates");
-	*out = TAKE(certs);
-	return true;
-}
-
-static bool
-get_chain(struct fetch *f, const struct scep_client_options *o,
-    STACK_OF(X509) * *out, struct err *e)
-{
-	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
-	AUTO(cert_x509_free) X509 *one = NULL;
-	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
-
-	if (!ask(f, o->url, "GetCACert", o->ca_name, &a, e))
-		return false;
-	if (has_type(&a, "application/x-x509-ca-ra-cert"))
-		return read_certificates(buf_slice(a.body), out, e);
-	if (!has_type(&a, "application/x-x509-ca-cert"))
-		return err_set(
-		    e, ERR_INVALID, "GetCACert: type %s", a.content_type);
-	if (!cert_parse(buf_slice(a.body), &one, e))
-		return false;
-	chain = sk_X509_new_null();
-	if (chain == NULL || sk_X509_push(chain, one) == 0)
-		return err_openssl(e, ERR_INTERNAL, "chain");
-	one = NULL;
-	*out = TAKE(chain);
-	return true;
-}
-
 static bool
 send_message(struct fetch *f, const char *url, struct slice message, bool get,
     struct fetch_answer *out, struct err *e)
@@ -161,9 +85,10 @@ send_message(struct fetch *f, const char *url, struct slice message, bool get,
 	};
 	AUTO(buf_free) struct buf *text = buf_new(BASE64_MAX);
 	AUTO(str_free) char *post = NULL;
-	struct fetch_request rq = {
-		.method = "POST", .headers = headers, .body = message
-	};
+	struct fetch_request rq = { .method = "POST",
+		.headers = headers,
+		.body = message,
+		.answer_max = SCEP_CLIENT_ANSWER_MAX };
 
 	if (get) {
 		b64_encode(text, message);
@@ -176,100 +101,194 @@ send_message(struct fetch *f, const char *url, struct slice message, bool get,
 		return err_wrap(e, "PKIOperation");
 	if (out->status == 200)
 		return true;
-	err_set(e, ERR_REFUSED, "PKIOperation: HTTP status %d: %.80s",
-	    out->status, buf_str(out->body));
+	err_set(e, ERR_REFUSED, "PKIOperation: HTTP status %d", out->status);
 	fetch_answer_clear(out);
 	return false;
 }
 
-/* The reply is signed by the RA, and an answer to this request. */
-static bool
-check_reply(const struct scep_message *m, const struct scep_verdict *v,
-    const struct scep_pending *p, struct err *e)
+void
+scep_client_free(struct scep_client **c)
 {
-	if (v->fail >= 0)
-		return err_set(e, ERR_INVALID, "CertRep: %s", v->text);
-	if (X509_cmp(m->signer, p->ra) != 0)
-		return err_set(e, ERR_INVALID,
-		    "CertRep: not signed by the RA of GetCACert");
-	if (m->type != SCEP_CERT_REP)
-		return err_set(
-		    e, ERR_INVALID, "CertRep: messageType is %d", m->type);
-	if (!str_eq(m->transaction_id, p->transaction_id))
-		return err_set(
-		    e, ERR_INVALID, "CertRep: of another transaction");
-	if (!slice_eq(slice_of(m->recipient_nonce, m->recipient_nonce_len),
-	        slice_of(p->nonce, sizeof(p->nonce))))
-		return err_set(
-		    e, ERR_INVALID, "CertRep: recipientNonce is not ours");
-	if (m->status != SCEP_SUCCESS && m->status != SCEP_FAILURE &&
-	    m->status != SCEP_PENDING)
-		return err_set(e, ERR_INVALID, "CertRep: pkiStatus missing");
+	if (*c == NULL)
+		return;
+	cert_stack_free(&(*c)->ca.chain);
+	scep_pending_clear(&(*c)->p);
+	mem_free(c);
+}
+
+const struct scep_client_ca *
+scep_client_ca(const struct scep_client *c)
+{
+	return &c->ca;
+}
+
+/* A server without GetCACaps, or with an error for it, has none. */
+static bool
+get_caps(struct scep_client *c, struct err *e)
+{
+	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
+
+	if (!ask(c->f, c->o.url, "GetCACaps", c->o.ca_name, &a, e))
+		return e->code == ERR_REFUSED;
+	c->ca.caps = scep_client_caps(buf_str(a.body));
 	return true;
 }
 
-/* The certificate for our key out of the envelope. */
 static bool
-open_reply(struct scep_message *m, const struct scep_pending *p, EVP_PKEY *key,
-    X509 **out, struct err *e)
+get_chain(struct scep_client *c, struct err *e)
 {
-	AUTO(buf_wipe) struct buf *plain = NULL;
-	AUTO(cert_stack_free) STACK_OF(X509) *certs = NULL;
-	struct scep_verdict v;
+	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
+	bool one;
 
-	scep_open(m, p->self, key, &plain, &v);
-	if (v.fail >= 0)
-		return err_set(e, ERR_INVALID, "CertRep: %s", v.text);
-	if (!read_certificates(buf_slice(plain), &certs, e))
+	if (!ask(c->f, c->o.url, "GetCACert", c->o.ca_name, &a, e))
 		return false;
-	for (int i = 0; i < sk_X509_num(certs); i++) {
-		X509 *x = sk_X509_value(certs, i);
+	one = has_type(&a, "application/x-x509-ca-cert");
+	if (!one && !has_type(&a, "application/x-x509-ca-ra-cert"))
+		return err_set(e, ERR_INVALID,
+		    "GetCACert: not the type of a certificate or of a chain");
+	if (!scep_client_read_ca(buf_slice(a.body), one, &c->ca.chain, e))
+		return err_wrap(e, "GetCACert");
+	c->ca.recipient = scep_client_recipient(c->ca.chain);
+	return c->o.ca_fingerprint == NULL ||
+	       scep_client_pinned(
+	           c->ca.chain, c->o.ca_fingerprint, c->ca.recipient, e);
+}
 
-		if (EVP_PKEY_eq(X509_get0_pubkey(x), key) != 1)
-			continue;
-		X509_up_ref(x);
-		*out = x;
-		return true;
-	}
-	return err_set(e, ERR_INVALID, "CertRep: no certificate for our key");
+bool
+scep_client_new(struct fetch *f, const struct scep_client_options *o,
+    struct scep_client **out, struct err *e)
+{
+	AUTO(scep_client_free)
+	struct scep_client *c = mem_zalloc(1, sizeof(*c));
+
+	c->f = f;
+	c->o = *o;
+	if (!get_caps(c, e) || !get_chain(c, e))
+		return false;
+	*out = TAKE(c);
+	return true;
+}
+
+/* The best of what we use and the server offers; 0: nothing. */
+static int
+best(unsigned caps, bool digest)
+{
+	static const struct {
+		bool digest;
+		unsigned cap;
+		int nid;
+	} rows[] = {
+		{ true, SCEP_CAP_SHA256, NID_sha256 },
+		{ true, SCEP_CAP_SHA512, NID_sha512 },
+		{ true, SCEP_CAP_SHA1, NID_sha1 },
+		{ false, SCEP_CAP_AES, NID_aes_128_cbc },
+		{ false, SCEP_CAP_DES3, NID_des_ede3_cbc },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (rows[i].digest == digest && (caps & rows[i].cap) != 0)
+			return rows[i].nid;
+	return 0;
 }
 
 static bool
-read_reply(struct slice der, const struct scep_pending *p, EVP_PKEY *key,
-    struct scep_client_result *r, struct err *e)
+choose(struct scep_client *c, struct err *e)
 {
-	AUTO(scep_message_free) struct scep_message *m = NULL;
-	struct scep_verdict v;
+	const struct scep_client_options *o = &c->o;
+	struct scep_pending *p = &c->p;
 
-	if (!scep_parse(NULL, der, &m, &v, e))
-		return err_wrap(e, "CertRep");
-	if (!check_reply(m, &v, p, e))
+	p->recipient = c->ca.recipient;
+	if (p->recipient == NULL)
+		return err_set(
+		    e, ERR_INVALID, "GetCACert: no certificate that decrypts");
+	p->digest_nid =
+	    o->digest_nid != 0 ? o->digest_nid : best(c->ca.caps, true);
+	p->cipher_nid =
+	    o->cipher_nid != 0 ? o->cipher_nid : best(c->ca.caps, false);
+	if (p->digest_nid == 0 || p->cipher_nid == 0)
+		return err_set(e, ERR_REFUSED,
+		    "GetCACaps: no %s that can be trusted is offered",
+		    p->digest_nid == 0 ? "digest" : "cipher");
+	return true;
+}
+
+static bool
+exchange(struct scep_client *c, struct scep_client_result *out, struct err *e)
+{
+	AUTO(scep_client_result_clear) struct scep_client_result r = { 0 };
+	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
+	bool get = c->o.get || (c->ca.caps & SCEP_CAP_POST) == 0;
+
+	if (!send_message(c->f, c->o.url, buf_slice(c->p.message), get, &a, e))
 		return false;
-	r->status = m->status;
-	r->fail_info = m->status == SCEP_FAILURE ? m->fail_info : -1;
-	str_copy_cut(r->fail_text, sizeof(r->fail_text), m->fail_text);
-	return m->status != SCEP_SUCCESS || open_reply(m, p, key, &r->cert, e);
+	if (!has_type(&a, "application/x-pki-message"))
+		return err_set(e, ERR_INVALID,
+		    "PKIOperation: the answer is of another type");
+	if (!scep_client_read_reply(
+	        buf_slice(a.body), &c->o, &c->ca, &c->p, &r, e))
+		return false;
+	r.chain = X509_chain_up_ref(c->ca.chain);
+	*out = r;
+	r = (struct scep_client_result){ 0 };
+	return true;
+}
+
+bool
+scep_client_send(
+    struct scep_client *c, struct scep_client_result *out, struct err *e)
+{
+	bool renewal =
+	    c->o.signer != NULL && (c->ca.caps & SCEP_CAP_RENEWAL) != 0;
+
+	scep_pending_clear(&c->p);
+	return choose(c, e) &&
+	       scep_client_prepare(&c->o,
+	           renewal ? SCEP_RENEWAL_REQ : SCEP_PKCS_REQ, &c->p, e) &&
+	       exchange(c, out, e);
+}
+
+/* The CA's name; servers decide by the transaction (RFC 8894 3.3.3). */
+static X509_NAME *
+issuer_name(const struct scep_client_ca *ca)
+{
+	for (int i = 0; i < sk_X509_num(ca->chain); i++) {
+		X509 *x = sk_X509_value(ca->chain, i);
+
+		if (X509_check_ca(x) > 0)
+			return X509_get_subject_name(x);
+	}
+	return X509_get_issuer_name(ca->recipient);
+}
+
+bool
+scep_client_poll(
+    struct scep_client *c, struct scep_client_result *out, struct err *e)
+{
+	if (c->p.self == NULL)
+		return err_set(e, ERR_CONFLICT, "CertPoll: nothing was asked");
+	return scep_client_prepare_poll(issuer_name(&c->ca), &c->p, e) &&
+	       exchange(c, out, e);
+}
+
+bool
+scep_client_next_ca(struct scep_client *c, STACK_OF(X509) * *out, struct err *e)
+{
+	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
+
+	if (!ask(c->f, c->o.url, "GetNextCACert", c->o.ca_name, &a, e))
+		return false;
+	if (!has_type(&a, "application/x-x509-next-ca-cert"))
+		return err_set(e, ERR_INVALID,
+		    "GetNextCACert: the answer is of another type");
+	return scep_client_read_next(buf_slice(a.body), c->ca.chain, out, e) ||
+	       err_wrap(e, "GetNextCACert");
 }
 
 bool
 scep_client_enroll(struct fetch *f, const struct scep_client_options *o,
     struct scep_client_result *out, struct err *e)
 {
-	AUTO(scep_client_result_clear) struct scep_client_result r = { 0 };
-	AUTO(scep_pending_clear) struct scep_pending p = { 0 };
-	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
-	bool get = false;
+	AUTO(scep_client_free) struct scep_client *c = NULL;
 
-	if (!check_caps(f, o, &get, e) || !get_chain(f, o, &r.chain, e) ||
-	    !scep_client_prepare(o, r.chain, &p, e) ||
-	    !send_message(f, o->url, buf_slice(p.message), get, &a, e))
-		return false;
-	if (!has_type(&a, "application/x-pki-message"))
-		return err_set(
-		    e, ERR_INVALID, "PKIOperation: type %s", a.content_type);
-	if (!read_reply(buf_slice(a.body), &p, o->key, &r, e))
-		return false;
-	*out = r;
-	r = (struct scep_client_result){ 0 };
-	return true;
+	return scep_client_new(f, o, &c, e) && scep_client_send(c, out, e);
 }

@@ -1,4 +1,7 @@
-/* A SCEP client, for simulated Macs and for trying servers. */
+/*
+ * A SCEP client (RFC 8894 sections 2 to 4), for simulated Macs and for trying
+ * servers.  What a server sends is bounded and checked before it is believed.
+ */
 #pragma once
 
 #include "certs/cert_template.h"
@@ -8,12 +11,60 @@
 struct scep_client_options {
 	const char *url;     /* up to but without '?' */
 	const char *ca_name; /* message= of GetCACert; NULL: none */
+	/* SHA-256, hex, of one certificate of GetCACert, at which the chain of
+	 * whoever signs and decrypts has to end; NULL: whatever comes counts.
+	 */
+	const char *ca_fingerprint;
 	const struct cert_subject *subject; /* of the request */
-	const char *challenge;
-	EVP_PKEY *key;  /* to be certified; borrowed */
+	const char *challenge;              /* NULL: none */
+	EVP_PKEY *key;                      /* to be certified; borrowed */
+	/* A certificate of this CA, and its key (RSA), that sign the request in
+	 * place of a self-signed certificate: a renewal.  Borrowed, or NULL. */
+	X509 *signer;
+	EVP_PKEY *signer_key;
 	bool get;       /* PKIOperation by GET */
-	bool des3_sha1; /* instead of AES and SHA-256 */
+	int digest_nid; /* of our signature; 0: by GetCACaps */
+	int cipher_nid; /* of our envelope; 0: by GetCACaps */
+	bool allow_des; /* in answers; needs scep_legacy_load() */
 };
+
+/* RFC 8894 3.5.2, as bits. */
+enum scep_cap {
+	SCEP_CAP_AES = 1,
+	SCEP_CAP_DES3 = 2,
+	SCEP_CAP_NEXT_CA = 4,
+	SCEP_CAP_POST = 8,
+	SCEP_CAP_RENEWAL = 16,
+	SCEP_CAP_SHA1 = 32,
+	SCEP_CAP_SHA256 = 64,
+	SCEP_CAP_SHA512 = 128,
+	SCEP_CAP_STANDARD = 256 /* brings AES, POST and SHA-256 with it */
+};
+struct scep_client_ca {
+	unsigned caps;          /* of enum scep_cap */
+	STACK_OF(X509) * chain; /* as GetCACert gave it */
+	X509 *recipient; /* of it: requests are for this one; NULL: none */
+};
+
+/* One transaction with a server; belongs to the thread of f. */
+struct scep_client;
+
+/*
+ * GetCACaps and GetCACert.  f and what o points to stay borrowed until
+ * scep_client_free().  ERR_UNAVAILABLE: no connection; ERR_REFUSED: an HTTP
+ * status other than 200 (of GetCACaps that means: no capabilities);
+ * ERR_INVALID: what came is wrong; ERR_FORBIDDEN: the fingerprint is not that
+ * of the server.
+ */
+MUST_CHECK bool scep_client_new(struct fetch *f,
+    const struct scep_client_options *o, struct scep_client **out,
+    struct err *e);
+void scep_client_free(struct scep_client **c);
+/* Borrowed. */
+const struct scep_client_ca *scep_client_ca(const struct scep_client *c);
+/* The keyword of one bit of enum scep_cap, or NULL. */
+const char *scep_client_cap_name(unsigned bit);
+
 struct scep_client_result {
 	int status;    /* scep_status */
 	int fail_info; /* -1: none */
@@ -22,16 +73,27 @@ struct scep_client_result {
 	STACK_OF(X509) * chain; /* what GetCACert gave; caller's */
 };
 /*
- * GetCACaps, GetCACert, PKCSReq.  Any CertRep that is signed by the RA of
- * GetCACert and answers our transaction is success, whatever its status.
- * ERR_REFUSED: the server does not offer what o asks for, or answered with
- * another HTTP status than 200; ERR_INVALID: what it answered is wrong.
- * Clear *out with scep_client_result_clear().
+ * PKCSReq, or RenewalReq when there is a signer and the server offers it.  Any
+ * CertRep that is signed by a certificate of GetCACert and answers our message
+ * is success, whatever its status.  A certificate that is returned is the only
+ * one for our key, valid now, and signed by a certificate of GetCACert.
+ * Errors as of scep_client_new(); ERR_REFUSED also: nothing that we would use
+ * is offered.  Clear *out with scep_client_result_clear().
  */
+MUST_CHECK bool scep_client_send(
+    struct scep_client *c, struct scep_client_result *out, struct err *e);
+/* CertPoll (RFC 8894 3.3.3), after scep_client_send() gave SCEP_PENDING. */
+MUST_CHECK bool scep_client_poll(
+    struct scep_client *c, struct scep_client_result *out, struct err *e);
+/* GetNextCACert (RFC 8894 4.7): signed by a certificate of GetCACert. */
+MUST_CHECK bool scep_client_next_ca(
+    struct scep_client *c, STACK_OF(X509) * *out, struct err *e);
+void scep_client_result_clear(struct scep_client_result *r);
+
+/* scep_client_new() and scep_client_send() in one. */
 MUST_CHECK bool scep_client_enroll(struct fetch *f,
     const struct scep_client_options *o, struct scep_client_result *out,
     struct err *e);
-void scep_client_result_clear(struct scep_client_result *r);
 /* Only the PKIOperation message, for load generators that prepare it.  ca is
  * what GetCACert gave. */
 MUST_CHECK bool scep_client_request(const struct scep_client_options *o,

@@ -4,16 +4,53 @@
 #include "scep/scep_client.h"
 #include "scep/scep_priv.h"
 
-enum { SCEP_CLIENT_NONCE = 16 };
+enum { SCEP_CLIENT_NONCE = 16, SCEP_CLIENT_ANSWER_MAX = 256 << 10 };
+
+/* ---- scep_request.c: our messages ---- */
 
 /* A request on its way, and what its reply is checked against. */
 struct scep_pending {
 	struct buf *message;
-	X509 *self; /* self-signed; the reply is encrypted for it */
-	X509 *ra;   /* borrowed from ca */
+	X509 *self;      /* signs; the reply is encrypted for it */
+	EVP_PKEY *key;   /* of self; borrowed */
+	X509 *recipient; /* borrowed from the chain */
+	int digest_nid, cipher_nid;
+	X509_NAME *subject; /* of the CSR */
+	/* SHA-256 of the key to be certified, so that the same request asked
+	 * again is the same transaction; the certificate is compared with it.
+	 */
 	char transaction_id[SHA256_HEX_SIZE];
 	uint8_t nonce[SCEP_CLIENT_NONCE];
 };
+/* The recipient and algorithms of *out are set; the rest is made. */
 MUST_CHECK bool scep_client_prepare(const struct scep_client_options *o,
-    STACK_OF(X509) * ca, struct scep_pending *out, struct err *e);
+    enum scep_type type, struct scep_pending *out, struct err *e);
+/* Replaces the message by a CertPoll to issuer. */
+MUST_CHECK bool scep_client_prepare_poll(
+    X509_NAME *issuer, struct scep_pending *p, struct err *e);
 void scep_pending_clear(struct scep_pending *p);
+/* Where requests go: an RSA certificate that may decrypt, best one that may
+ * sign too, or the only one there is; NULL: none.  Borrowed. */
+X509 *scep_client_recipient(STACK_OF(X509) * chain);
+
+/* ---- scep_client_ca.c: what a server is believed to be ---- */
+
+unsigned scep_client_caps(const char *text);
+/* All certificates of a certificates-only message. */
+MUST_CHECK bool scep_client_certificates(
+    struct slice der, STACK_OF(X509) * *out, struct err *e);
+/* The body of GetCACert; ca: the form of one certificate (RFC 8894 4.2.1.1). */
+MUST_CHECK bool scep_client_read_ca(
+    struct slice body, bool one, STACK_OF(X509) * *out, struct err *e);
+/* ERR_FORBIDDEN: fingerprint is of none of chain, or leaf does not lead there.
+ */
+MUST_CHECK bool scep_client_pinned(
+    STACK_OF(X509) * chain, const char *fingerprint, X509 *leaf, struct err *e);
+MUST_CHECK bool scep_client_read_next(struct slice body, STACK_OF(X509) * chain,
+    STACK_OF(X509) * *out, struct err *e);
+
+/* ---- scep_client_reply.c: what an answer is believed ---- */
+
+MUST_CHECK bool scep_client_read_reply(struct slice der,
+    const struct scep_client_options *o, const struct scep_client_ca *ca,
+    const struct scep_pending *p, struct scep_client_result *r, struct err *e);

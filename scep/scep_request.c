@@ -1,8 +1,9 @@
 /*
- * The client's PKCSReq: a self-signed certificate, a CSR with the challenge,
- * an envelope for the RA, a signature over it all (RFC 8894 sections 2.3 and
- * 3.3.1).  No state; any thread.
+ * The client's messages: a self-signed certificate, a CSR with the challenge,
+ * an envelope for the RA, a signature over it all (RFC 8894 sections 2.3, 3.3.1
+ * and 3.3.3).  No state; any thread.
  */
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include "core/clock.h"
@@ -15,22 +16,41 @@ scep_pending_clear(struct scep_pending *p)
 {
 	buf_free(&p->message);
 	cert_x509_free(&p->self);
+	X509_NAME_free(p->subject);
+	p->subject = NULL;
 }
 
-/* The certificate that signs and decrypts: with both key usages, or the only
- * one there is. */
-static X509 *
-recipient_of(STACK_OF(X509) * ca)
+static bool
+takes_requests(X509 *x)
+{
+	EVP_PKEY *key = X509_get0_pubkey(x);
+
+	if (key == NULL)
+		ERR_clear_error();
+	return key != NULL && scep_key_problem(key, false) == NULL;
+}
+
+X509 *
+scep_client_recipient(STACK_OF(X509) * chain)
 {
 	const uint32_t both = KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT;
+	X509 *decrypts = NULL;
 
-	for (int i = 0; i < sk_X509_num(ca); i++) {
-		uint32_t usage = X509_get_key_usage(sk_X509_value(ca, i));
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *x = sk_X509_value(chain, i);
+		uint32_t usage = X509_get_key_usage(x);
 
-		if (usage != UINT32_MAX && (usage & both) == both)
-			return sk_X509_value(ca, i);
+		if (usage == UINT32_MAX || !takes_requests(x))
+			continue;
+		if ((usage & both) == both)
+			return x;
+		if (decrypts == NULL && (usage & KU_KEY_ENCIPHERMENT) != 0)
+			decrypts = x;
 	}
-	return sk_X509_num(ca) == 1 ? sk_X509_value(ca, 0) : NULL;
+	if (decrypts == NULL && sk_X509_num(chain) == 1 &&
+	    takes_requests(sk_X509_value(chain, 0)))
+		return sk_X509_value(chain, 0);
+	return decrypts;
 }
 
 static bool
@@ -110,17 +130,18 @@ make_csr(const struct scep_client_options *o, const EVP_MD *md,
 	return true;
 }
 
+/* content, enveloped and signed, becomes the message. */
 static bool
-sign_message(const struct scep_client_options *o, struct scep_pending *p,
-    struct slice envelope, struct err *e)
+wrap(struct scep_pending *p, enum scep_type type, struct slice content,
+    struct err *e)
 {
+	AUTO(buf_free) struct buf *envelope = NULL;
 	struct scep_sign in = {
 		.cert = p->self,
-		.key = o->key,
-		.digest_nid = o->des3_sha1 ? NID_sha1 : NID_sha256,
-		.content = envelope,
+		.key = p->key,
+		.digest_nid = p->digest_nid,
 		.attrs = {
-		    .type = SCEP_PKCS_REQ,
+		    .type = (int)type,
 		    .status = -1,
 		    .fail_info = -1,
 		    .transaction_id = p->transaction_id,
@@ -129,42 +150,94 @@ sign_message(const struct scep_client_options *o, struct scep_pending *p,
 		},
 	};
 
+	random_bytes(p->nonce, sizeof(p->nonce));
+	if (!scep_envelope_make(content, p->recipient,
+	        X509_get0_pubkey(p->recipient), p->cipher_nid, &envelope, e))
+		return false;
+	in.content = buf_slice(envelope);
+	buf_free(&p->message);
 	return scep_sign(&in, &p->message, e);
 }
 
-bool
-scep_client_prepare(const struct scep_client_options *o, STACK_OF(X509) * ca,
-    struct scep_pending *out, struct err *e)
+/* Who signs: the certificate we have, or one of our own making. */
+static bool
+choose_signer(
+    const struct scep_client_options *o, struct scep_pending *p, struct err *e)
 {
-	AUTO(scep_pending_clear) struct scep_pending p = { 0 };
-	AUTO(buf_wipe) struct buf *csr = NULL;
-	AUTO(buf_free) struct buf *envelope = NULL;
-	const EVP_MD *md = o->des3_sha1 ? EVP_sha1() : EVP_sha256();
-	int cipher = o->des3_sha1 ? NID_des_ede3_cbc : NID_aes_128_cbc;
-
-	p.ra = recipient_of(ca);
-	if (p.ra == NULL)
+	p->key = o->signer != NULL ? o->signer_key : o->key;
+	if (scep_key_problem(p->key, false) != NULL)
 		return err_set(e, ERR_INVALID,
-		    "GetCACert: no certificate that signs and decrypts");
-	random_bytes(p.nonce, sizeof(p.nonce));
-	if (!make_self(o, md, &p.self, e) || !make_csr(o, md, &csr, e) ||
-	    !cert_spki_pub(X509_get_X509_PUBKEY(p.self), p.transaction_id, e) ||
-	    !scep_envelope_make(buf_slice(csr), p.ra, X509_get0_pubkey(p.ra),
-	        cipher, &envelope, e) ||
-	    !sign_message(o, &p, buf_slice(envelope), e))
-		return false;
-	*out = p;
-	p = (struct scep_pending){ 0 };
+		    "RFC 8894 3.1: the key that signs has to be RSA, 2048 to "
+		    "4096 bits");
+	if (o->signer == NULL)
+		return make_self(
+		    o, EVP_get_digestbynid(p->digest_nid), &p->self, e);
+	if (X509_check_private_key(o->signer, o->signer_key) != 1)
+		return err_openssl(e, ERR_INVALID,
+		    "the certificate that signs is of another key");
+	X509_up_ref(o->signer);
+	p->self = o->signer;
 	return true;
+}
+
+bool
+scep_client_prepare(const struct scep_client_options *o, enum scep_type type,
+    struct scep_pending *p, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *csr = NULL;
+	const EVP_MD *md = EVP_get_digestbynid(p->digest_nid);
+
+	if (md == NULL)
+		return err_set(e, ERR_INVALID, "unknown digest");
+	p->subject = X509_NAME_new();
+	if (p->subject == NULL || !fill_name(p->subject, o->subject))
+		return err_openssl(e, ERR_INVALID, "subject");
+	return choose_signer(o, p, e) && make_csr(o, md, &csr, e) &&
+	       cert_spki(o->key, p->transaction_id, e) &&
+	       wrap(p, type, buf_slice(csr), e);
+}
+
+static bool
+put_name(struct buf *out, X509_NAME *name, struct err *e)
+{
+	uint8_t *der = NULL;
+	int len = i2d_X509_NAME(name, &der);
+
+	if (len <= 0)
+		return err_openssl(e, ERR_INTERNAL, "name");
+	buf_add(out, der, (size_t)len);
+	OPENSSL_free(der);
+	return true;
+}
+
+bool
+scep_client_prepare_poll(
+    X509_NAME *issuer, struct scep_pending *p, struct err *e)
+{
+	AUTO(buf_free) struct buf *names = buf_new(LIMIT_CERT);
+	AUTO(buf_free) struct buf *both = buf_new(LIMIT_CERT + 8);
+
+	if (!put_name(names, issuer, e) || !put_name(names, p->subject, e) ||
+	    !buf_ok(names, e))
+		return false;
+	scep_der_put(
+	    both, V_ASN1_SEQUENCE | V_ASN1_CONSTRUCTED, buf_slice(names));
+	return buf_ok(both, e) && wrap(p, SCEP_CERT_POLL, buf_slice(both), e);
 }
 
 bool
 scep_client_request(const struct scep_client_options *o, STACK_OF(X509) * ca,
     struct buf **out, struct err *e)
 {
-	AUTO(scep_pending_clear) struct scep_pending p = { 0 };
+	AUTO(scep_pending_clear)
+	struct scep_pending p = { .recipient = scep_client_recipient(ca),
+		.digest_nid = NID_sha256,
+		.cipher_nid = NID_aes_128_cbc };
 
-	if (!scep_client_prepare(o, ca, &p, e))
+	if (p.recipient == NULL)
+		return err_set(
+		    e, ERR_INVALID, "GetCACert: no certificate that decrypts");
+	if (!scep_client_prepare(o, SCEP_PKCS_REQ, &p, e))
 		return false;
 	*out = TAKE(p.message);
 	return true;

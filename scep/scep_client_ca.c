@@ -1,0 +1,159 @@
+/*
+ * What a SCEP server says of itself: GetCACaps, GetCACert, GetNextCACert, and
+ * whether it is the one that was meant.  No state; any thread.
+ */
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
+#include "core/limits.h"
+#include "scep/scep_client_priv.h"
+
+static const struct {
+	const char *name;
+	unsigned bit, brings;
+} keywords[] = {
+	{ "AES", SCEP_CAP_AES, 0 },
+	{ "DES3", SCEP_CAP_DES3, 0 },
+	{ "GetNextCACert", SCEP_CAP_NEXT_CA, 0 },
+	{ "POSTPKIOperation", SCEP_CAP_POST, 0 },
+	{ "Renewal", SCEP_CAP_RENEWAL, 0 },
+	{ "SHA-1", SCEP_CAP_SHA1, 0 },
+	{ "SHA-256", SCEP_CAP_SHA256, 0 },
+	{ "SHA-512", SCEP_CAP_SHA512, 0 },
+	{ "SCEPStandard", SCEP_CAP_STANDARD,
+	    SCEP_CAP_AES | SCEP_CAP_POST | SCEP_CAP_SHA256 },
+};
+
+const char *
+scep_client_cap_name(unsigned bit)
+{
+	for (size_t i = 0; i < COUNT(keywords); i++)
+		if (keywords[i].bit == bit)
+			return keywords[i].name;
+	return NULL;
+}
+
+/* RFC 8894 3.5.2: one keyword a line, case and CR do not count. */
+unsigned
+scep_client_caps(const char *text)
+{
+	unsigned caps = 0;
+
+	for (const char *p = text; *p != '\0'; p += strspn(p, "\r\n")) {
+		size_t len = strcspn(p, "\r\n");
+		char line[32] = "";
+
+		if (len < sizeof(line))
+			memcpy(line, p, len);
+		for (size_t i = 0; i < COUNT(keywords); i++)
+			if (str_ieq(line, keywords[i].name))
+				caps |= keywords[i].bit | keywords[i].brings;
+		p += len;
+	}
+	return caps;
+}
+
+bool
+scep_client_certificates(struct slice der, STACK_OF(X509) * *out, struct err *e)
+{
+	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_stack_free) STACK_OF(X509) *certs = NULL;
+	const uint8_t *p = der.p;
+
+	cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.len);
+	if (cms == NULL || p != der.p + der.len)
+		return err_openssl(e, ERR_INVALID, "certificates-only message");
+	certs = CMS_get1_certs(cms);
+	if (sk_X509_num(certs) < 1 || sk_X509_num(certs) > LIMIT_SCEP_CERTS)
+		return err_set(
+		    e, ERR_INVALID, "RFC 8894 3.4: number of certificates");
+	*out = TAKE(certs);
+	return true;
+}
+
+bool
+scep_client_read_ca(
+    struct slice body, bool one, STACK_OF(X509) * *out, struct err *e)
+{
+	AUTO(cert_x509_free) X509 *x = NULL;
+	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
+
+	if (!one)
+		return scep_client_certificates(body, out, e);
+	if (!cert_parse(body, &x, e))
+		return false;
+	chain = sk_X509_new_null();
+	if (chain == NULL || sk_X509_push(chain, x) == 0)
+		return err_openssl(e, ERR_INTERNAL, "chain");
+	x = NULL;
+	*out = TAKE(chain);
+	return true;
+}
+
+/* Up to anchor, which need not be a root. */
+static bool
+leads_to(X509 *anchor, STACK_OF(X509) * chain, X509 *leaf)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool ok = false;
+
+	if (store != NULL && ctx != NULL &&
+	    X509_STORE_add_cert(store, anchor) == 1 &&
+	    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
+	    X509_STORE_CTX_init(ctx, store, leaf, chain) == 1)
+		ok = X509_verify_cert(ctx) == 1;
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	ERR_clear_error();
+	return ok;
+}
+
+bool
+scep_client_pinned(
+    STACK_OF(X509) * chain, const char *fingerprint, X509 *leaf, struct err *e)
+{
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *x = sk_X509_value(chain, i);
+		char have[SHA256_HEX_SIZE];
+
+		cert_fingerprint(x, have);
+		if (!str_ieq(have, fingerprint))
+			continue;
+		if (leaf != NULL && !leads_to(x, chain, leaf))
+			return err_set(e, ERR_FORBIDDEN,
+			    "GetCACert: who takes requests has no valid chain "
+			    "to the certificate with that fingerprint");
+		return true;
+	}
+	return err_set(e, ERR_FORBIDDEN,
+	    "GetCACert: no certificate has that fingerprint: this is another "
+	    "server, or its CA has changed");
+}
+
+/* RFC 8894 4.7.1: a chain within a message that the present CA signed. */
+bool
+scep_client_read_next(struct slice body, STACK_OF(X509) * chain,
+    STACK_OF(X509) * *out, struct err *e)
+{
+	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_bio_free) BIO *content = BIO_new(BIO_s_mem());
+	const uint8_t *p = body.p;
+	char *inner = NULL;
+	long len;
+
+	cms = d2i_CMS_ContentInfo(NULL, &p, (long)body.len);
+	if (content == NULL || cms == NULL || p != body.p + body.len ||
+	    OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed)
+		return err_openssl(e, ERR_INVALID, "not a signed message");
+	/* NOINTERN: a signer that only the message brings is nobody. */
+	if (CMS_verify(cms, chain, NULL, NULL, content,
+	        CMS_NOINTERN | CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY) != 1)
+		return err_openssl(
+		    e, ERR_INVALID, "not signed by a certificate of GetCACert");
+	len = BIO_get_mem_data(content, &inner);
+	return scep_client_certificates(
+	    slice_of(inner, len > 0 ? (size_t)len : 0), out, e);
+}
