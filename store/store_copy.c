@@ -111,7 +111,7 @@ static bool
 fill_table(struct copy *c, const struct copy_table *t, struct err *e)
 {
 	AUTO(copy_cursor_clear)
-	struct copy_cursor cursor = { c->from, t, c->o->batch_rows, 0, NULL };
+	struct copy_cursor cursor = { c->from, t, c->o, 0, NULL };
 	int64_t n;
 
 	if (!copy_state_load(c->to, &cursor, e))

@@ -32,6 +32,9 @@ struct store_copy_options {
 	const char *from, *to; /* as struct store_options.path */
 	bool restart;   /* empties a target that another copy began to fill */
 	int batch_rows; /* most rows of a transaction; 0: 500 */
+	/* In which no other row is taken, text counted in characters; 0: 4 MiB.
+	 */
+	int64_t batch_bytes;
 	/*
 	 * After each batch, may be NULL: what is being done ("read", "copy",
 	 * "compare"), to which table, how many rows of it are done.

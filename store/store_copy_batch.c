@@ -10,11 +10,7 @@
 #include "core/json.h"
 #include "store/store_copy_priv.h"
 
-enum {
-	BATCH_ROWS = 500,
-	BATCH_BYTES = 4 << 20, /* after which no other row is taken */
-	ROW_MAX = 1 << 30
-};
+enum { BATCH_ROWS = 500, BATCH_BYTES = 4 << 20, ROW_MAX = 1 << 30 };
 
 void
 copy_cursor_clear(struct copy_cursor *c)
@@ -46,19 +42,21 @@ measure(const struct copy_cursor *c, struct store_tx *tx, int64_t *rows_out,
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	struct store_value args[COPY_KEYS_MAX + 2];
+	int64_t most = c->o->batch_bytes > 0 ? c->o->batch_bytes : BATCH_BYTES;
 	int64_t n = 0, bytes = 0;
 	bool more = true;
 
-	page_args(c, c->batch_rows > 0 ? c->batch_rows : BATCH_ROWS, args);
+	page_args(
+	    c, c->o->batch_rows > 0 ? c->o->batch_rows : BATCH_ROWS, args);
 	if (!store_query(tx, c->table->sizes_sql[c->last != NULL], args, &r, e))
 		return false;
-	while (bytes < BATCH_BYTES) {
+	while (bytes < most) {
 		if (!store_next(r, &more, e))
 			return false;
 		if (!more)
 			break;
 		bytes += store_int(r, 0);
-		if (n > 0 && bytes > BATCH_BYTES)
+		if (n > 0 && bytes > most)
 			break;
 		n++;
 	}
@@ -234,7 +232,7 @@ copy_digest_table(struct store *st, const struct copy_table *t,
 {
 	AUTO(buf_free) struct buf *row = buf_new(ROW_MAX);
 	AUTO(copy_cursor_clear)
-	struct copy_cursor c = { st, t, o->batch_rows, 0, NULL };
+	struct copy_cursor c = { st, t, o, 0, NULL };
 	struct copy_digest d = { .row = row };
 	int64_t n;
 

@@ -56,7 +56,7 @@ MUST_CHECK bool copy_plan_same(
 struct copy_cursor {
 	struct store *st;
 	const struct copy_table *table;
-	int batch_rows;
+	const struct store_copy_options *o;
 	int64_t rows; /* read up to now */
 	json_t *last; /* key of the last row, or NULL */
 };

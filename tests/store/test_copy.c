@@ -11,7 +11,7 @@
 #include "core/embedded.h"
 #include "store/store_copy.h"
 
-enum { DEVICES = 23, BATCH = 4 };
+enum { DEVICES = 23, BATCH = 4, BATCH_BYTES = 4000 };
 
 struct places {
 	char *file, *other, *back;
@@ -59,7 +59,7 @@ add_device(struct store_tx *tx, int i)
 static void
 add_large(struct store_tx *tx)
 {
-	enum { LARGE = 5 << 19, HOW_MANY = 3 };
+	enum { LARGE = BATCH_BYTES / 2 + 1, HOW_MANY = 3 };
 	char *bytes = mem_zalloc(1, LARGE);
 	struct err e = { 0 };
 
@@ -143,9 +143,10 @@ places(void **state)
 static struct store_copy_options
 options(const char *from, const char *to)
 {
-	return (struct store_copy_options){
-		.from = from, .to = to, .batch_rows = BATCH
-	};
+	return (struct store_copy_options){ .from = from,
+		.to = to,
+		.batch_rows = BATCH,
+		.batch_bytes = BATCH_BYTES };
 }
 
 static struct store_copy_result *
