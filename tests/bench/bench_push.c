@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,11 +101,15 @@ report(const struct bench *b, int64_t wall_us, int64_t caller_us)
 	double cpu = (double)b->client_cpu_us * 1000 / (double)b->count / 1000;
 	double all = cpu + (double)caller_us * 1000 / (double)b->count / 1000;
 	const char *name = b->host != NULL ? "push_other" : "push";
+	struct rusage u;
 	FILE *f;
 
+	getrusage(RUSAGE_SELF, &u);
 	printf("%-10s %9.0f pushes/s  %6.2f ms client CPU per 1000 "
-	       "(%.2f with the caller)  accepted %" PRId64 " of %" PRId64 "\n",
-	    name, rate, cpu, all, atomic_load(&b->accepted), b->count);
+	       "(%.2f with the caller)  accepted %" PRId64 " of %" PRId64
+	       "  at most %ld KiB\n",
+	    name, rate, cpu, all, atomic_load(&b->accepted), b->count,
+	    u.ru_maxrss);
 	if (b->json == NULL || (f = fopen(b->json, "a")) == NULL)
 		return;
 	fprintf(f,

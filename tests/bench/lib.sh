@@ -175,9 +175,9 @@ row_scep_rsa2048() {
 }
 
 token=$(printf '%064d' 0)
-push_h2load() { # PORT
+push_h2load() { # PORT [COUNT STREAMS]
 	printf '{"mdm":"8B3E6C9A-3B1A-4B7E-9D0E-3D0C6B0F3A11"}' >"$work/payload"
-	h2load -n 200000 -c 1 -m 1000 -d "$work/payload" \
+	h2load -n "${2:-200000}" -c 1 -m "${3:-1000}" -d "$work/payload" \
 		-H 'apns-topic: com.apple.mgmt.External.11111111-2222-4333-8444-555555555555' \
 		-H 'apns-push-type: mdm' -H 'apns-priority: 10' \
 		-H 'apns-expiration: 2000000000' \
@@ -193,16 +193,37 @@ push_row() { # NAME BOUND TEXT OPTION...
 	r=$(tail -1 "$work/push.json")
 	result "$name" "$(field "$r" value)" 1/s "$bound" "$(field "$r" cpu_ms)" "$text"
 }
-row_push() {
-	local port pid bound
-	"$bin/bench_push" -s 60 >"$work/sim.port" &
+push_bound() { # COUNT STREAMS OPTION...: h2load to the simulated APNs
+	local n=$1 m=$2 pid
+	shift 2
+	rm -f "$work/sim.port"
+	"$bin/bench_push" -s 60 "$@" >"$work/sim.port" &
 	pid=$!
 	children+=("$pid")
 	until [ -s "$work/sim.port" ]; do sleep 0.05; done
-	port=$(cat "$work/sim.port")
-	bound=$(push_h2load "$port")
+	bound=$(push_h2load "$(cat "$work/sim.port")" "$n" "$m")
 	stop "$pid"
+}
+row_push() {
+	local bound
+	push_bound 200000 1000
 	push_row push "$bound" "h2load to the simulated APNs, one connection"
+}
+# Each answer takes 20 ms, and 900 pushes are under way.
+row_push_wait() {
+	local bound
+	push_bound 100000 900 -l 20
+	push_row push_wait "$bound" "h2load to the same, one connection" \
+		-n 100000 -m 900 -l 20
+}
+row_push_db() {
+	local r
+	rm -f "$work/push.json"
+	"$bin/bench_push_db" -j "$work/push.json" "$work/push" >"$work/push.log" 2>&1 ||
+		{ cat "$work/push.log"; die "pushing failed"; }
+	r=$(cat "$work/push.json")
+	result push_db "$(field "$r" value)" 1/s "$(syncs)" "$(field "$r" cpu_ms)" \
+		"fdatasync/s of the disk; 1,000 pushes need four; CPU of both ends"
 }
 row_push_nghttpd() {
 	local port pid bound
