@@ -83,6 +83,8 @@ CREATE TABLE command (
 );
 -- done_at is always NULL in it, but with that column it is preferred to command_list.
 CREATE INDEX command_open ON command (enrollment_id, done_at, urgent DESC, sort_key) WHERE done_at IS NULL;
+-- Few; a claim of pushes looks here first, and would read all that are open.
+CREATE INDEX command_urgent ON command (urgent, done_at, enrollment_id) WHERE done_at IS NULL AND urgent = 1;
 CREATE INDEX command_list ON command (enrollment_id, sort_key);
 CREATE INDEX command_sort ON command (sort_key);
 CREATE INDEX command_expiry ON command (expires_at) WHERE done_at IS NULL AND expires_at IS NOT NULL;
