@@ -236,6 +236,7 @@ start_listeners(struct app_server *s, struct err *e)
 	mdm_http_add(s->http, s->mdm);
 	enroll_http_add(s->http, s->enroll);
 	api_http_add(s->http, s->api);
+	cert_crl_http_add(s->http, &s->revocation);
 	return listen_device(s, e) && listen_admin(s, e) && listen_plain(s, e);
 }
 
@@ -283,9 +284,9 @@ app_server_start(
 	host = host_of(s->url);
 	if (!app_server_tls(s, host, e) || !open_trial(s, e) ||
 	    !http_new(&http, &s->http, e) || !start_services(s, e) ||
-	    !app_server_start_push(s, e) || !app_server_watch(s, e) ||
-	    !start_listeners(s, e) || !app_server_token(s, e) ||
-	    !run_trial(s, e))
+	    !app_server_revocation(s, e) || !app_server_start_push(s, e) ||
+	    !app_server_watch(s, e) || !start_listeners(s, e) ||
+	    !app_server_token(s, e) || !run_trial(s, e))
 		return false;
 	s->ticking = pthread_create(&s->ticker, NULL, app_server_tick, s) == 0;
 	if (!s->ticking)
@@ -323,6 +324,7 @@ app_server_stop(struct app_server **sp)
 	mdm_service_free(&s->mdm);
 	enroll_service_free(&s->enroll);
 	http_metrics_free(&s->metrics);
+	app_server_revocation_end(s);
 	cert_live_free(&s->live);
 	store_node_free(&s->node);
 	store_close(&s->store);

@@ -43,3 +43,22 @@ app_server_authority_refresh(void *arg, struct err *e)
 		log_event(LOG_INFO, "authority_changed", NULL);
 	return true;
 }
+
+bool
+app_server_revocation(struct app_server *s, struct err *e)
+{
+	s->revocation.store = s->store;
+	s->revocation.ocsp = cert_ocsp_new(&(struct cert_ocsp_options){
+	    .store = s->store, .live = s->live, .seal = s->seal });
+	return cert_crl_new(&(struct cert_crl_options){ .store = s->store,
+	                        .live = s->live,
+	                        .node = store_node_id(s->node) },
+	    &s->revocation.crl, e);
+}
+
+void
+app_server_revocation_end(struct app_server *s)
+{
+	cert_crl_free(&s->revocation.crl);
+	cert_ocsp_free(&s->revocation.ocsp);
+}

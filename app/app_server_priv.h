@@ -5,6 +5,7 @@
 
 #include "app/app_server.h"
 #include "app/app_trial.h"
+#include "certs/cert_crl_http.h"
 #include "certs/cert_live.h"
 #include "store/store_node.h"
 #include "store/store_watch.h"
@@ -32,6 +33,7 @@ struct app_server {
 	struct mdm_service *mdm;
 	struct enroll_service *enroll;
 	struct api_service *api;
+	struct cert_public revocation; /* CRLs and OCSP */
 	struct http_metrics *metrics;
 	char *url, *admin_url;
 	pthread_t ticker;
@@ -51,6 +53,10 @@ MUST_CHECK bool app_server_authority(struct app_server *s, struct err *e);
 /* Brings in what changed, here or elsewhere, and renews the RA when it is
  * due. */
 MUST_CHECK bool app_server_authority_refresh(void *arg, struct err *e);
+/* Starts making CRLs and OCSP answers. */
+MUST_CHECK bool app_server_revocation(struct app_server *s, struct err *e);
+/* After the listeners have ended. */
+void app_server_revocation_end(struct app_server *s);
 /* Reads the TLS certificate of the settings, or makes one that our CA
  * issued and renews it 30 days before its end. */
 MUST_CHECK bool app_server_tls(

@@ -22,7 +22,7 @@ const struct setting_row app_settings[] = {
 	{ "admin-port", SETTING_INT, "8444", 0, 65535,
 	    "port of the admin side; 0: any free one" },
 	{ "http-address", SETTING_STR, "127.0.0.1", 0, 0,
-	    "address of the plain listener, SCEP only" },
+	    "address of the plain listener: SCEP, CRL and OCSP only" },
 	{ "http-port", SETTING_INT, "-1", -1, 65535,
 	    "port of the plain listener; -1: none" },
 	{ "public-url", SETTING_STR, NULL, 0, 0,

@@ -10,6 +10,7 @@ enum {
 	LIMIT_BODY_CHECKIN = 256 << 10,
 	LIMIT_BODY_CONNECT = 16 << 20, /* InstalledApplicationList is large */
 	LIMIT_BODY_SCEP = 64 << 10,
+	LIMIT_BODY_OCSP = 16 << 10,
 
 	/* Headers: all of one request, and the Mdm-Signature alone (base64).
 	 * The first is also what each kept connection holds in memory. */

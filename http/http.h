@@ -64,7 +64,7 @@ enum http_side {
 	/* Errors are short text; status 401 is never sent (it un-enrols). */
 	HTTP_DEVICE_SIDE,
 	HTTP_ADMIN_SIDE, /* errors are application/problem+json */
-	HTTP_PLAIN_SIDE, /* no TLS: SCEP only; errors are short text */
+	HTTP_PLAIN_SIDE, /* no TLS: SCEP, CRL, OCSP; errors are short text */
 	HTTP_SIDES       /* how many there are */
 };
 

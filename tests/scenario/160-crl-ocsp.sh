@@ -1,0 +1,60 @@
+# Revocation as others see it: OpenSSL's CRL check and OCSP client, curl with
+# conditional requests and OCSP by GET; hold, release, revoke; export as CSV.
+. "$(dirname "$0")/scep.sh"
+scep_server
+PLAIN=${SCEP%/scep}
+enrol() {
+	openssl genrsa -out "$T/$1.key" 2048 2>/dev/null
+	timeout 60 pki --scep --url "$SCEP" --in "$T/$1.key" --dn CN=x \
+		--password "$(challenge "$1")" --cacert-enc "$T/ra.pem" --cacert-sig "$T/ra.pem" \
+		--cacert "$T/issuing.pem" --cacert "$T/root.pem" --outform pem >"$T/$1.pem" 2>>"$T/pki.log"
+}
+enrol one && enrol two || fail "no certificate"
+fp() { openssl x509 -in "$T/$1.pem" -outform DER | sha256sum | cut -d' ' -f1; }
+id=$(m certificate show "$(fp one)" --json | jq -r .authority)
+CRL=$PLAIN/crl/$id.crl
+curl -sSf "$PLAIN/ca/$id.cer" | cmp - <(openssl x509 -in "$T/issuing.pem" -outform DER) ||
+	fail "caIssuers"
+
+ocsp() { # ocsp CERT WORD [OPTIONS]: the answer verifies and says WORD
+	local cert=$1 word=$2; shift 2
+	openssl ocsp ${DIGEST:-} -issuer "$T/issuing.pem" -cert "$T/$cert.pem" -url "$PLAIN/ocsp" \
+		-CAfile "$T/root.pem" -verify_other "$T/issuing.pem" "$@" >"$T/ocsp.log" 2>&1 &&
+		grep -q 'Response verify OK' "$T/ocsp.log" && grep -q ": $word" "$T/ocsp.log"
+}
+check_crl() { # check_crl CERT: with the present CRL
+	curl -sSf "$CRL" | openssl crl -inform DER -out "$T/crl.pem" &&
+		openssl verify -crl_check -CAfile "$T/root.pem" -untrusted "$T/issuing.pem" \
+			-CRLfile "$T/crl.pem" "$T/$1.pem"
+}
+ocsp one good || fail "OCSP with a nonce"
+DIGEST=-sha256 ocsp one good -no_nonce || fail "OCSP, CertID by SHA-256"
+check_crl one >/dev/null || fail "CRL check of a good one"
+openssl crl -in "$T/crl.pem" -CAfile "$T/issuing.pem" -noout 2>&1 | grep -q 'verify OK' ||
+	fail "signature of the CRL"
+
+# Nobody has to fetch twice what is the same.
+head=$(curl -sSI "$CRL")
+tag=$(sed -n 's/^etag: *\([^\r]*\).*/\1/Ip' <<<"$head")
+grep -qi '^content-type: application/pkix-crl' <<<"$head" || fail "type: $head"
+[ "$(curl -s -o "$T/none" -w '%{http_code}' -H "If-None-Match: $tag" "$CRL")" = 304 ] ||
+	fail "the CRL is not conditional"
+openssl ocsp -issuer "$T/issuing.pem" -cert "$T/two.pem" -no_nonce -reqout "$T/rq" >/dev/null 2>&1
+path=$(base64 -w0 "$T/rq" | sed 's/+/%2B/g; s/=/%3D/g')
+curl -sSf -D "$T/head" "$PLAIN/ocsp/$path" -o "$T/answer"
+grep -qi '^cache-control: public, max-age=' "$T/head" && grep -qi '^expires:' "$T/head" ||
+	fail "RFC 5019: $(cat "$T/head")"
+openssl ocsp -respin "$T/answer" -issuer "$T/issuing.pem" -cert "$T/two.pem" \
+	-CAfile "$T/root.pem" -verify_other "$T/issuing.pem" 2>&1 | grep -q ': good' || fail "OCSP by GET"
+
+m certificate revoke "$(fp one)" --reason certificate_hold >/dev/null
+ocsp one revoked -no_nonce || fail "held: $(cat "$T/ocsp.log")"
+until_ok 20 bash -c "! cmp -s <(curl -s -H 'If-None-Match: $tag' -w '%{http_code}' $CRL) <(echo -n 304)"
+! check_crl one >"$T/verify.log" 2>&1 && grep -q 'certificate revoked' "$T/verify.log" ||
+	fail "the CRL has no hold"
+check_crl two >/dev/null || fail "the other is on the CRL"
+m certificate release "$(fp one)" >/dev/null
+ocsp one good -no_nonce || fail "released"
+m certificate revoke "$(fp one)" --reason key_compromise >/dev/null
+ocsp one revoked && grep -qi 'reason: keyCompromise' "$T/ocsp.log" || fail "$(cat "$T/ocsp.log")"
+m certificate export --state revoked | grep -q ',revoked,.*,key_compromise,token:admin' || fail "CSV"
