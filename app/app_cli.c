@@ -18,6 +18,7 @@ static const struct app_subcommand *const tables[] = {
 	app_store_commands,
 	app_doctor_commands,
 	app_scep_commands,
+	app_ca_commands,
 	app_sim_commands,
 };
 

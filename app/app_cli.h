@@ -66,6 +66,7 @@ extern const struct app_subcommand app_scep_commands[];
 extern const struct app_subcommand app_serve_commands[];
 extern const struct app_subcommand app_store_commands[];
 extern const struct app_subcommand app_doctor_commands[];
+extern const struct app_subcommand app_ca_commands[];
 extern const struct app_subcommand app_sim_commands[];
 
 /* Finds and runs the subcommand; the process's exit code. */

@@ -137,3 +137,13 @@ cert_authority_db_move(struct store_tx *tx,
 	*moved = changed == 1;
 	return true;
 }
+
+bool
+cert_authority_db_forget_key(struct store_tx *tx, const char *id, struct err *e)
+{
+	return store_exec(tx,
+	           "UPDATE authority SET key_kind = 'away', key_ref = '',"
+	           " key_sealed = NULL, version = version + 1 WHERE id = $1",
+	           S_ARGS(S_TEXT(id)), NULL, e) &&
+	       store_watch_touch(tx, STORE_WATCH_AUTHORITY, e);
+}

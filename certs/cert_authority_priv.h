@@ -52,6 +52,10 @@ struct cert_authority_move {
 MUST_CHECK bool cert_authority_db_move(struct store_tx *tx,
     const struct cert_authority_move *move, bool *moved, struct err *e);
 
+/* The row's key is away from now on. */
+MUST_CHECK bool cert_authority_db_forget_key(
+    struct store_tx *tx, const char *id, struct err *e);
+
 /* ---- cert_authority_make.c: certificates of our own ---- */
 
 enum cert_rank {

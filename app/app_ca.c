@@ -1,0 +1,374 @@
+/*
+ * mutsu ca ...: the certificate authority, by its database.  Servers may run;
+ * they notice.  One thread.
+ */
+#include <stdio.h>
+
+#include "app/app_cli.h"
+#include "app/app_settings.h"
+#include "certs/cert_roll.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/log.h"
+
+enum { BACKUP_MAX = 4 << 20, KEY_MAX = 16 << 10 };
+
+static const struct app_option plain_options[] = {
+	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_option secret_options[] = {
+	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ "passphrase", "WHERE", "file:PATH or env:NAME; needed" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_option rollover_options[] = {
+	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ "passphrase", "WHERE", "of the root's key: file:PATH or env:NAME" },
+	{ "root-key-file", "FILE", "the root's key, of mutsu ca take-root" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_option export_options[] = {
+	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ "der", NULL, "DER instead of PEM; one certificate" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_column columns[] = {
+	{ "ID", "id" },
+	{ "ROLE", "role" },
+	{ "STATE", "state" },
+	{ "KEY", "key" },
+	{ "NOT AFTER", "not_after" },
+	{ "SUBJECT", "subject" },
+	{ NULL, NULL },
+};
+
+/* What every command needs, opened. */
+struct desk {
+	struct settings *settings;
+	char *keys, *master;
+	struct seal *seal;
+	struct store *store;
+	struct cert_authority_options o;
+	bool any;
+};
+
+static void
+desk_clear(struct desk *d)
+{
+	store_close(&d->store);
+	seal_free(&d->seal);
+	settings_free(&d->settings);
+	str_free(&d->keys);
+	str_free(&d->master);
+}
+
+static bool
+open_database(struct desk *d, const char *data, struct err *e)
+{
+	AUTO(str_free) char *file = str_printf("%s/mutsu.db", data);
+	const char *address = settings_str(d->settings, "database");
+	struct store_options o = { .path = file };
+
+	if (!str_empty(address))
+		o.path = address;
+	return file_mkdir(data, e) && file_private(data, e) &&
+	       store_open(&o, &d->store, e) &&
+	       cert_authority_exists(d->store, &d->any, e);
+}
+
+static bool
+desk_open(const struct app_args *a, struct desk *d, struct err *e)
+{
+	const char *data;
+
+	log_set_level(LOG_ERROR);
+	d->settings = settings_new(app_settings, app_settings_count);
+	if (!app_settings_load(d->settings, a, e) ||
+	    !app_settings_authority(d->settings, &d->o, e))
+		return false;
+	data = settings_str(d->settings, "data");
+	d->keys = str_printf("%s/keys", data);
+	d->master = str_printf("%s/master.key", data);
+	if (!open_database(d, data, e))
+		return false;
+	if (d->any && !file_exists(d->master))
+		return err_set(e, ERR_NOT_FOUND, "%s is missing", d->master);
+	if (!seal_open(d->master, &d->seal, e))
+		return false;
+	d->o.vault.seal = d->seal;
+	d->o.vault.dir = d->keys;
+	return true;
+}
+
+static int
+finish(bool good, const struct err *e)
+{
+	static const struct {
+		enum err_code code;
+		int exit;
+	} codes[] = { { ERR_INVALID, APP_USAGE },
+		{ ERR_NOT_FOUND, APP_NOT_FOUND },
+		{ ERR_CONFLICT, APP_CONFLICT } };
+
+	if (good)
+		return APP_OK;
+	fprintf(stderr, "mutsu: %s\n", e->text);
+	for (size_t i = 0; i < COUNT(codes); i++)
+		if (codes[i].code == e->code)
+			return codes[i].exit;
+	return APP_FAILED;
+}
+
+static bool
+snapshot(struct desk *d, struct cert_authority **out, struct err *e)
+{
+	return d->any ? cert_authority_open(d->store, &d->o, out, e)
+	              : err_set(e, ERR_NOT_FOUND,
+	                    "there is no authority yet; mutsu serve or mutsu "
+	                    "ca create makes one");
+}
+
+static json_t *
+describe(const struct cert_member *m)
+{
+	json_t *o = json_object();
+	char subject[512], fingerprint[SHA256_HEX_SIZE];
+
+	cert_subject(m->certificate, subject, sizeof(subject));
+	cert_fingerprint(m->certificate, fingerprint);
+	json_put_str(o, "id", m->id);
+	json_put_str(o, "role", m->role);
+	json_put_str(o, "state", m->state);
+	json_put_str(o, "issuer_id", m->parent_id);
+	json_put_str(o, "key", m->place.kind);
+	json_put_time(o, "not_after", cert_not_after(m->certificate));
+	json_put_str(o, "subject", subject);
+	json_put_str(o, "fingerprint", fingerprint);
+	return o;
+}
+
+static bool
+show_all(const struct app_args *a, struct desk *d, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *ca = NULL;
+	AUTO(json_free) json_t *rows = json_array();
+	const struct cert_member *const *m;
+	size_t count;
+
+	if (!snapshot(d, &ca, e))
+		return false;
+	count = cert_authority_members(ca, &m);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(rows, describe(m[i]));
+	app_print_list(a, rows, columns, "No authority.");
+	return true;
+}
+
+static bool
+create(const struct app_args *a, struct desk *d, struct err *e)
+{
+	if (d->any)
+		return err_set(
+		    e, ERR_CONFLICT, "there is an authority already");
+	d->any = true;
+	return show_all(a, d, e);
+}
+
+/* The certificate with this id, or the active one in this role. */
+static const struct cert_member *
+pick(const struct cert_authority *ca, const char *what)
+{
+	const struct cert_member *const *m;
+	size_t count = cert_authority_members(ca, &m);
+
+	for (size_t i = 0; i < count; i++)
+		if (str_eq(m[i]->id, what) ||
+		    (str_eq(m[i]->role, what) &&
+		        str_eq(m[i]->state, CERT_STATE_ACTIVE)))
+			return m[i];
+	return NULL;
+}
+
+static bool
+export_upwards(const struct cert_authority *ca, const struct cert_member *m,
+    bool chain, struct buf *out, struct err *e)
+{
+	do {
+		if (!cert_pem(m->certificate, out, e))
+			return false;
+		m = cert_authority_find(ca, m->parent_id);
+	} while (chain && m != NULL);
+	return true;
+}
+
+static bool export(const struct app_args *a, struct desk *d, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *ca = NULL;
+	AUTO(buf_free) struct buf *out = NULL;
+	bool chain = str_eq(a->words[0], "chain");
+	const struct cert_member *m;
+
+	if (!snapshot(d, &ca, e))
+		return false;
+	m = pick(ca, chain ? CERT_ROLE_ISSUING : a->words[0]);
+	if (m == NULL)
+		return err_set(
+		    e, ERR_NOT_FOUND, "no certificate %s", a->words[0]);
+	if (app_arg(a, "der") != NULL) {
+		if (chain)
+			return err_set(
+			    e, ERR_INVALID, "--der is for one certificate");
+		if (!cert_der(m->certificate, &out, e))
+			return false;
+	} else {
+		out = buf_new(BACKUP_MAX);
+		if (!export_upwards(ca, m, chain, out, e) || !buf_ok(out, e))
+			return false;
+	}
+	fwrite(buf_slice(out).p, 1, buf_slice(out).len, stdout);
+	return true;
+}
+
+static bool
+passphrase(const struct app_args *a, struct buf **out, struct err *e)
+{
+	return cert_vault_secret(
+	    app_arg(a, "passphrase"), "passphrase (--passphrase)", out, e);
+}
+
+static bool
+root_key(const struct app_args *a, EVP_PKEY **out, struct err *e)
+{
+	const char *file = app_arg(a, "root-key-file");
+	AUTO(buf_wipe) struct buf *phrase = NULL;
+	AUTO(buf_wipe) struct buf *pem = NULL;
+
+	return file == NULL ||
+	       (passphrase(a, &phrase, e) &&
+	           file_read(file, KEY_MAX, &pem, e) &&
+	           cert_key_decrypt(buf_slice(pem), buf_slice(phrase), out, e));
+}
+
+static bool
+rollover(const struct app_args *a, struct desk *d, struct err *e)
+{
+	AUTO(cert_key_free) EVP_PKEY *key = NULL;
+
+	if (!root_key(a, &key, e) ||
+	    !cert_roll_prepare(d->store, &d->o, key, e) || !show_all(a, d, e))
+		return false;
+	app_say(a, "Clients get it by GetNextCACert. Next: mutsu ca switch");
+	return true;
+}
+
+static bool
+switch_over(const struct app_args *a, struct desk *d, struct err *e)
+{
+	return cert_roll_switch(d->store, &d->o, e) && show_all(a, d, e);
+}
+
+static bool
+keep_file(struct slice pem, void *arg, struct err *e)
+{
+	return file_create(arg, pem, 0600, e);
+}
+
+static bool
+take_root(const struct app_args *a, struct desk *d, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *phrase = NULL;
+	struct cert_roll_keep k = { .keep = keep_file,
+		.arg = (void *)(uintptr_t)a->words[0] };
+
+	if (!passphrase(a, &phrase, e))
+		return false;
+	k.passphrase = buf_slice(phrase);
+	if (!cert_roll_take_root(d->store, &d->o, &k, e))
+		return false;
+	app_say(a,
+	    "The root's key is in %s only. Backups from before still "
+	    "hold it.",
+	    a->words[0]);
+	return true;
+}
+
+static bool
+backup(const struct app_args *a, struct desk *d, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *phrase = NULL;
+	AUTO(buf_free) struct buf *text = NULL;
+
+	return passphrase(a, &phrase, e) &&
+	       cert_roll_backup(
+	           d->store, &d->o.vault, buf_slice(phrase), &text, e) &&
+	       file_create(a->words[0], buf_slice(text), 0600, e);
+}
+
+static bool
+restore(const struct app_args *a, struct desk *d, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *phrase = NULL;
+	AUTO(buf_free) struct buf *text = NULL;
+
+	if (!passphrase(a, &phrase, e) ||
+	    !file_read(a->words[0], BACKUP_MAX, &text, e) ||
+	    !cert_roll_restore(
+	        d->store, &d->o.vault, buf_slice(phrase), buf_slice(text), e))
+		return false;
+	d->any = true;
+	return show_all(a, d, e);
+}
+
+static int
+run(const struct app_args *a,
+    bool (*what)(const struct app_args *a, struct desk *d, struct err *e))
+{
+	AUTO(desk_clear) struct desk d = { 0 };
+	struct err e = { 0 };
+
+	return finish(desk_open(a, &d, &e) && what(a, &d, &e), &e);
+}
+
+/* A subcommand has no argument for its table's row. */
+#define COMMAND(name)                                                          \
+	static int name##_command(const struct app_args *a)                    \
+	{                                                                      \
+		return run(a, name);                                           \
+	}
+COMMAND(show_all)
+COMMAND(create)
+COMMAND(export)
+COMMAND(rollover)
+COMMAND(switch_over)
+COMMAND(take_root)
+COMMAND(backup)
+COMMAND(restore)
+
+const struct app_subcommand app_ca_commands[] = {
+	{ "ca", "show", "", 0, 0, plain_options,
+	    "the authority's certificates and where their keys are",
+	    show_all_command, true },
+	{ "ca", "create", "", 0, 0, plain_options,
+	    "make the authority before the first start", create_command, true },
+	{ "ca", "export", "root|issuing|ra|chain|ID", 1, 1, export_options,
+	    "write a certificate to standard output", export_command, true },
+	{ "ca", "rollover", "", 0, 0, rollover_options,
+	    "prepare the next issuing CA", rollover_command, true },
+	{ "ca", "switch", "", 0, 0, plain_options,
+	    "make the next issuing CA the active one", switch_over_command,
+	    true },
+	{ "ca", "take-root", "FILE", 1, 1, secret_options,
+	    "move the root's key out of the installation", take_root_command,
+	    true },
+	{ "ca", "backup", "FILE", 1, 1, secret_options,
+	    "write certificates and encrypted keys", backup_command, true },
+	{ "ca", "restore", "FILE", 1, 1, secret_options,
+	    "bring them into an empty installation", restore_command, true },
+	{ 0 },
+};

@@ -1,0 +1,200 @@
+/* Rollover and the offline root.  No state; one thread. */
+#include "certs/cert_roll.h"
+
+#include "certs/cert_authority_priv.h"
+
+static bool
+load(struct store *st, const struct cert_authority_options *o,
+    struct cert_authority **out, struct err *e)
+{
+	if (!cert_authority_load(st, &o->vault, out, e))
+		return false;
+	return *out != NULL || err_set(e, ERR_NOT_FOUND,
+	                           "there is no authority yet; mutsu serve "
+	                           "makes one");
+}
+
+/* How many issuing CAs there were, and one. */
+static int
+next_generation(const struct cert_authority *a)
+{
+	int n = 1;
+
+	for (size_t i = 0; i < a->count; i++)
+		n += str_eq(a->members[i]->role, CERT_ROLE_ISSUING);
+	return n;
+}
+
+struct next {
+	struct cert_member *issuing, *ra;
+};
+
+static void
+next_clear(struct next *n)
+{
+	cert_member_free(&n->issuing);
+	cert_member_free(&n->ra);
+}
+
+static bool
+use_root_key(struct cert_authority *a, const struct cert_vault *v,
+    EVP_PKEY *root_key, struct err *e)
+{
+	if (root_key == NULL)
+		return cert_authority_open_key(v, a->root, e);
+	if (X509_check_private_key(a->root->certificate, root_key) != 1)
+		return err_openssl(
+		    e, ERR_INVALID, "this is not the key of the root");
+	EVP_PKEY_up_ref(root_key);
+	cert_key_free(&a->root->key);
+	a->root->key = root_key;
+	return true;
+}
+
+/* A key of a token may have been named again by mistake. */
+static bool
+key_is_new(
+    const struct cert_authority *a, const struct cert_member *m, struct err *e)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (EVP_PKEY_eq(X509_get0_pubkey(a->members[i]->certificate),
+		        X509_get0_pubkey(m->certificate)) == 1)
+			return err_set(e, ERR_CONFLICT,
+			    "the next CA would have the key of %s; name another"
+			    " by issuing-key",
+			    a->members[i]->id);
+	return true;
+}
+
+static bool
+make_next(const struct cert_authority *a,
+    const struct cert_authority_options *o, struct next *n, struct err *e)
+{
+	bool single = cert_authority_single(a);
+	struct cert_make in = { .options = o,
+		.rank = single ? CERT_RANK_SINGLE : CERT_RANK_ISSUING,
+		.generation = next_generation(a),
+		.issuer = single ? NULL : a->root,
+		.state = CERT_STATE_NEXT };
+
+	if (!cert_authority_make(&in, &n->issuing, e) ||
+	    !key_is_new(a, n->issuing, e))
+		return false;
+	in.rank = CERT_RANK_RA;
+	in.issuer = n->issuing;
+	return single || cert_authority_make(&in, &n->ra, e);
+}
+
+static bool
+add_next(struct store *st, const struct next *n, int64_t version, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	int64_t now;
+
+	if (!store_begin(st, STORE_WRITE, &tx, e) ||
+	    !cert_authority_db_version(tx, &now, e))
+		return false;
+	if (now != version)
+		return err_set(e, ERR_CONFLICT,
+		    "the authority changed meanwhile; look at it and try "
+		    "again");
+	return cert_authority_db_add(tx, n->issuing, e) &&
+	       (n->ra == NULL || cert_authority_db_add(tx, n->ra, e)) &&
+	       store_commit(&tx, e);
+}
+
+bool
+cert_roll_prepare(struct store *st, const struct cert_authority_options *o,
+    EVP_PKEY *root_key, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(next_clear) struct next n = { 0 };
+
+	if (!load(st, o, &a, e))
+		return false;
+	if (a->next != NULL)
+		return err_set(e, ERR_CONFLICT,
+		    "%s is prepared already; mutsu ca switch makes it active",
+		    a->next->id);
+	if (!cert_authority_single(a) &&
+	    !use_root_key(a, &o->vault, root_key, e))
+		return false;
+	if (make_next(a, o, &n, e) && add_next(st, &n, a->version, e))
+		return true;
+	if (n.issuing != NULL)
+		cert_vault_abandon(&o->vault, &n.issuing->place);
+	if (n.ra != NULL)
+		cert_vault_abandon(&o->vault, &n.ra->place);
+	return false;
+}
+
+/* Rows of one state to another; only those that issue or answer. */
+static bool
+move_all(struct store_tx *tx, const struct cert_authority *a,
+    const struct cert_authority_move *how, struct err *e)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		const struct cert_member *m = a->members[i];
+		struct cert_authority_move move = { m->id, how->from, how->to };
+		bool moved;
+
+		if (str_eq(m->role, CERT_ROLE_ROOT) ||
+		    !str_eq(m->state, how->from))
+			continue;
+		if (!cert_authority_db_move(tx, &move, &moved, e))
+			return false;
+		if (!moved)
+			return err_set(
+			    e, ERR_CONFLICT, "the authority changed meanwhile");
+	}
+	return true;
+}
+
+bool
+cert_roll_switch(
+    struct store *st, const struct cert_authority_options *o, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const struct cert_authority_move retire = { NULL, CERT_STATE_ACTIVE,
+		CERT_STATE_OLD };
+	const struct cert_authority_move promote = { NULL, CERT_STATE_NEXT,
+		CERT_STATE_ACTIVE };
+
+	if (!load(st, o, &a, e))
+		return false;
+	if (a->next == NULL)
+		return err_set(e, ERR_CONFLICT,
+		    "no next authority is prepared; mutsu ca rollover does "
+		    "that");
+	return store_begin(st, STORE_WRITE, &tx, e) &&
+	       move_all(tx, a, &retire, e) && move_all(tx, a, &promote, e) &&
+	       store_commit(&tx, e);
+}
+
+bool
+cert_roll_take_root(struct store *st, const struct cert_authority_options *o,
+    const struct cert_roll_keep *k, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(buf_wipe) struct buf *pem = NULL;
+
+	if (!load(st, o, &a, e))
+		return false;
+	if (a->root == a->issuing ||
+	    str_eq(a->root->place.kind, CERT_VAULT_AWAY) ||
+	    str_eq(a->root->place.kind, CERT_VAULT_PKCS11))
+		return err_set(e, ERR_CONFLICT,
+		    "the root's key is not one that can be taken away");
+	if (!cert_authority_open_key(&o->vault, a->root, e) ||
+	    !cert_key_encrypt(a->root->key, k->passphrase, &pem, e) ||
+	    !k->keep(buf_slice(pem), k->arg, e))
+		return false;
+	if (!store_begin(st, STORE_WRITE, &tx, e) ||
+	    !cert_authority_db_forget_key(tx, a->root->id, e) ||
+	    !store_commit(&tx, e))
+		return false;
+	cert_vault_abandon(&o->vault, &a->root->place);
+	return true;
+}

@@ -1,0 +1,45 @@
+/*
+ * What an administrator does to the authority: rollover, the offline root,
+ * backup and restore.  Each is one transaction that running servers notice by
+ * themselves.  No state; one thread.
+ */
+#pragma once
+
+#include "certs/cert_authority.h"
+
+/*
+ * Makes the next issuing CA, below the active root, and its RA; in single mode
+ * the next self-signed CA.  From then on GetNextCACert offers it and requests
+ * that are encrypted for it are answered by it.  ERR_CONFLICT: there is one;
+ * ERR_NOT_FOUND: the root's key is away, and root_key is NULL.
+ */
+MUST_CHECK bool cert_roll_prepare(struct store *st,
+    const struct cert_authority_options *o, EVP_PKEY *root_key, struct err *e);
+/* Next becomes active, active becomes old.  ERR_CONFLICT: there is no next. */
+MUST_CHECK bool cert_roll_switch(
+    struct store *st, const struct cert_authority_options *o, struct err *e);
+
+/*
+ * Takes the root's key out of the installation: *pem_out gets it, encrypted
+ * under passphrase, and must be on disk (keep() does that) before the row
+ * forgets it.  ERR_CONFLICT: it is away already, or the root issues itself.
+ */
+struct cert_roll_keep {
+	struct slice passphrase;
+	bool (*keep)(struct slice pem, void *arg, struct err *e);
+	void *arg;
+};
+MUST_CHECK bool cert_roll_take_root(struct store *st,
+    const struct cert_authority_options *o, const struct cert_roll_keep *k,
+    struct err *e);
+
+/*
+ * All certificates and keys as JSON text; each key is PKCS #8 encrypted under
+ * passphrase.  Keys in tokens and keys that are away stay where they are.
+ */
+MUST_CHECK bool cert_roll_backup(struct store *st, const struct cert_vault *v,
+    struct slice passphrase, struct buf **out, struct err *e);
+/* Into an installation without an authority, else ERR_CONFLICT.  ERR_INVALID:
+ * not a backup, or another passphrase. */
+MUST_CHECK bool cert_roll_restore(struct store *st, const struct cert_vault *v,
+    struct slice passphrase, struct slice text, struct err *e);

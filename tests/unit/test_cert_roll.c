@@ -1,0 +1,298 @@
+/*
+ * Rollover as running nodes see it: snapshots swapped under threads, messages
+ * for the RA before, the offline root, backup and restore.
+ */
+#include "cert_authority_fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "certs/cert_roll.h"
+
+static int
+make(void **state)
+{
+	struct place *p = mem_zalloc(1, sizeof(*p));
+
+	place_make(p);
+	*state = p;
+	return 0;
+}
+
+static int
+drop(void **state)
+{
+	struct place *p = *state;
+
+	place_remove(p);
+	free(p);
+	return 0;
+}
+
+static struct cert_authority_options
+options(const struct place *p)
+{
+	return (struct cert_authority_options){ .vault = place_vault(p),
+		.organization = "Example" };
+}
+
+static void
+refreshed(struct cert_live *l, bool want)
+{
+	struct err e = { 0 };
+	bool changed;
+
+	must(cert_live_refresh(l, &changed, &e), &e);
+	assert_int_equal(changed, want);
+}
+
+static size_t
+recipients(const struct cert_authority *a)
+{
+	size_t n = 0;
+
+	while (cert_authority_recipient(a, n) != NULL)
+		n++;
+	return n;
+}
+
+/* Two nodes; the first renews, the second hears of it. */
+static void
+renewed_ra_reaches_every_node(void **state)
+{
+	AUTO(cert_live_free) struct cert_live *one = open_live(*state);
+	AUTO(cert_live_free) struct cert_live *two = open_live(*state);
+	AUTO(cert_authority_free) struct cert_authority *was = NULL;
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+
+	was = cert_live_get(one);
+	refreshed(two, false);
+	clock_set_offset_ms(366 * MS_DAY);
+	refreshed(one, true);
+	refreshed(two, true);
+	a = cert_live_get(one);
+	b = cert_live_get(two);
+	assert_int_equal(
+	    X509_cmp(cert_authority_ra(a), cert_authority_ra(b)), 0);
+	assert_int_not_equal(
+	    X509_cmp(cert_authority_ra(a), cert_authority_ra(was)), 0);
+	/* What was encrypted for the one before still opens, for a while. */
+	assert_int_equal(recipients(b), 2);
+	assert_int_equal(X509_cmp(cert_authority_recipient(b, 1)->certificate,
+	                     cert_authority_ra(was)),
+	    0);
+	clock_set_offset_ms((366 + 31) * MS_DAY);
+	cert_authority_free(&a);
+	a = open_authority(*state);
+	assert_int_equal(recipients(a), 1);
+}
+
+static void
+rollover_goes_by_states(void **state)
+{
+	struct cert_authority_options o = options(*state);
+	AUTO(cert_live_free) struct cert_live *l = open_live(*state);
+	AUTO(cert_authority_free) struct cert_authority *first = NULL;
+	AUTO(cert_authority_free) struct cert_authority *between = NULL;
+	AUTO(cert_authority_free) struct cert_authority *after = NULL;
+	struct err e = { 0 };
+
+	struct place *p = *state;
+	first = cert_live_get(l);
+	assert_null(cert_authority_next(first));
+	assert_int_equal(cert_authority_next_chain(first).len, 0);
+	must_fail(cert_roll_switch(p->st, &o, &failure), ERR_CONFLICT);
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	must_fail(cert_roll_prepare(p->st, &o, NULL, &failure), ERR_CONFLICT);
+	refreshed(l, true);
+	between = cert_live_get(l);
+	assert_string_equal(
+	    cert_authority_id(between), cert_authority_id(first));
+	assert_non_null(cert_authority_next(between));
+	assert_true(cert_authority_next_chain(between).len > 0);
+	assert_int_equal(recipients(between), 2);
+	assert_ptr_equal(cert_authority_issuer_of(
+	                     between, cert_authority_recipient(between, 1)),
+	    cert_authority_next(between));
+
+	must(cert_roll_switch(p->st, &o, &e), &e);
+	refreshed(l, true);
+	after = cert_live_get(l);
+	assert_string_equal(
+	    cert_authority_id(after), cert_authority_next(between)->id);
+	assert_int_equal(
+	    X509_cmp(cert_authority_root(after), cert_authority_root(first)),
+	    0);
+	assert_int_equal(
+	    chain_error(after, cert_authority_ra(after), 0), X509_V_OK);
+	assert_non_null(
+	    cert_authority_find(after, cert_authority_id(first))->key);
+	assert_int_equal(recipients(after), 2);
+}
+
+static void
+single_ca_is_all_three(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+	AUTO(buf_free) struct buf *der = NULL;
+	struct err e = { 0 };
+
+	o.single = true;
+	must(cert_authority_open(p->st, &o, &a, &e), &e);
+	assert_true(cert_authority_single(a));
+	assert_ptr_equal(cert_authority_root(a), cert_authority_ra(a));
+	assert_int_equal(X509_get_key_usage(cert_authority_ra(a)),
+	    KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_KEY_CERT_SIGN |
+	        KU_CRL_SIGN);
+	must(cert_der(cert_authority_ra(a), &der, &e), &e);
+	assert_true(slice_eq(buf_slice(der), cert_authority_ra_chain(a)));
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	must(cert_roll_switch(p->st, &o, &e), &e);
+	must(cert_authority_open(p->st, &o, &b, &e), &e);
+	assert_int_equal(recipients(b), 2);
+	assert_string_equal(
+	    cert_authority_recipient(b, 1)->id, cert_authority_id(a));
+}
+
+static bool
+keep(struct slice pem, void *arg, struct err *e)
+{
+	struct buf **out = arg;
+
+	*out = buf_new(pem.len + 1);
+	buf_add(*out, pem.p, pem.len);
+	return buf_ok(*out, e);
+}
+
+static void
+root_key_can_leave(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(cert_key_free) EVP_PKEY *root = NULL;
+	AUTO(cert_key_free) EVP_PKEY *other = new_key(CERT_P256);
+	AUTO(buf_wipe) struct buf *pem = NULL;
+	struct cert_roll_keep k = { slice_str("phrase"), keep, &pem };
+	struct err e = { 0 };
+
+	must(cert_roll_take_root(p->st, &o, &k, &e), &e);
+	must_fail(cert_roll_take_root(p->st, &o, &k, &failure), ERR_CONFLICT);
+	must_fail(cert_roll_prepare(p->st, &o, NULL, &failure), ERR_NOT_FOUND);
+	must_fail(cert_roll_prepare(p->st, &o, other, &failure), ERR_INVALID);
+	must(cert_key_decrypt(buf_slice(pem), k.passphrase, &root, &e), &e);
+	must(cert_roll_prepare(p->st, &o, root, &e), &e);
+}
+
+static void
+backup_comes_back(void **state)
+{
+	struct place *p = *state, q;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+	AUTO(buf_free) struct buf *text = NULL;
+	struct slice phrase = slice_str("phrase");
+	struct cert_vault v;
+	struct err e = { 0 };
+
+	must(cert_roll_backup(p->st, &o.vault, phrase, &text, &e), &e);
+	assert_null(strstr(buf_str(text), "BEGIN PRIVATE"));
+	must_fail(cert_roll_restore(
+	              p->st, &o.vault, phrase, buf_slice(text), &failure),
+	    ERR_CONFLICT);
+	place_make(&q);
+	v = place_vault(&q);
+	must_fail(cert_roll_restore(
+	              q.st, &v, slice_str("phrasf"), buf_slice(text), &failure),
+	    ERR_INVALID);
+	must_fail(
+	    cert_roll_restore(q.st, &v, phrase, slice_str("{}"), &failure),
+	    ERR_INVALID);
+	must(cert_roll_restore(q.st, &v, phrase, buf_slice(text), &e), &e);
+	b = open_authority(&q);
+	assert_true(
+	    slice_eq(cert_authority_ra_chain(a), cert_authority_ra_chain(b)));
+	cert_authority_free(&b);
+	place_remove(&q);
+}
+
+/* Threads that issue while the authority changes under them. */
+struct crowd {
+	struct cert_live *live;
+	EVP_PKEY *key;
+	atomic_bool stop;
+	atomic_int issued, failed;
+};
+
+static void *
+issuer(void *arg)
+{
+	struct crowd *c = arg;
+	struct cert_subject subject = { .cn = "Mac" };
+
+	while (!atomic_load(&c->stop)) {
+		AUTO(cert_authority_free)
+		struct cert_authority *a = cert_live_get(c->live);
+		AUTO(cert_issued_clear) struct cert_issued i = { 0 };
+		struct err e = { 0 };
+		bool good = issue_for(
+		    a, CERT_TEMPLATE_DEVICE, &subject, c->key, &i, &e);
+
+		if (!good || !str_eq(i.authority_id, cert_authority_id(a)))
+			atomic_fetch_add(&c->failed, 1);
+		atomic_fetch_add(&c->issued, 1);
+	}
+	return NULL;
+}
+
+static void
+swaps_under_threads(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_live_free) struct cert_live *l = open_live(p);
+	AUTO(cert_key_free) EVP_PKEY *key = new_key(CERT_P256);
+	struct crowd c = { .live = l, .key = key };
+	pthread_t threads[3];
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < COUNT(threads); i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, issuer, &c), 0);
+	for (int round = 0; round < 3; round++) {
+		int before = atomic_load(&c.issued);
+
+		must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+		refreshed(l, true);
+		must(cert_roll_switch(p->st, &o, &e), &e);
+		refreshed(l, true);
+		while (atomic_load(&c.issued) < before + 3)
+			usleep(1000);
+	}
+	atomic_store(&c.stop, true);
+	for (size_t i = 0; i < COUNT(threads); i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&c.failed), 0);
+}
+
+#define OWN(f) cmocka_unit_test_setup_teardown(f, make, drop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		OWN(renewed_ra_reaches_every_node),
+		OWN(rollover_goes_by_states),
+		OWN(single_ca_is_all_three),
+		OWN(root_key_can_leave),
+		OWN(backup_comes_back),
+		OWN(swaps_under_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
