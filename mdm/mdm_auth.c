@@ -217,29 +217,28 @@ mdm_auth_is_news(struct mdm_service *s, const char *whom, enum mdm_refusal why)
 	return news;
 }
 
-static bool
-tell_feed(struct mdm_service *s, const struct mdm_message *m,
-    const char *device_id, enum mdm_refusal why, struct err *e)
-{
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	json_t *data = json_object();
-	bool conflict = why == MDM_OTHER_DEVICE;
+struct refused {
+	const struct mdm_message *m;
+	const char *device_id;
+	enum mdm_refusal why;
+};
 
-	json_put_str(data, "reason", refusals[why].name);
-	json_put_str(data, "udid", m->udid);
-	json_put_str(data, "fingerprint", m->fingerprint);
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e)) {
-		json_free(&data);
-		return false;
-	}
+static bool
+add_refusal(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct refused *r = arg;
+	json_t *data = json_object();
+
+	json_put_str(data, "reason", refusals[r->why].name);
+	json_put_str(data, "udid", r->m->udid);
+	json_put_str(data, "fingerprint", r->m->fingerprint);
 	return mdm_event(tx,
-	           &(struct store_event){
-	               .kind = conflict ? "device.identity_conflict"
-	                                : "device.rejected",
-	               .device_id = device_id,
-	               .actor = "device" },
-	           data, e) &&
-	       store_commit(&tx, e);
+	    &(struct store_event){ .kind = r->why == MDM_OTHER_DEVICE
+	                                       ? "device.identity_conflict"
+	                                       : "device.rejected",
+	        .device_id = r->device_id,
+	        .actor = "device" },
+	    data, e);
 }
 
 bool
@@ -257,7 +256,8 @@ mdm_auth_refuse(struct mdm_service *s, const struct mdm_message *m,
 	if (w != NULL && w->certificate && w->owner_id[0] != '\0')
 		device_id = w->owner_id;
 	if (device_id != NULL && mdm_auth_is_news(s, device_id, why) &&
-	    !tell_feed(s, m, device_id, why, &problem))
+	    !store_write(s->o.store, add_refusal,
+	        &(struct refused){ m, device_id, why }, &problem))
 		log_event(
 		    LOG_ERROR, "mdm_event_lost", "error", problem.text, NULL);
 	return err_set(e, ERR_FORBIDDEN, "%s", refusals[why].text);

@@ -17,6 +17,10 @@ struct authenticate {
 	struct mdm_who who;
 	struct mdm_device device;
 	bool known; /* the device has a row */
+	enum mdm_refusal why;
+	bool conflict;    /* its serial number belongs to another */
+	bool asked, news; /* whether that is worth an event */
+	bool stale;       /* a conflict that is none */
 };
 
 static bool
@@ -165,13 +169,41 @@ enrol(struct authenticate *a, struct store_tx *tx, bool *conflict_out,
 	return begin_life(a, tx, e);
 }
 
+/* May be run again: what the Mac told stays, what was found does not. */
+static bool
+store_life(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct authenticate *a = arg;
+	const struct mdm_message *m = a->m;
+
+	a->device = (struct mdm_device){ 0 };
+	a->known = a->conflict = a->stale = false;
+	if (!mdm_db_who(tx, m->fingerprint, m->udid, &a->who, e) ||
+	    !mdm_db_device_get(
+	        tx, MDM_BY_UDID, m->udid, &a->device, &a->known, e))
+		return false;
+	a->why = may_bind(a);
+	if (a->why == MDM_ACCEPTED && is_clone(a))
+		a->why = MDM_OTHER_DEVICE;
+	if (a->why != MDM_ACCEPTED)
+		return err_set(e, ERR_FORBIDDEN, "refused");
+	if (!enrol(a, tx, &a->conflict, e))
+		return false;
+	/* Anybody can download an identity: it does not fill the feed. */
+	if (a->conflict && !a->asked) {
+		a->asked = true;
+		a->news =
+		    mdm_auth_is_news(a->s, m->fingerprint, MDM_OTHER_DEVICE);
+	}
+	a->stale = a->conflict && !a->news;
+	return !a->stale || err_set(e, ERR_CONFLICT, "no news");
+}
+
 bool
 mdm_authenticate(struct mdm_service *s, struct mdm_message *m, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct authenticate a = { .s = s, .m = m };
 	enum mdm_refusal why;
-	bool conflict = false;
 
 	/* Strangers never get a turn of the writer. */
 	if (!mdm_auth_who(s, m->fingerprint, m->udid, &a.who, e))
@@ -179,28 +211,15 @@ mdm_authenticate(struct mdm_service *s, struct mdm_message *m, struct err *e)
 	why = mdm_auth_certificate(&a.who, clock_now_ms());
 	if (why != MDM_ACCEPTED)
 		return mdm_auth_refuse(s, m, &a.who, why, e);
-	if (!read_told(&a, e) ||
-	    !store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !mdm_db_who(tx, m->fingerprint, m->udid, &a.who, e) ||
-	    !mdm_db_device_get(
-	        tx, MDM_BY_UDID, m->udid, &a.device, &a.known, e))
+	if (!read_told(&a, e))
 		return false;
-	why = may_bind(&a);
-	if (why == MDM_ACCEPTED && is_clone(&a))
-		why = MDM_OTHER_DEVICE;
-	if (why != MDM_ACCEPTED) {
-		store_rollback(&tx);
-		return mdm_auth_refuse(s, m, &a.who, why, e);
+	if (!store_write(s->o.store, store_life, &a, e) && !a.stale) {
+		if (a.why != MDM_ACCEPTED)
+			return mdm_auth_refuse(s, m, &a.who, a.why, e);
+		return err_wrap(e, "Authenticate");
 	}
-	if (!enrol(&a, tx, &conflict, e))
-		return err_wrap(e, "Authenticate");
-	/* Anybody can download an identity: it does not fill the feed. */
-	if (conflict && !mdm_auth_is_news(s, m->fingerprint, MDM_OTHER_DEVICE))
-		store_rollback(&tx);
-	else if (!store_commit(&tx, e))
-		return err_wrap(e, "Authenticate");
 	mdm_count(s, MDM_COUNT_AUTHENTICATE);
-	if (conflict)
+	if (a.conflict)
 		return err_slug(e, ERR_INVALID, "serial_conflict",
 		    "another enrolled Mac has this serial number");
 	log_event(LOG_INFO, "authenticated", "udid", m->udid, "serial",

@@ -91,41 +91,44 @@ may_update(const struct mdm_message *m, const struct mdm_who *w)
 	return why;
 }
 
+struct update {
+	struct mdm_service *s;
+	const struct mdm_message *m;
+	struct mdm_token token;
+	bool first; /* of this enrolment */
+};
+
 static bool
-store_token(struct mdm_service *s, const struct mdm_message *m,
-    const struct mdm_token *t, bool *first_out, struct err *e)
+store_token(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	struct mdm_token stored = *t;
+	struct update *u = arg;
+	const struct mdm_message *m = u->m;
+	struct mdm_token stored = u->token;
 	struct mdm_who w;
 	int64_t updates;
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !mdm_db_who(tx, m->fingerprint, m->udid, &w, e))
+	if (!mdm_db_who(tx, m->fingerprint, m->udid, &w, e))
 		return false;
 	if (may_update(m, &w) != MDM_ACCEPTED)
 		return err_set(e, ERR_FORBIDDEN, "this device is not enrolled");
 	stored.device_id = w.device_id;
 	if (!mdm_db_enrollment_token(tx, &stored, &updates, e))
 		return false;
-	*first_out = updates == 1 && m->user_id == NULL;
-	if (*first_out && !first_update(s, tx, m, w.device_id, e))
+	u->first = updates == 1 && m->user_id == NULL;
+	if (u->first && !first_update(u->s, tx, m, w.device_id, e))
 		return false;
 	/* What waited for a token that works is pushed now. */
-	if ((w.open || m->user_id != NULL) &&
-	    !apns_push_due(tx, m->enrollment_id, t->now, e))
-		return false;
-	return store_commit(&tx, e);
+	return (!w.open && m->user_id == NULL) ||
+	       apns_push_due(tx, m->enrollment_id, stored.now, e);
 }
 
 static bool
 token_update(struct mdm_service *s, struct mdm_message *m, int *status_out,
     struct err *e)
 {
-	struct mdm_token t = { 0 };
+	struct update u = { .s = s, .m = m };
 	struct mdm_who w;
 	enum mdm_refusal why;
-	bool first = false;
 
 	(void)status_out;
 	if (!mdm_auth_who(s, m->fingerprint, m->udid, &w, e))
@@ -133,12 +136,12 @@ token_update(struct mdm_service *s, struct mdm_message *m, int *status_out,
 	why = may_update(m, &w);
 	if (why != MDM_ACCEPTED)
 		return mdm_auth_refuse(s, m, &w, why, e);
-	if (!read_token(s, m, &t, e))
+	if (!read_token(s, m, &u.token, e))
 		return false;
-	if (!store_token(s, m, &t, &first, e))
+	if (!store_write(s->o.store, store_token, &u, e))
 		return err_wrap(e, "TokenUpdate");
 	mdm_count(s, MDM_COUNT_TOKEN_UPDATE);
-	log_event(LOG_INFO, first ? "enrolled" : "token_updated", "udid",
+	log_event(LOG_INFO, u.first ? "enrolled" : "token_updated", "udid",
 	    m->udid, "user", m->user_id, NULL);
 	return true;
 }
@@ -176,11 +179,24 @@ already_left(const struct mdm_who *w)
 	       str_eq(w->state, "left");
 }
 
+/* Asks again: a new life may have begun in between. */
+static bool
+store_leave(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct update *u = arg;
+	struct mdm_who w;
+
+	if (!mdm_db_who(tx, u->m->fingerprint, u->m->udid, &w, e))
+		return false;
+	if (mdm_auth_bound(&w, clock_now_ms()) != MDM_ACCEPTED)
+		return err_set(e, ERR_FORBIDDEN, "this device is not enrolled");
+	return leave(u->s, tx, u->m, &w, e);
+}
+
 static bool
 check_out(struct mdm_service *s, struct mdm_message *m, int *status_out,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct mdm_who w;
 	enum mdm_refusal why;
 
@@ -196,13 +212,8 @@ check_out(struct mdm_service *s, struct mdm_message *m, int *status_out,
 	}
 	if (why != MDM_ACCEPTED)
 		return mdm_auth_refuse(s, m, &w, why, e);
-	/* Asked again: a new life may have begun in between. */
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !mdm_db_who(tx, m->fingerprint, m->udid, &w, e))
-		return err_wrap(e, "CheckOut");
-	if (mdm_auth_bound(&w, clock_now_ms()) != MDM_ACCEPTED)
-		return err_set(e, ERR_FORBIDDEN, "this device is not enrolled");
-	if (!leave(s, tx, m, &w, e) || !store_commit(&tx, e))
+	if (!store_write(
+	        s->o.store, store_leave, &(struct update){ .s = s, .m = m }, e))
 		return err_wrap(e, "CheckOut");
 	mdm_count(s, MDM_COUNT_CHECK_OUT);
 	log_event(

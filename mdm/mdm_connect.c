@@ -70,6 +70,7 @@ come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 
 	if (!str_eq(v->who.state, "left"))
 		return true;
+	v->fresh = false;
 	log_event(LOG_WARN, "wiped_device_returned", "udid", v->m->udid, NULL);
 	data = json_object();
 	json_put_str(data, "why", "it was not erased by the wipe");
@@ -88,7 +89,7 @@ static bool
 next_push(
     struct mdm_visit *v, struct store_tx *tx, int64_t *at_out, struct err *e)
 {
-	int64_t patience, gap = 15 * MS_MIN;
+	int64_t gap = 15 * MS_MIN;
 
 	if (v->offered.id[0] != '\0') {
 		*at_out = v->now + apns_next_gap_ms(1, v->offered.urgent,
@@ -96,11 +97,12 @@ next_push(
 		return true;
 	}
 	*at_out = 0;
-	if (!mdm_db_command_patience(tx, v->m->enrollment_id, &patience, e))
+	if (v->patience == MDM_PATIENCE_UNKNOWN &&
+	    !mdm_db_command_patience(tx, v->m->enrollment_id, &v->patience, e))
 		return false;
-	if (patience < 0)
+	if (v->patience < 0)
 		return true;
-	for (int64_t i = 1; i < patience && gap < 6 * MS_H; i++)
+	for (int64_t i = 1; i < v->patience && gap < 6 * MS_H; i++)
 		gap *= 2;
 	*at_out = v->now + (gap < 6 * MS_H ? gap : 6 * MS_H);
 	store_notify(tx, STORE_CHANNEL_PUSH);
@@ -114,16 +116,19 @@ refuse(struct mdm_visit *v, enum mdm_refusal why, struct err *e)
 	return mdm_auth_refuse(v->s, v->m, &v->who, why, e);
 }
 
+/* May be run again: begins by forgetting. */
 static bool
-visit_once(struct mdm_visit *v, struct buf *out, struct err *e)
+visit_once(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct mdm_visit *v = arg;
 	int64_t push_at;
 
 	mdm_db_command_clear(&v->offered);
 	v->offered = (struct mdm_db_command){ 0 };
-	if (!store_begin(v->s->o.store, STORE_WRITE, &tx, e) ||
-	    !mdm_db_who(tx, v->m->fingerprint, v->m->enrollment_id, &v->who, e))
+	v->refusal = MDM_ACCEPTED;
+	v->broken_now = false;
+	buf_reset(v->out);
+	if (!mdm_connect_brief(v, tx, e))
 		return false;
 	v->refusal = may_visit(v);
 	if (v->refusal != MDM_ACCEPTED)
@@ -133,33 +138,28 @@ visit_once(struct mdm_visit *v, struct buf *out, struct err *e)
 	if (!come_back(v, tx, e) || !mdm_connect_record(v, tx, e))
 		return false;
 	/* After a wipe there is no enrolment to give anything to. */
-	if (!v->gone && (!mdm_connect_offer(v, tx, out, e) ||
-	                    !next_push(v, tx, &push_at, e) ||
-	                    !mdm_db_enrollment_came(tx, v->m->enrollment_id,
-	                        &(struct mdm_came){ .push_due_at = push_at,
-	                            .now = v->now,
-	                            .idle = v->status == MDM_IDLE },
-	                        e)))
-		return false;
-	return store_commit(&tx, e);
+	return v->gone || (mdm_connect_offer(v, tx, v->out, e) &&
+	                      next_push(v, tx, &push_at, e) &&
+	                      mdm_db_enrollment_came(tx, v->m->enrollment_id,
+	                          &(struct mdm_came){ .push_due_at = push_at,
+	                              .now = v->now,
+	                              .idle = v->status == MDM_IDLE },
+	                          e));
 }
 
 /* A command that cannot be prepared must not block the others: it is ended,
  * in a second attempt that leaves nothing of the first. */
 static bool
-visit(struct mdm_visit *v, struct buf *out, struct err *e)
+visit(struct mdm_visit *v, struct err *e)
 {
 	for (int i = 0; i < TRIES; i++) {
-		bool done = visit_once(v, out, e);
-
-		if (done)
+		if (store_write(v->s->o.store, visit_once, v, e))
 			return true;
-		buf_reset(out);
+		buf_reset(v->out);
 		if (v->refusal != MDM_ACCEPTED)
 			return refuse(v, v->refusal, e);
 		if (!v->broken_now)
 			return err_wrap(e, "connect");
-		v->broken_now = false;
 	}
 	return err_wrap(e, "connect");
 }
@@ -181,6 +181,7 @@ static void
 visit_clear(struct mdm_visit *v)
 {
 	mdm_db_command_clear(&v->offered);
+	mdm_connect_brief_clear(v);
 	mdm_findings_clear(&v->findings);
 	buf_free(&v->result);
 }
@@ -219,7 +220,9 @@ mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
     struct err *e)
 {
 	AUTO(visit_clear)
-	struct mdm_visit v = { .s = s, .m = m, .now = clock_now_ms() };
+	struct mdm_visit v = {
+		.s = s, .m = m, .now = clock_now_ms(), .out = out
+	};
 	enum mdm_counter counter = MDM_COUNT_IDLE;
 	bool work = true;
 
@@ -229,7 +232,7 @@ mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
 	if ((v.status == MDM_IDLE || !mdm_auth_admitted(s, m->fingerprint)) &&
 	    !look(&v, &work, e))
 		return false;
-	if (work && (!seal_result(&v, e) || !visit(&v, out, e)))
+	if (work && (!seal_result(&v, e) || !visit(&v, e)))
 		return false;
 	mdm_count(s, counter);
 	note_seen(&v);

@@ -163,6 +163,22 @@ hand_out(
 	return buf_ok(out, e) && mark_delivered(v, tx, c, e);
 }
 
+/* The first one is known from the beginning, if that still holds. */
+static bool
+find_next(struct mdm_visit *v, struct store_tx *tx, struct err *e)
+{
+	mdm_db_command_clear(&v->offered);
+	if (v->fresh) {
+		v->fresh = false;
+		v->offered = v->next;
+		v->next.body = NULL;
+		return true;
+	}
+	v->patience = MDM_PATIENCE_UNKNOWN;
+	return mdm_db_command_next(
+	    tx, v->m->enrollment_id, v->status == MDM_IDLE, &v->offered, e);
+}
+
 bool
 mdm_connect_offer(
     struct mdm_visit *v, struct store_tx *tx, struct buf *out, struct err *e)
@@ -170,9 +186,7 @@ mdm_connect_offer(
 	bool ended = true;
 
 	for (int i = 0; ended && i < MOST_ENDED; i++) {
-		mdm_db_command_clear(&v->offered);
-		if (!mdm_db_command_next(tx, v->m->enrollment_id,
-		        v->status == MDM_IDLE, &v->offered, e))
+		if (!find_next(v, tx, e))
 			return false;
 		if (v->offered.id[0] == '\0')
 			return true;

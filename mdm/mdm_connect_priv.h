@@ -11,6 +11,8 @@ enum mdm_status {
 	MDM_NOT_NOW
 };
 
+enum { MDM_PATIENCE_UNKNOWN = -2 };
+
 struct mdm_visit {
 	struct mdm_service *s;
 	struct mdm_message *m;
@@ -23,12 +25,31 @@ struct mdm_visit {
 	enum mdm_refusal refusal;
 	bool gone; /* it acknowledged a wipe */
 
+	/*
+	 * Read at once when the transaction begins (mdm_connect_brief.c).
+	 * fresh: nothing was written since that would change more of it than
+	 * that the reported command has ended.
+	 */
+	bool fresh;
+	struct mdm_db_command reported, next; /* id "": none */
+	int64_t patience; /* most NotNow answers; -1: nothing is open */
+	struct mdm_known known;
+
+	struct buf *out;
 	struct mdm_db_command offered; /* id "": nothing */
 	/* A command that could not be prepared, and why. */
 	bool broken_now;
 	char broken_id[MDM_ID];
 	struct err broken_why;
 };
+
+/*
+ * mdm_connect_brief.c: reads who speaks and what a visit needs to know, in one
+ * round trip.
+ */
+MUST_CHECK bool mdm_connect_brief(
+    struct mdm_visit *v, struct store_tx *tx, struct err *e);
+void mdm_connect_brief_clear(struct mdm_visit *v);
 
 /* mdm_connect_report.c: records what the device says about a command. */
 MUST_CHECK bool mdm_connect_record(

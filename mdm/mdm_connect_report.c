@@ -56,6 +56,7 @@ put_off(struct mdm_visit *v, struct store_tx *tx,
 {
 	json_t *data;
 
+	v->fresh = false;
 	if (!mdm_db_command_not_now(tx, c->id, c->enrollment_id, e))
 		return false;
 	/* The device did not keep it: it can be withdrawn again. */
@@ -118,6 +119,8 @@ follow_up(struct mdm_visit *v, struct store_tx *tx,
 	if (v->findings.problem.code != ERR_NONE)
 		log_event(LOG_WARN, "answer_unread", "udid", v->m->udid,
 		    "command", c->id, "error", v->findings.problem.text, NULL);
+	if (v->fresh)
+		return mdm_inventory_take(tx, &v->known, &v->findings, e);
 	return mdm_inventory_apply(tx, v->who.device_id, &v->findings, e);
 }
 
@@ -132,24 +135,26 @@ is_awaited(const struct mdm_db_command *c)
 bool
 mdm_connect_record(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 {
-	AUTO(mdm_db_command_clear) struct mdm_db_command c = { 0 };
+	const struct mdm_db_command *c = &v->reported;
 	struct mdm_ending how = { 0 };
 
 	v->gone = false;
 	if (v->command_id == NULL)
 		return true;
-	if (!mdm_db_command_get(tx, v->command_id, &c, e))
-		return false;
-	if (c.id[0] == '\0' || !str_eq(c.enrollment_id, v->m->enrollment_id)) {
+	if (c->id[0] == '\0' ||
+	    !str_eq(c->enrollment_id, v->m->enrollment_id)) {
 		log_event(LOG_WARN, "unknown_command", "udid", v->m->udid,
 		    "command", v->command_id, NULL);
 		return true;
 	}
-	if (!is_awaited(&c) || (c.done && v->status == MDM_NOT_NOW))
+	if (!is_awaited(c) || (c->done && v->status == MDM_NOT_NOW))
 		return true;
 	if (v->status == MDM_NOT_NOW)
-		return put_off(v, tx, &c, e);
+		return put_off(v, tx, c, e);
 	read_ending(v, &how);
-	return mdm_queue_end(v->s, tx, &c, &how, e) &&
-	       end_order(tx, &c, &how, e) && follow_up(v, tx, &c, e);
+	/* Whoever hears of the end may queue and change what it likes. */
+	if (c->order_id[0] != '\0' || c->renderer[0] != '\0')
+		v->fresh = false;
+	return mdm_queue_end(v->s, tx, c, &how, e) &&
+	       end_order(tx, c, &how, e) && follow_up(v, tx, c, e);
 }

@@ -19,15 +19,14 @@ mdm_db_command_clear(struct mdm_db_command *c)
 	buf_free(&c->body);
 }
 
-static bool
-read_one(struct store_tx *tx, const char *sql, const struct store_value *args,
-    struct mdm_db_command *out, struct err *e)
+bool
+mdm_db_command_take(
+    struct store_rows *r, struct mdm_db_command *out, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
 	struct slice body;
 	bool found;
 
-	if (!mdm_db_one(tx, sql, args, &r, &found, e))
+	if (!store_next(r, &found, e))
 		return false;
 	*out = (struct mdm_db_command){ 0 };
 	if (!found)
@@ -55,26 +54,62 @@ read_one(struct store_tx *tx, const char *sql, const struct store_value *args,
 	return true;
 }
 
+static bool
+read_one(struct store_tx *tx, const char *sql, const struct store_value *args,
+    struct mdm_db_command *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx, sql, args, &r, e) &&
+	       mdm_db_command_take(r, out, e);
+}
+
+bool
+mdm_db_command_ask(
+    struct store_tx *tx, const char *id, struct store_rows **out, struct err *e)
+{
+	return store_query_later(tx,
+	    "SELECT " COMMAND_COLUMNS FROM_COMMAND "WHERE q.id = $1",
+	    S_ARGS(S_TEXT(id)), out, e);
+}
+
 bool
 mdm_db_command_get(struct store_tx *tx, const char *id,
     struct mdm_db_command *out, struct err *e)
 {
-	return read_one(tx,
-	    "SELECT " COMMAND_COLUMNS FROM_COMMAND "WHERE q.id = $1",
-	    S_ARGS(S_TEXT(id)), out, e);
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return mdm_db_command_ask(tx, id, &r, e) &&
+	       mdm_db_command_take(r, out, e);
 }
 
 bool
 mdm_db_command_next(struct store_tx *tx, const char *enrollment_id,
     bool not_now, struct mdm_db_command *out, struct err *e)
 {
-	return read_one(tx,
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return mdm_db_command_ask_next(tx,
+	           &(struct mdm_next){ .enrollment_id = enrollment_id,
+	               .but = "",
+	               .not_now = not_now },
+	           &r, e) &&
+	       mdm_db_command_take(r, out, e);
+}
+
+bool
+mdm_db_command_ask_next(struct store_tx *tx, const struct mdm_next *n,
+    struct store_rows **out, struct err *e)
+{
+	return store_query_later(tx,
 	    "SELECT " COMMAND_COLUMNS FROM_COMMAND
 	    "WHERE q.enrollment_id = $1 AND q.done_at IS NULL AND "
-	    "($2 = 1 OR q.state <> 'not-now' OR q.delivered_at < "
+	    "q.id <> $3 AND ($2 = 1 OR q.state <> 'not-now' OR q.delivered_at "
+	    "< "
 	    "(SELECT session_at FROM enrollment WHERE id = $1)) "
 	    "ORDER BY q.urgent DESC, q.sort_key LIMIT 1",
-	    S_ARGS(S_TEXT(enrollment_id), S_INT(not_now)), out, e);
+	    S_ARGS(S_TEXT(n->enrollment_id), S_INT(n->not_now), S_TEXT(n->but)),
+	    out, e);
 }
 
 bool
@@ -126,38 +161,59 @@ bool
 mdm_db_command_delivered(
     struct store_tx *tx, const char *id, int64_t now, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE command SET state = 'delivered', delivered_at = $2, "
 	    "deliveries = deliveries + 1 WHERE id = $1",
-	    S_ARGS(S_TEXT(id), S_INT(now)), NULL, e);
+	    S_ARGS(S_TEXT(id), S_INT(now)), e);
 }
 
 bool
 mdm_db_command_not_now(struct store_tx *tx, const char *id,
     const char *enrollment_id, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	           "UPDATE command SET state = 'not-now', "
 	           "not_now = not_now + 1 WHERE id = $1",
-	           S_ARGS(S_TEXT(id)), NULL, e) &&
-	       store_exec(tx,
+	           S_ARGS(S_TEXT(id)), e) &&
+	       store_exec_later(tx,
 	           "UPDATE enrollment SET not_now_count = not_now_count + 1 "
 	           "WHERE id = $1",
-	           S_ARGS(S_TEXT(enrollment_id)), NULL, e);
+	           S_ARGS(S_TEXT(enrollment_id)), e);
 }
 
 bool
 mdm_db_command_end(struct store_tx *tx, const char *id,
     const struct mdm_ending *how, int64_t now, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE command SET state = $2, done_at = $3, result = $4, "
 	    "error_code = $5, error_domain = $6, error_text = $7 "
 	    "WHERE id = $1",
 	    S_ARGS(S_TEXT(id), S_TEXT(how->state), S_INT(now),
 	        S_BLOB(how->result), how->has_code ? S_INT(how->code) : S_NULL,
 	        mdm_db_text(how->domain), mdm_db_text(how->text)),
-	    NULL, e);
+	    e);
+}
+
+bool
+mdm_db_patience_ask(struct store_tx *tx, const struct mdm_next *n,
+    struct store_rows **out, struct err *e)
+{
+	return store_query_later(tx,
+	    "SELECT MAX(not_now) FROM command WHERE enrollment_id = $1 "
+	    "AND done_at IS NULL AND id <> $2",
+	    S_ARGS(S_TEXT(n->enrollment_id), S_TEXT(n->but)), out, e);
+}
+
+bool
+mdm_db_patience_take(struct store_rows *r, int64_t *out, struct err *e)
+{
+	bool found;
+
+	if (!store_next(r, &found, e))
+		return false;
+	*out = !found || store_null(r, 0) ? -1 : store_int(r, 0);
+	return true;
 }
 
 bool
@@ -165,13 +221,10 @@ mdm_db_command_patience(
     struct store_tx *tx, const char *enrollment_id, int64_t *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool found;
 
-	if (!mdm_db_one(tx,
-	        "SELECT MAX(not_now) FROM command WHERE enrollment_id = $1 "
-	        "AND done_at IS NULL",
-	        S_ARGS(S_TEXT(enrollment_id)), &r, &found, e))
-		return false;
-	*out = !found || store_null(r, 0) ? -1 : store_int(r, 0);
-	return true;
+	return mdm_db_patience_ask(tx,
+	           &(struct mdm_next){
+	               .enrollment_id = enrollment_id, .but = "" },
+	           &r, e) &&
+	       mdm_db_patience_take(r, out, e);
 }

@@ -98,7 +98,7 @@ bool
 mdm_db_device_save(
     struct store_tx *tx, const struct mdm_device *d, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE device SET udid = $2, serial = $3, state = $4, name = $5, "
 	    "name_too_long = $6, model_id = $7, model_name = $8, chip = $9, "
 	    "os_version = $10, os_build = $11, enrolled_at = $12, "
@@ -109,16 +109,16 @@ mdm_db_device_save(
 	        S_TEXT(mdm_chip_name(d->chip)), mdm_db_text(d->os_version),
 	        mdm_db_text(d->os_build), S_TIME(d->enrolled_at),
 	        S_TIME(d->last_seen_at), S_INT(d->updated_at)),
-	    NULL, e);
+	    e);
 }
 
 bool
 mdm_db_device_state(struct store_tx *tx, const char *id, const char *state,
     int64_t now, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE device SET state = $2, updated_at = $3 WHERE id = $1",
-	    S_ARGS(S_TEXT(id), S_TEXT(state), S_INT(now)), NULL, e);
+	    S_ARGS(S_TEXT(id), S_TEXT(state), S_INT(now)), e);
 }
 
 #define HEIR_KEEPS_USER                                                        \
@@ -173,23 +173,58 @@ mdm_db_device_reported(struct store_tx *tx, const char *id,
 	return true;
 }
 
+/* ---- for a report ---- */
+
+void
+mdm_known_clear(struct mdm_known *k)
+{
+	mdm_reported_clear(&k->reported);
+}
+
+bool
+mdm_db_known_ask(struct store_tx *tx, const char *enrollment_id,
+    struct store_rows **out, struct err *e)
+{
+	return store_query_later(tx,
+	    "SELECT " DEVICE_COLUMNS ", d.information, d.security "
+	    "FROM device d JOIN enrollment e ON e.device_id = d.id "
+	    "WHERE e.id = $1",
+	    S_ARGS(S_TEXT(enrollment_id)), out, e);
+}
+
+bool
+mdm_db_known_take(struct store_rows *r, struct mdm_known *out, struct err *e)
+{
+	bool found;
+
+	if (!store_next(r, &found, e))
+		return false;
+	*out = (struct mdm_known){ .found = found };
+	if (found) {
+		mdm_db_device_read(r, &out->device);
+		out->reported.information = str_dup(store_text(r, 18));
+		out->reported.security = str_dup(store_text(r, 19));
+	}
+	return true;
+}
+
 bool
 mdm_db_device_information(struct store_tx *tx, const char *id, const char *json,
     int64_t now, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE device SET information = $2, information_at = $3 "
 	    "WHERE id = $1",
-	    S_ARGS(S_TEXT(id), S_TEXT(json), S_INT(now)), NULL, e);
+	    S_ARGS(S_TEXT(id), S_TEXT(json), S_INT(now)), e);
 }
 
 bool
 mdm_db_device_security(struct store_tx *tx, const char *id, const char *json,
     int64_t now, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE device SET security = $2, security_at = $3 WHERE id = $1",
-	    S_ARGS(S_TEXT(id), S_TEXT(json), S_INT(now)), NULL, e);
+	    S_ARGS(S_TEXT(id), S_TEXT(json), S_INT(now)), e);
 }
 
 bool

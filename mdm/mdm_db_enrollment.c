@@ -91,18 +91,18 @@ mdm_db_enrollment_of(struct store_tx *tx, const char *device_id,
 bool
 mdm_db_enrollment_left(struct store_tx *tx, const char *id, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE enrollment SET state = 'left', push_due_at = NULL, "
 	    "push_attempts = 0, not_now_count = 0 WHERE id = $1",
-	    S_ARGS(S_TEXT(id)), NULL, e);
+	    S_ARGS(S_TEXT(id)), e);
 }
 
 bool
 mdm_db_enrollment_back(struct store_tx *tx, const char *id, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE enrollment SET state = 'enrolled' WHERE id = $1",
-	    S_ARGS(S_TEXT(id)), NULL, e);
+	    S_ARGS(S_TEXT(id)), e);
 }
 
 bool
@@ -130,22 +130,22 @@ bool
 mdm_db_enrollment_came(struct store_tx *tx, const char *id,
     const struct mdm_came *c, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE enrollment SET push_due_at = $2, push_attempts = 0, "
 	    "last_seen_at = $3, not_now_count = CASE WHEN "
 	    "CAST($2 AS BIGINT) IS NULL THEN 0 ELSE not_now_count END, "
 	    "session_at = COALESCE($4, session_at) WHERE id = $1",
 	    S_ARGS(S_TEXT(id), S_TIME(c->push_due_at), S_INT(c->now),
 	        c->idle ? S_INT(c->now) : S_NULL),
-	    NULL, e);
+	    e);
 }
 
 bool
 mdm_db_enrollment_calm(struct store_tx *tx, const char *id, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "UPDATE enrollment SET push_due_at = NULL, push_attempts = 0 "
 	    "WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM command q WHERE "
 	    "q.enrollment_id = $1 AND q.done_at IS NULL)",
-	    S_ARGS(S_TEXT(id)), NULL, e);
+	    S_ARGS(S_TEXT(id)), e);
 }

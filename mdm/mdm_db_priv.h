@@ -50,6 +50,14 @@ struct mdm_who {
 };
 MUST_CHECK bool mdm_db_who(struct store_tx *tx, const char *fingerprint,
     const char *enrollment_id, struct mdm_who *out, struct err *e);
+/*
+ * Questions that travel together, and their answers; here and below.  What
+ * was asked is sent when the first answer is taken.
+ */
+MUST_CHECK bool mdm_db_who_ask(struct store_tx *tx, const char *fingerprint,
+    const char *enrollment_id, struct store_rows **out, struct err *e);
+MUST_CHECK bool mdm_db_who_take(
+    struct store_rows *r, struct mdm_who *out, struct err *e);
 /* Telemetry: the device came; nothing is open, so no push is due. */
 void mdm_db_seen(struct store *st, const char *enrollment_id,
     const char *device_id, int64_t now);
@@ -84,6 +92,17 @@ struct mdm_reported {
 void mdm_reported_clear(struct mdm_reported *r);
 MUST_CHECK bool mdm_db_device_reported(struct store_tx *tx, const char *id,
     struct mdm_reported *out, struct err *e);
+/* A device with what it reported, as a report on it needs it. */
+struct mdm_known {
+	bool found;
+	struct mdm_device device;
+	struct mdm_reported reported;
+};
+void mdm_known_clear(struct mdm_known *k);
+MUST_CHECK bool mdm_db_known_ask(struct store_tx *tx, const char *enrollment_id,
+    struct store_rows **out, struct err *e);
+MUST_CHECK bool mdm_db_known_take(
+    struct store_rows *r, struct mdm_known *out, struct err *e);
 MUST_CHECK bool mdm_db_device_information(struct store_tx *tx, const char *id,
     const char *json, int64_t now, struct err *e);
 MUST_CHECK bool mdm_db_device_security(struct store_tx *tx, const char *id,
@@ -169,6 +188,21 @@ MUST_CHECK bool mdm_db_command_get(struct store_tx *tx, const char *id,
 MUST_CHECK bool mdm_db_command_next(struct store_tx *tx,
     const char *enrollment_id, bool not_now, struct mdm_db_command *out,
     struct err *e);
+struct mdm_next {
+	const char *enrollment_id;
+	const char *but; /* the command that will have ended by then, or "" */
+	bool not_now;
+};
+MUST_CHECK bool mdm_db_command_ask(struct store_tx *tx, const char *id,
+    struct store_rows **out, struct err *e);
+MUST_CHECK bool mdm_db_command_ask_next(struct store_tx *tx,
+    const struct mdm_next *n, struct store_rows **out, struct err *e);
+MUST_CHECK bool mdm_db_command_take(
+    struct store_rows *r, struct mdm_db_command *out, struct err *e);
+MUST_CHECK bool mdm_db_patience_ask(struct store_tx *tx,
+    const struct mdm_next *n, struct store_rows **out, struct err *e);
+MUST_CHECK bool mdm_db_patience_take(
+    struct store_rows *r, int64_t *out, struct err *e);
 /* The oldest open command of an enrolment. */
 MUST_CHECK bool mdm_db_command_open(struct store_tx *tx,
     const char *enrollment_id, struct mdm_db_command *out, struct err *e);

@@ -5,24 +5,28 @@
 #include "mdm/mdm_db_priv.h"
 
 bool
-mdm_db_who(struct store_tx *tx, const char *fingerprint,
-    const char *enrollment_id, struct mdm_who *out, struct err *e)
+mdm_db_who_ask(struct store_tx *tx, const char *fingerprint,
+    const char *enrollment_id, struct store_rows **out, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
+	return store_query_later(tx,
+	    "SELECT c.purpose, c.state, c.not_before, c.not_after, "
+	    "c.device_id, e.device_id, e.state, e.last_seen_at, "
+	    "e.push_due_at, d.state, d.chip, d.updated_at, "
+	    "EXISTS (SELECT 1 FROM command q WHERE q.enrollment_id = e.id "
+	    "AND q.done_at IS NULL) "
+	    "FROM certificate c "
+	    "LEFT JOIN enrollment e ON e.id = $2 "
+	    "LEFT JOIN device d ON d.id = e.device_id "
+	    "WHERE c.fingerprint = $1",
+	    S_ARGS(S_TEXT(fingerprint), S_TEXT(enrollment_id)), out, e);
+}
+
+bool
+mdm_db_who_take(struct store_rows *r, struct mdm_who *out, struct err *e)
+{
 	struct mdm_who w = { 0 };
 
-	if (!mdm_db_one(tx,
-	        "SELECT c.purpose, c.state, c.not_before, c.not_after, "
-	        "c.device_id, e.device_id, e.state, e.last_seen_at, "
-	        "e.push_due_at, d.state, d.chip, d.updated_at, "
-	        "EXISTS (SELECT 1 FROM command q WHERE q.enrollment_id = e.id "
-	        "AND q.done_at IS NULL) "
-	        "FROM certificate c "
-	        "LEFT JOIN enrollment e ON e.id = $2 "
-	        "LEFT JOIN device d ON d.id = e.device_id "
-	        "WHERE c.fingerprint = $1",
-	        S_ARGS(S_TEXT(fingerprint), S_TEXT(enrollment_id)), &r,
-	        &w.certificate, e))
+	if (!store_next(r, &w.certificate, e))
 		return false;
 	if (w.certificate) {
 		mdm_db_copy(w.purpose, sizeof(w.purpose), r, 0);
@@ -44,6 +48,16 @@ mdm_db_who(struct store_tx *tx, const char *fingerprint,
 	}
 	*out = w;
 	return true;
+}
+
+bool
+mdm_db_who(struct store_tx *tx, const char *fingerprint,
+    const char *enrollment_id, struct mdm_who *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return mdm_db_who_ask(tx, fingerprint, enrollment_id, &r, e) &&
+	       mdm_db_who_take(r, out, e);
 }
 
 void

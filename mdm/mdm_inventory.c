@@ -97,6 +97,12 @@ mdm_findings_read(const struct pl *doc, struct mdm_findings *out)
 	out->security = read_part(doc, "SecurityInfo", &out->problem);
 }
 
+bool
+mdm_findings_any(const struct mdm_findings *f)
+{
+	return f->information != NULL || f->security != NULL;
+}
+
 /* ---- taking them in ---- */
 
 /* A string of a document, or NULL if there is none of this name. */
@@ -205,30 +211,36 @@ keep_documents(struct store_tx *tx, const char *device_id,
 }
 
 bool
-mdm_inventory_apply(struct store_tx *tx, const char *device_id,
+mdm_inventory_take(struct store_tx *tx, struct mdm_known *known,
     const struct mdm_findings *f, struct err *e)
 {
-	AUTO(mdm_reported_clear) struct mdm_reported old = { 0 };
+	const struct mdm_reported *old = &known->reported;
 	AUTO(json_free) json_t *told = NULL;
 	struct mdm_reported now = { 0 };
-	struct mdm_device d;
 	struct err unread;
-	bool found;
 
-	if (f->information == NULL && f->security == NULL)
+	if (!known->found || !mdm_findings_any(f))
 		return true;
-	if (!mdm_db_device_get(tx, MDM_BY_ID, device_id, &d, &found, e) ||
-	    !mdm_db_device_reported(tx, device_id, &old, e) ||
-	    !keep_documents(tx, device_id, f, &old, e))
+	if (!keep_documents(tx, known->device.id, f, old, e))
 		return false;
-	if (!found)
-		return true;
 	if (f->information != NULL &&
 	    !json_parse_any(slice_str(f->information), &told, &unread))
 		told = NULL;
 	/* Borrowed for the call: what holds from now on. */
 	now.information =
-	    f->information != NULL ? f->information : old.information;
-	now.security = f->security != NULL ? f->security : old.security;
-	return apply_facts(tx, &d, told, &now, e);
+	    f->information != NULL ? f->information : old->information;
+	now.security = f->security != NULL ? f->security : old->security;
+	return apply_facts(tx, &known->device, told, &now, e);
+}
+
+bool
+mdm_inventory_apply(struct store_tx *tx, const char *device_id,
+    const struct mdm_findings *f, struct err *e)
+{
+	AUTO(mdm_known_clear) struct mdm_known known = { 0 };
+
+	return mdm_db_device_get(
+	           tx, MDM_BY_ID, device_id, &known.device, &known.found, e) &&
+	       mdm_db_device_reported(tx, device_id, &known.reported, e) &&
+	       mdm_inventory_take(tx, &known, f, e);
 }

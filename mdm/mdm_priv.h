@@ -207,7 +207,12 @@ struct mdm_findings {
 };
 void mdm_findings_clear(struct mdm_findings *f);
 void mdm_findings_read(const struct pl *doc, struct mdm_findings *out);
-/* Stores findings of a DeviceInformation or SecurityInfo. */
+/* There is something about the device in them. */
+bool mdm_findings_any(const struct mdm_findings *f);
+/* Stores findings of a DeviceInformation or SecurityInfo; known changes. */
+MUST_CHECK bool mdm_inventory_take(struct store_tx *tx, struct mdm_known *known,
+    const struct mdm_findings *f, struct err *e);
+/* The same, looking the device up. */
 MUST_CHECK bool mdm_inventory_apply(struct store_tx *tx, const char *device_id,
     const struct mdm_findings *f, struct err *e);
 

@@ -130,40 +130,44 @@ anything_stale(struct mdm_service *s, int64_t now, bool *out, struct err *e)
 	return true;
 }
 
-static bool
-expire_some(struct mdm_service *s, const struct store_lease *lease, int64_t now,
-    struct err *e)
-{
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+struct expiry {
+	struct mdm_service *s;
+	const struct store_lease *lease;
+	int64_t now;
+};
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !store_lease_keep(tx, lease, e))
+static bool
+expire_some(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct expiry *x = arg;
+
+	if (!store_lease_keep(tx, x->lease, e))
 		return false;
 	for (int i = 0; i < STALE_A_TURN; i++) {
 		AUTO(mdm_db_command_clear) struct mdm_db_command c = { 0 };
 
-		if (!mdm_db_command_stale(tx, now, &c, e))
+		if (!mdm_db_command_stale(tx, x->now, &c, e))
 			return false;
 		if (c.id[0] == '\0')
 			break;
-		if (!mdm_queue_expire(s, tx, &c, e))
+		if (!mdm_queue_expire(x->s, tx, &c, e))
 			return false;
 	}
-	return store_commit(&tx, e);
+	return true;
 }
 
 bool
 mdm_service_tick(
     struct mdm_service *s, const struct store_lease *lease, struct err *e)
 {
-	int64_t now = clock_now_ms();
+	struct expiry x = { s, lease, clock_now_ms() };
 	bool stale = true;
 
 	/* Short turns: devices wait for the writer too. */
 	for (int i = 0; i < STALE_TURNS && stale; i++) {
-		if (!anything_stale(s, now, &stale, e))
+		if (!anything_stale(s, x.now, &stale, e))
 			return false;
-		if (stale && !expire_some(s, lease, now, e))
+		if (stale && !store_write(s->o.store, expire_some, &x, e))
 			return err_wrap(e, "expire commands");
 	}
 	return true;

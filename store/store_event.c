@@ -98,14 +98,14 @@ store_event_add(
 		    e, ERR_INTERNAL, "unknown kind of event: %s", ev->kind);
 	}
 	assert(ev->actor != NULL);
-	if (!store_exec(tx,
+	if (!store_exec_later(tx,
 	        "INSERT INTO event (seq, at, kind, device_id, subject_id, "
 	        "actor, data) VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM "
 	        "event), $1, $2, $3, $4, $5, $6)",
 	        S_ARGS(S_INT(clock_now_ms()), S_TEXT(ev->kind),
 	            S_TEXT(ev->device_id), S_TEXT(ev->subject_id),
 	            S_TEXT(ev->actor), S_TEXT(ev->data)),
-	        NULL, e))
+	        e))
 		return err_wrap(e, "event %s", ev->kind);
 	store_notify(tx, STORE_CHANNEL_EVENT);
 	return true;

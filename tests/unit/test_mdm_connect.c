@@ -18,6 +18,57 @@ idle_with_nothing_to_do_is_one_read(void **state)
 	assert_int_equal(after.writes, before.writes);
 }
 
+static int64_t
+trips(struct world *w)
+{
+	struct store_stats s;
+
+	store_stats(w->store, &s);
+	return s.round_trips;
+}
+
+/* The answers of one kind are sent three times: statements are prepared by the
+ * first, and nothing is said of those. */
+static void
+expect_two_trips(struct world *w, const char *type, const char *dict)
+{
+	char ids[4][37];
+	int64_t before = 0;
+
+	for (int i = 0; i < 4; i++)
+		queue(w, type, ids[i]);
+	idle(w, 'a', UDID_1);
+	for (int i = 0; i < 3; i++) {
+		struct reply r = { UDID_1, ids[i], "Acknowledged", dict };
+
+		assert_string_equal(w->id, ids[i]);
+		before = trips(w);
+		assert_true(reply(w, 'a', &r));
+	}
+	assert_int_equal(trips(w) - before, test_on_pgsql() ? 2 : 0);
+	assert_string_equal(w->id, ids[3]);
+	assert_true(reply(
+	    w, 'a', &(struct reply){ UDID_1, ids[3], "Acknowledged", dict }));
+	before = trips(w);
+	idle(w, 'a', UDID_1);
+	assert_int_equal(trips(w) - before, test_on_pgsql() ? 1 : 0);
+}
+
+static void
+round_trips_are_few(void **state)
+{
+	struct world *w = *state;
+
+	enroll_quietly(w, &mac_1);
+	expect_two_trips(w, "ProfileList", NULL);
+	expect_two_trips(w, "DeviceInformation",
+	    "<key>QueryResponses</key><dict><key>OSVersion</key>"
+	    "<string>14.1</string></dict>");
+	assert_text(w, "SELECT os_version FROM device", "14.1");
+	assert_int_equal(events(w, "command.acknowledged"), 8);
+	assert_int_equal(count(w, "SELECT MAX(seq) = COUNT(*) FROM event"), 1);
+}
+
 /* What was done long ago is not looked at.  Asks SQLite's planner; the other
  * one's choice depends on how much is in the table. */
 static void
@@ -472,6 +523,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(idle_with_nothing_to_do_is_one_read),
+		T(round_trips_are_few),
 		T(a_long_history_costs_nothing),
 		T(the_first_visit_gets_the_inventory),
 		T(an_unanswered_command_comes_again),
