@@ -17,6 +17,7 @@
 #include "apns/apns_doctor_priv.h"
 #include "certs/cert_x509.h"
 #include "core/clock.h"
+#include "core/encode.h"
 
 enum { TIMEOUT_MS = 10000, CLOCK_OFF_S = 60 };
 
@@ -26,6 +27,8 @@ struct patient {
 	const char *text; /* as it was given */
 	bool devices;
 	struct apns_host host;
+	struct apns_host hop; /* whom to connect to: host, or the proxy */
+	bool proxied;
 	struct addrinfo *addresses;
 	int fd;
 	SSL_CTX *ctx;
@@ -88,11 +91,13 @@ look_up(struct patient *p)
 	struct err e = { 0 };
 	int rc, n = 0;
 
-	if (!apns_host_parse(p->text, &p->host, &e))
+	p->proxied = !p->devices && p->o->proxy != NULL;
+	if (!apns_host_parse(p->text, &p->host, &e) ||
+	    !apns_host_parse(p->proxied ? p->o->proxy : p->text, &p->hop, &e))
 		return tell(p, "name", APNS_FAULT,
 		    "write host:port in the settings", "%s", e.text);
-	rc = getaddrinfo(p->host.name, p->host.port,
-	    p->host.literal ? NULL : &hints, &p->addresses);
+	rc = getaddrinfo(p->hop.name, p->hop.port,
+	    p->hop.literal ? NULL : &hints, &p->addresses);
 	if (rc != 0) {
 		p->addresses = NULL;
 		(void)tell(p, "name", bad(p), advice, "%s", gai_strerror(rc));
@@ -100,7 +105,8 @@ look_up(struct patient *p)
 	}
 	for (const struct addrinfo *a = p->addresses; a != NULL; a = a->ai_next)
 		n++;
-	return tell(p, "name", APNS_GOOD, NULL, "%d addresses", n);
+	return tell(p, "name", APNS_GOOD, NULL, "%d addresses%s", n,
+	    p->proxied ? " of the proxy" : "");
 }
 
 /* Timeouts of a socket count for connect(), too. */
@@ -131,6 +137,9 @@ reach(struct patient *p)
 	static const char provider[] =
 	    "open this TCP port in the firewall from this machine to APNs "
 	    "(17.0.0.0/8); one of 443 and 2197 is enough";
+	static const char proxy[] =
+	    "open this TCP port in the firewall from this machine to the "
+	    "proxy, or correct apns-proxy";
 	static const char device[] =
 	    "Macs need TCP 5223, else 443, to APNs (17.0.0.0/8); open it in "
 	    "the firewall if their network is behind the same one";
@@ -141,14 +150,80 @@ reach(struct patient *p)
 		p->fd = connect_to(p, a);
 		if (p->fd < 0)
 			err_errno(
-			    &e, ERR_UNAVAILABLE, "TCP port %s", p->host.port);
+			    &e, ERR_UNAVAILABLE, "TCP port %s", p->hop.port);
 	}
 	if (p->fd >= 0)
 		return tell(p, "tcp", APNS_GOOD, NULL, "TCP port %s is open",
-		    p->host.port);
-	(void)tell(
-	    p, "tcp", bad(p), p->devices ? device : provider, "%s", e.text);
+		    p->hop.port);
+	(void)tell(p, "tcp", bad(p),
+	    p->devices   ? device
+	    : p->proxied ? proxy
+	                 : provider,
+	    "%s", e.text);
 	return false;
+}
+
+/* ---- the proxy ---- */
+
+static bool
+send_all(int fd, struct slice s, struct err *e)
+{
+	while (s.len > 0) {
+		ssize_t n = send(fd, s.p, s.len, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return err_errno(e, ERR_UNAVAILABLE, "write");
+		s = slice_of(s.p + n, s.len - (size_t)n);
+	}
+	return true;
+}
+
+/* CONNECT, RFC 9110 section 9.3.6, and RFC 7617. */
+static bool
+connect_through(const struct patient *p, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *b = buf_new(4 * APNS_CREDENTIALS_MAX);
+	const char *user = p->o->proxy_credentials;
+	uint8_t reply[APNS_REPLY_MAX];
+	size_t len = 0;
+	bool done = false;
+
+	buf_addf(b, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", p->text, p->text);
+	if (user != NULL) {
+		buf_adds(b, "Proxy-Authorization: Basic ");
+		b64_encode(b, slice_str(user));
+		buf_adds(b, "\r\n");
+	}
+	buf_adds(b, "\r\n");
+	if (!buf_ok(b, e) || !send_all(p->fd, buf_slice(b), e))
+		return false;
+	while (!done) {
+		ssize_t n = recv(p->fd, reply + len, sizeof(reply) - len, 0);
+
+		if (n < 0)
+			return err_errno(e, ERR_UNAVAILABLE, "read");
+		if (n == 0)
+			return err_set(e, ERR_UNAVAILABLE, "closed");
+		len += (size_t)n;
+		if (!apns_tunnel_reply(slice_of(reply, len), &done, e))
+			return false;
+	}
+	return true;
+}
+
+static bool
+pass_proxy(const struct patient *p)
+{
+	struct err e = { 0 };
+
+	if (!p->proxied)
+		return true;
+	if (connect_through(p, &e))
+		return tell(p, "proxy", APNS_GOOD, NULL, "CONNECT %s", p->text);
+	return tell(p, "proxy", APNS_FAULT,
+	    "let the proxy allow CONNECT to this host and port, and look at "
+	    "apns-proxy-credentials",
+	    "%s", e.text);
 }
 
 /* ---- TLS ---- */
@@ -329,7 +404,7 @@ apns_doctor_host(const struct apns_doctor_options *o, const char *host,
 {
 	AUTO(patient_clear) struct patient p = admit(o, host, fn, arg);
 
-	if (look_up(&p) && reach(&p) && shake_hands(&p))
+	if (look_up(&p) && reach(&p) && pass_proxy(&p) && shake_hands(&p))
 		ask(&p);
 }
 

@@ -14,8 +14,9 @@ enum apns_finding {
 };
 
 struct apns_check {
-	const char *name;    /* "name", "tcp", "tls", "http2", "answer", "clock"
-	                      */
+	const char *name; /* "name", "tcp", "proxy", "tls", "http2", "answer",
+	                   * "clock"
+	                   */
 	const char *subject; /* host:port */
 	enum apns_finding finding;
 	char text[240];     /* what was seen */
@@ -29,6 +30,8 @@ struct apns_doctor_options {
 	/* NULL: without a certificate, and no push. */
 	const char *cert_pem, *key_pem;
 	const char *topic;
+	/* HTTP proxy of the providers' hosts, as in apns_client.h. */
+	const char *proxy, *proxy_credentials;
 	int64_t timeout_ms; /* for each step; 0: 10 s */
 };
 /*

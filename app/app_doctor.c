@@ -178,12 +178,21 @@ static void
 examine(struct report *r, const struct settings *s, int64_t timeout_s)
 {
 	AUTO(apns_cert_free) struct apns_cert *c = NULL;
+	AUTO(str_wipe) char *credentials = NULL;
 	struct apns_doctor_options o = { .ca_file = settings_str(s, "apns-ca"),
+		.proxy = settings_str(s, "apns-proxy"),
 		.timeout_ms = timeout_s * MS_S };
+	struct err e = { 0 };
 
 	r->good = true;
 	c = check_certificate(r, s);
 	r->faults = !r->good;
+	if (!app_settings_proxy_credentials(s, &credentials, &e)) {
+		add_own(r, APNS_FAULT, "proxy", e.text,
+		    "correct apns-proxy-credentials");
+		r->faults = true;
+	}
+	o.proxy_credentials = credentials;
 	if (c != NULL) {
 		o.cert_pem = c->cert_pem;
 		o.key_pem = c->key_pem;

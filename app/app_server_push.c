@@ -5,10 +5,8 @@
 #include <string.h>
 
 #include "app/app_server_priv.h"
+#include "app/app_settings.h"
 #include "core/clock.h"
-#include "core/file.h"
-
-enum { CREDENTIALS_MAX = 1024 };
 
 static void
 split_hosts(struct app_server *s)
@@ -30,24 +28,6 @@ split_hosts(struct app_server *s)
 	}
 }
 
-/* The first line of the file; NULL: no setting. */
-static bool
-read_credentials(const struct settings *set, char **out, struct err *e)
-{
-	AUTO(buf_wipe) struct buf *text = NULL;
-	const char *path = settings_str(set, "apns-proxy-credentials");
-	const char *line;
-
-	if (path == NULL)
-		return true;
-	if (!file_private(path, e) ||
-	    !file_read(path, CREDENTIALS_MAX, &text, e))
-		return err_wrap(e, "apns-proxy-credentials");
-	line = buf_str(text);
-	*out = str_printf("%.*s", (int)strcspn(line, "\r\n"), line);
-	return true;
-}
-
 bool
 app_server_start_push(struct app_server *s, struct err *e)
 {
@@ -66,7 +46,7 @@ app_server_start_push(struct app_server *s, struct err *e)
 		o.ca_file = app_trial_apns_ca(s->trial);
 		return apns_scheduler_new(&o, &s->scheduler, e);
 	}
-	if (!read_credentials(set, &credentials, e))
+	if (!app_settings_proxy_credentials(set, &credentials, e))
 		return false;
 	o.ca_file = settings_str(set, "apns-ca");
 	o.proxy = settings_str(set, "apns-proxy");

@@ -2,10 +2,14 @@
  * The settings of the server, one row each, and what a row cannot say of
  * them.  Constant data; any thread.
  */
+#include <string.h>
+
 #include "app/app_settings.h"
 
 #include "app/app_cli.h"
 #include "core/file.h"
+
+enum { CREDENTIALS_MAX = 1024 };
 
 const struct setting_row app_settings[] = {
 	{ "data", SETTING_STR, "data", 0, 0,
@@ -191,5 +195,23 @@ app_settings_load(struct settings *s, const struct app_args *a, struct err *e)
 		    !settings_env(s, e) || !set_given(s, a, e))
 			return false;
 	}
+	return true;
+}
+
+bool
+app_settings_proxy_credentials(
+    const struct settings *set, char **out, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *text = NULL;
+	const char *path = settings_str(set, "apns-proxy-credentials");
+	const char *line;
+
+	if (path == NULL)
+		return true;
+	if (!file_private(path, e) ||
+	    !file_read(path, CREDENTIALS_MAX, &text, e))
+		return err_wrap(e, "apns-proxy-credentials");
+	line = buf_str(text);
+	*out = str_printf("%.*s", (int)strcspn(line, "\r\n"), line);
 	return true;
 }

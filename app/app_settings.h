@@ -18,4 +18,8 @@ MUST_CHECK bool app_settings_check(const struct settings *s, struct err *e);
  * are the settings'. */
 MUST_CHECK bool app_settings_authority(const struct settings *s,
     struct cert_authority_options *out, struct err *e);
+/* The first line of the file that apns-proxy-credentials names, the caller's;
+ * NULL: no setting. */
+MUST_CHECK bool app_settings_proxy_credentials(
+    const struct settings *s, char **out, struct err *e);
 bool app_settings_loopback(const char *address);

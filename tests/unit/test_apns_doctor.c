@@ -3,6 +3,7 @@
  * simulated APNs and servers that are none.
  */
 #include "apns_fixture.h"
+#include "apns_proxy.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -201,6 +202,32 @@ a_port_that_is_closed(void **state)
 }
 
 static void
+a_proxy_on_the_way(void **state)
+{
+	static const char *const names[] = { "name", "tcp", "proxy", "tls",
+		"http2", "answer", "clock" };
+	AUTO(proxy_free) struct proxy *proxy = proxy_new();
+	struct place *p = *state;
+	char name[32];
+	struct seen s;
+
+	start(p);
+	(void)snprintf(name, sizeof(name), "127.0.0.1:%d", proxy->port);
+	p->o.proxy = name;
+	proxy->authorization =
+	    "Proxy-Authorization: Basic dXNlcjpodW50ZXIy\r\n";
+	assert_int_equal(pthread_create(&proxy->thread, NULL, run, proxy), 0);
+	s = examine(p);
+	assert_ends(&s, "proxy", APNS_FAULT, "407");
+	p->o.proxy_credentials = "user:hunter2";
+	s = examine(p);
+	assert_ends(&s, "clock", APNS_GOOD, "");
+	assert_int_equal(s.count, COUNT(names));
+	for (size_t i = 0; i < s.count; i++)
+		assert_string_equal(s.checks[i].name, names[i]);
+}
+
+static void
 an_authority_that_is_not_trusted(void **state)
 {
 	struct place *p = *state;
@@ -355,6 +382,7 @@ main(void)
 		T(without_a_certificate_it_looks_as_far_as_it_can),
 		T(a_name_that_does_not_resolve),
 		T(a_port_that_is_closed),
+		T(a_proxy_on_the_way),
 		T(an_authority_that_is_not_trusted),
 		T(push_certificates_that_are_refused),
 		T(a_clock_that_is_wrong),
