@@ -235,10 +235,13 @@ read_answer(struct fetch *f, struct buf *body, struct fetch_answer *out)
 {
 	char *type = NULL;
 	long status = 0;
+	curl_off_t wait = 0;
 
 	curl_easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(f->curl, CURLINFO_CONTENT_TYPE, &type);
+	curl_easy_getinfo(f->curl, CURLINFO_RETRY_AFTER, &wait);
 	out->status = (int)status;
+	out->retry_after_s = wait > 0 ? (int64_t)wait : 0;
 	str_copy_cut(out->content_type, sizeof(out->content_type),
 	    type != NULL ? type : "");
 	out->body = body;

@@ -32,6 +32,7 @@ struct fetch_request {
 struct fetch_answer {
 	int status;
 	char content_type[128];
+	int64_t retry_after_s; /* Retry-After, also as a date; 0: none */
 	struct buf *body;
 };
 

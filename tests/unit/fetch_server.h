@@ -24,7 +24,7 @@ struct fetch_server {
 		size_t len;
 		char text[8192];
 	} now;                /* being read; of the thread alone */
-	pthread_mutex_t lock; /* guards last */
+	pthread_mutex_t lock; /* guards last, and answer while it runs */
 	struct fetch_seen last;
 };
 
@@ -75,10 +75,20 @@ fetch_server_last(struct fetch_server *s)
 	return last;
 }
 
+/* From here on it answers so. */
+static inline void
+fetch_server_say(struct fetch_server *s, const char *answer)
+{
+	pthread_mutex_lock(&s->lock);
+	s->answer = answer;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static inline void
 fetch_server_talk(struct fetch_server *s, const struct fetch_peer *p)
 {
 	struct fetch_seen *r = &s->now;
+	const char *answer;
 
 	for (;;) {
 		r->len = 0;
@@ -94,9 +104,10 @@ fetch_server_talk(struct fetch_server *s, const struct fetch_peer *p)
 		}
 		pthread_mutex_lock(&s->lock);
 		s->last = *r;
+		answer = s->answer;
 		pthread_mutex_unlock(&s->lock);
-		if (s->answer != NULL)
-			fetch_peer_write(p, s->answer);
+		if (answer != NULL)
+			fetch_peer_write(p, answer);
 	}
 }
 
