@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "core/embedded.h"
 #include "store/store_priv.h"
@@ -418,8 +419,31 @@ store_schema_version(const char *file, int64_t *out, struct err *e)
 	return true;
 }
 
+int64_t
+store_schema_oldest(const char *text, int64_t version)
+{
+	static const char mark[] = "-- oldest: ";
+	int64_t oldest = version;
+	char digits[8];
+
+	for (; str_starts(text, "--"); text += *text == '\n') {
+		size_t len = strcspn(text, "\n");
+
+		if (str_starts(text, mark) &&
+		    len - strlen(mark) < sizeof(digits)) {
+			str_copy_cut(digits, len - strlen(mark) + 1,
+			    text + strlen(mark));
+			if (!str_to_i64(digits, 1, version, &oldest))
+				oldest = version;
+		}
+		text += len;
+	}
+	return oldest;
+}
+
 bool
-store_schema_fits(enum store_use use, int64_t present, struct err *e)
+store_schema_fits(
+    enum store_use use, int64_t present, int64_t oldest, struct err *e)
 {
 	int64_t known = 0;
 
@@ -427,10 +451,10 @@ store_schema_fits(enum store_use use, int64_t present, struct err *e)
 		if (!store_schema_version(f->name, &known, e))
 			return false;
 	}
-	if (present > known)
+	if (present > known && (use != STORE_WORK || oldest > known))
 		return err_set(e, ERR_CONFLICT,
 		    "the database has schema version %lld, newer than this "
-		    "program's %lld",
+		    "program's %lld: start the newer program",
 		    (long long)present, (long long)known);
 	if ((use == STORE_COPY_FROM || use == STORE_LOOK) && present == 0)
 		return err_set(e, ERR_NOT_FOUND,

@@ -4,6 +4,8 @@
  *
  * struct pg_dial belongs to the driver and is used by any thread.
  */
+#include <string.h>
+
 #include "core/clock.h"
 #include "store/store_pgsql_priv.h"
 
@@ -45,6 +47,18 @@ store_pgsql_dial_clear(struct pg_dial *d)
 	pthread_mutex_destroy(&d->mutex);
 }
 
+/* A password with an unescaped '/' or '@' ends in host and port, which libpq
+ * quotes. */
+static bool
+is_plausible(const PQconninfoOption *o)
+{
+	if (o->val == NULL)
+		return true;
+	if (str_eq(o->keyword, "port"))
+		return o->val[strspn(o->val, "0123456789,")] == '\0';
+	return !str_eq(o->keyword, "host") || strchr(o->val, '@') == NULL;
+}
+
 /* What libpq says of a bad address may quote a password in it. */
 static bool
 check_address(const char *address, struct err *e)
@@ -52,9 +66,14 @@ check_address(const char *address, struct err *e)
 	PQconninfoOption *options = PQconninfoParse(address, NULL);
 	bool ok = options != NULL;
 
+	for (const PQconninfoOption *o = options;
+	     ok && o != NULL && o->keyword != NULL; o++)
+		ok = is_plausible(o);
 	PQconninfoFree(options);
 	return ok || err_set(e, ERR_INVALID,
-	                 "database: this is not a valid postgresql:// address");
+	                 "database: this is not a valid postgresql:// address "
+	                 "(in a password, %% : / ? # @ are written %%25 and so "
+	                 "on)");
 }
 
 static void

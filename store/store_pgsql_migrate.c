@@ -66,11 +66,11 @@ ensure_table(PGconn *h, enum store_use use, struct err *e)
 		return err_set(
 		    e, ERR_CONFLICT, "this is the database of another program");
 	if (use == STORE_COPY_FROM || use == STORE_LOOK)
-		return store_schema_fits(use, 0, e);
+		return store_schema_fits(use, 0, 0, e);
 	return run(h,
 	    "CREATE TABLE schema_version ("
 	    "version BIGINT PRIMARY KEY, name TEXT NOT NULL, "
-	    "applied_at BIGINT NOT NULL)",
+	    "applied_at BIGINT NOT NULL, oldest BIGINT NOT NULL)",
 	    e);
 }
 
@@ -98,21 +98,52 @@ translate(const char *text)
 }
 
 static bool
-record(PGconn *h, int64_t version, const char *name, struct err *e)
+record(PGconn *h, const struct embedded *file, int64_t version, struct err *e)
 {
-	char number_text[24], now[24];
-	const char *const values[] = { number_text, name, now };
+	char number_text[24], now[24], oldest[24];
+	const char *const values[] = { number_text, file->name, now, oldest };
 	AUTO(store_pgsql_result_free) PGresult *res = NULL;
 
 	snprintf(number_text, sizeof(number_text), "%lld", (long long)version);
 	snprintf(now, sizeof(now), "%lld", (long long)clock_now_ms());
+	snprintf(oldest, sizeof(oldest), "%lld",
+	    (long long)store_schema_oldest(file->text, version));
 	res = PQexecParams(h,
-	    "INSERT INTO schema_version (version, name, applied_at) "
-	    "VALUES ($1, $2, $3)",
+	    "INSERT INTO schema_version (version, name, applied_at, oldest) "
+	    "VALUES ($1, $2, $3, $4)",
 	    COUNT(values), NULL, values, NULL, NULL, 0);
 	if (PQresultStatus(res) != PGRES_COMMAND_OK)
 		return store_pgsql_err(h, res, e);
 	return true;
+}
+
+/* A file that older programs cannot live with waits until none of them runs.
+ * Whoever has a lease is one, since the newer ones queue behind us. */
+static bool
+nobody_older(PGconn *h, const struct embedded *file, int64_t version,
+    int64_t present, struct err *e)
+{
+	int64_t tables = 0, living = 0;
+
+	if (store_schema_oldest(file->text, version) <= present)
+		return true;
+	if (!number(h,
+	        "SELECT COUNT(*) FROM pg_class WHERE oid = "
+	        "to_regclass('lease')",
+	        &tables, e))
+		return false;
+	if (tables == 0)
+		return true;
+	if (!number(h,
+	        "SELECT COUNT(*) FROM lease WHERE name LIKE 'node:%' AND "
+	        "until > EXTRACT(EPOCH FROM clock_timestamp()) * 1000",
+	        &living, e))
+		return false;
+	return living == 0 ||
+	       err_set(e, ERR_CONFLICT,
+	           "%lld nodes of an older version run, which %s does not "
+	           "allow: stop them all first",
+	           (long long)living, file->name);
 }
 
 static bool
@@ -122,7 +153,7 @@ apply(PGconn *h, const struct embedded *file, int64_t version, struct err *e)
 	struct err ignored;
 
 	if (buf_ok(script, e) && run(h, "BEGIN", e) &&
-	    run(h, buf_str(script), e) && record(h, version, file->name, e) &&
+	    run(h, buf_str(script), e) && record(h, file, version, e) &&
 	    run(h, "COMMIT", e)) {
 		log_event(
 		    LOG_INFO, "schema_migrated", "file", file->name, NULL);
@@ -135,19 +166,23 @@ apply(PGconn *h, const struct embedded *file, int64_t version, struct err *e)
 bool
 store_pgsql_migrate(PGconn *h, enum store_use use, struct err *e)
 {
-	int64_t present = 0, known = 0;
+	int64_t present = 0, oldest = 0, known = 0;
 
 	if (!run(h, "SET lock_timeout = 0; SET statement_timeout = 0", e) ||
 	    !run(h, "SELECT pg_advisory_lock(1836414067, 2)", e) ||
 	    !ensure_table(h, use, e) ||
 	    !number(h, "SELECT COALESCE(MAX(version), 0) FROM schema_version",
 	        &present, e) ||
-	    !store_schema_fits(use, present, e))
+	    !number(h, "SELECT COALESCE(MAX(oldest), 0) FROM schema_version",
+	        &oldest, e) ||
+	    !store_schema_fits(use, present, oldest, e))
 		return false;
 	for (const struct embedded *f = store_schema; f->name != NULL; f++) {
 		if (!store_schema_version(f->name, &known, e))
 			return false;
-		if (known > present && !apply(h, f, known, e))
+		if (known > present &&
+		    (!nobody_older(h, f, known, present, e) ||
+		        !apply(h, f, known, e)))
 			return false;
 	}
 	return true;

@@ -127,11 +127,18 @@ MUST_CHECK bool store_schema_version(
     const char *file, int64_t *out, struct err *e);
 
 /*
+ * The oldest schema whose programs may go on when this file, number version,
+ * has been run: what its first lines say ("-- oldest: 7"), else none but
+ * those that have it.
+ */
+int64_t store_schema_oldest(const char *text, int64_t version);
+/*
  * Whether a database whose schema has the version present (0: none yet) may
- * be opened for this use; migrating it comes after.
+ * be opened for this use; migrating it comes after.  oldest is the highest
+ * that its migrations left.
  */
 MUST_CHECK bool store_schema_fits(
-    enum store_use use, int64_t present, struct err *e);
+    enum store_use use, int64_t present, int64_t oldest, struct err *e);
 
 /*
  * The queue of deferred writes and its thread (store_defer.c).  Freeing stops

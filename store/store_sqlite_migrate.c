@@ -47,24 +47,28 @@ ensure_table(struct sq_conn *c, enum store_use use, struct err *e)
 		return err_set(
 		    e, ERR_CONFLICT, "this is the database of another program");
 	if (use == STORE_COPY_FROM || use == STORE_LOOK)
-		return store_schema_fits(use, 0, e);
+		return store_schema_fits(use, 0, 0, e);
 	return store_sqlite_conn_script(c,
 	    "CREATE TABLE schema_version ("
 	    "version BIGINT PRIMARY KEY, name TEXT NOT NULL, "
-	    "applied_at BIGINT NOT NULL)",
+	    "applied_at BIGINT NOT NULL, oldest BIGINT NOT NULL)",
 	    e);
 }
 
 static bool
-record(struct sq_conn *c, int64_t version, const char *name, struct err *e)
+record(struct sq_conn *c, const struct embedded *file, int64_t version,
+    struct err *e)
 {
 	struct sq_stmt *s;
 	int rc;
 
 	if (!store_sqlite_stmt_get(c,
-	        "INSERT INTO schema_version (version, name, applied_at) "
-	        "VALUES ($1, $2, $3)",
-	        S_ARGS(S_INT(version), S_TEXT(name), S_INT(clock_now_ms())),
+	        "INSERT INTO schema_version (version, name, applied_at, "
+	        "oldest) "
+	        "VALUES ($1, $2, $3, $4)",
+	        S_ARGS(S_INT(version), S_TEXT(file->name),
+	            S_INT(clock_now_ms()),
+	            S_INT(store_schema_oldest(file->text, version))),
 	        false, &s, e))
 		return false;
 	rc = sqlite3_step(s->h);
@@ -82,7 +86,7 @@ apply(struct sq_conn *c, const struct embedded *file, int64_t version,
 
 	if (store_sqlite_conn_run(c, "BEGIN IMMEDIATE", e) &&
 	    store_sqlite_conn_script(c, file->text, e) &&
-	    record(c, version, file->name, e) &&
+	    record(c, file, version, e) &&
 	    store_sqlite_conn_run(c, "COMMIT", e)) {
 		log_event(
 		    LOG_INFO, "schema_migrated", "file", file->name, NULL);
@@ -96,12 +100,13 @@ apply(struct sq_conn *c, const struct embedded *file, int64_t version,
 bool
 store_sqlite_migrate(struct sq_conn *c, enum store_use use, struct err *e)
 {
-	int64_t present, known = 0;
+	int64_t present, oldest, known = 0;
 
 	if (!ensure_table(c, use, e) ||
 	    !number(
 	        c, "SELECT MAX(version) FROM schema_version", &present, e) ||
-	    !store_schema_fits(use, present, e))
+	    !number(c, "SELECT MAX(oldest) FROM schema_version", &oldest, e) ||
+	    !store_schema_fits(use, present, oldest, e))
 		return false;
 	for (const struct embedded *f = store_schema; f->name != NULL; f++) {
 		if (!store_schema_version(f->name, &known, e))

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "store/store_priv.h"
+
 static void
 second_open_is_refused(void **state)
 {
@@ -56,8 +58,8 @@ newer_schema_is_refused(void **state)
 	struct err e = { 0 };
 
 	write_sql(f->st,
-	    "INSERT INTO schema_version (version, name, applied_at) VALUES "
-	    "(9999, '9999-later.sql', 0)",
+	    "INSERT INTO schema_version (version, name, applied_at, oldest) "
+	    "VALUES (9999, '9999-later.sql', 0, 9999)",
 	    S_ARGS());
 	store_close(&f->st);
 	assert_false(store_open(
@@ -67,6 +69,59 @@ newer_schema_is_refused(void **state)
 	assert_false(store_open(
 	    &(struct store_options){ .path = database }, &f->st, &e));
 	assert_non_null(strstr(e.text, "9999"));
+}
+
+/* An upgrade without a stop: the one before may go on, and start. */
+static void
+newer_schema_may_say_that_we_fit(void **state)
+{
+	struct fixture *f = *state;
+
+	write_sql(f->st,
+	    "INSERT INTO schema_version (version, name, applied_at, oldest) "
+	    "VALUES (9998, '9998-adds.sql', 0, 1), "
+	    "(9999, '9999-adds.sql', 0, 1)",
+	    S_ARGS());
+	store_close(&f->st);
+	f->st = open_db(f->path);
+	assert_int_equal(
+	    number(f->st, "SELECT MAX(version) FROM schema_version"), 9999);
+}
+
+static void
+files_say_whom_they_fit(void **state)
+{
+	(void)state;
+	assert_int_equal(store_schema_oldest("CREATE TABLE x", 7), 7);
+	assert_int_equal(store_schema_oldest("-- oldest: 3\nCREATE", 7), 3);
+	assert_int_equal(
+	    store_schema_oldest("-- Adds x.\n-- oldest: 6\nCREATE", 7), 6);
+	assert_int_equal(store_schema_oldest("-- oldest: 8\n", 7), 7);
+	assert_int_equal(store_schema_oldest("-- oldest: x\n", 7), 7);
+	assert_int_equal(store_schema_oldest("CREATE\n-- oldest: 3\n", 7), 7);
+	assert_int_equal(store_schema_oldest("-- oldest: 3", 7), 3);
+}
+
+/* What breaks older programs is not run while one of them lives. */
+static void
+old_nodes_hold_a_migration_up(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(str_free) char *database = test_database(f->path);
+	struct store *st = NULL;
+	struct err e = { 0 };
+
+	if (!test_on_pgsql())
+		skip();
+	write_sql(f->st, "UPDATE schema_version SET version = 0", S_ARGS());
+	write_sql(f->st,
+	    "INSERT INTO lease (name, holder, until) VALUES ('node:old', "
+	    "'old', 9999999999999)",
+	    S_ARGS());
+	assert_false(
+	    store_open(&(struct store_options){ .path = database }, &st, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_non_null(strstr(e.text, "stop them all first"));
 }
 
 static void
@@ -183,6 +238,9 @@ main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(newer_schema_is_refused),
+		TEST(newer_schema_may_say_that_we_fit),
+		TEST(files_say_whom_they_fit),
+		TEST(old_nodes_hold_a_migration_up),
 		TEST(looking_is_for_readers_beside_a_server),
 	};
 	/* Of files, and of what only a file does. */
