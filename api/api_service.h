@@ -6,12 +6,14 @@
 #include "store/store.h"
 
 struct api_service;
+struct scep_service;
 
 struct api_options {
 	struct store *store;
 	const struct seal *seal;
-	const char *public_url;   /* of the device side; borrowed */
-	struct http_server *http; /* woken when the event feed grows */
+	struct scep_service *scep; /* approves SCEP requests; borrowed */
+	const char *public_url;    /* of the device side; borrowed */
+	struct http_server *http;  /* woken when the event feed grows */
 	/* After a push certificate was imported; may be NULL. */
 	void (*on_push_certificate)(const char *topic, void *arg);
 	/* Text of /metrics beyond the API's own; may be NULL. */

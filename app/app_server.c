@@ -130,6 +130,11 @@ start_services(struct app_server *s, struct err *e)
 	               .live = s->live,
 	               .failures_per_min =
 	                   (int)settings_int(set, "scep-failures-per-minute"),
+	               .approval_ms =
+	                   settings_bool(set, "scep-approval")
+	                       ? settings_int(set, "scep-approval-days") *
+	                             MS_DAY
+	                       : 0,
 	               .legacy_des = settings_bool(set, "scep-legacy-des"),
 	               .on_issued = enroll_rollout_issued,
 	               .on_issued_arg = s->enroll },
@@ -137,6 +142,7 @@ start_services(struct app_server *s, struct err *e)
 	       api_service_new(
 	           &(struct api_options){ .store = s->store,
 	               .seal = s->seal,
+	               .scep = s->scep,
 	               .public_url = s->url,
 	               .http = s->http,
 	               .on_push_certificate = app_server_push_certificate,

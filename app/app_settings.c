@@ -69,6 +69,11 @@ const struct setting_row app_settings[] = {
 	    "life of a downloaded enrolment profile's challenge" },
 	{ "scep-failures-per-minute", SETTING_INT, "10", 1, 1000000,
 	    "failed challenges of one address before it is put off" },
+	{ "scep-approval", SETTING_BOOL, "no", 0, 0,
+	    "let SCEP requests without a challenge wait for an "
+	    "administrator" },
+	{ "scep-approval-days", SETTING_INT, "7", 1, 90,
+	    "how long such a request waits" },
 	{ "enroll-per-minute", SETTING_INT, "60", 1, 1000000,
 	    "enrolment profiles one address may download" },
 	{ "scep-legacy-des", SETTING_BOOL, "no", 0, 0,

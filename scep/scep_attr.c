@@ -107,14 +107,14 @@ is_text(struct scep_attr_value v)
 	       v.tag == V_ASN1_IA5STRING;
 }
 
-/* "0" to "99", no sign, no leading zero; -1 for anything else. */
+/* "0" to "999", no sign, no leading zero; -1 for anything else. */
 static int
 small_number(struct scep_attr_value v)
 {
 	int n = 0;
 
-	if (!is_text(v) || v.s.len < 1 || v.s.len > 2 ||
-	    (v.s.len == 2 && v.s.p[0] == '0'))
+	if (!is_text(v) || v.s.len < 1 || v.s.len > 3 ||
+	    (v.s.len > 1 && v.s.p[0] == '0'))
 		return -1;
 	for (size_t i = 0; i < v.s.len; i++) {
 		if (v.s.p[i] < '0' || v.s.p[i] > '9')

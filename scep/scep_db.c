@@ -1,12 +1,14 @@
 /*
- * The table of the SCEP service: challenge.  No state of its own; runs on the
- * thread of the transaction.
+ * The tables of the SCEP service: challenge and renewal.  No state of its own;
+ * runs on the thread of the transaction.
  */
 #include "core/clock.h"
 #include "scep/scep_service_priv.h"
 
-/* Used challenges are kept so long, to recognise their reuse. */
-#define CHALLENGE_KEPT_MS (30 * MS_DAY)
+/* Challenges are kept so long past their end: used ones to recognise their
+ * reuse, others only for who looks why a Mac was refused. */
+#define USED_KEPT_MS (30 * MS_DAY)
+#define UNUSED_KEPT_MS MS_DAY
 
 bool
 scep_db_challenge_add(
@@ -97,21 +99,114 @@ scep_db_challenge_spend(struct store_tx *tx, const struct scep_challenge *c,
 
 bool
 scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
-    const char *device_id, bool *out, struct err *e)
+    const char *device_id, const char *fingerprint, bool *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 
 	return store_query(tx,
 	           "SELECT 1 FROM certificate WHERE spki = $1"
 	           " AND state = 'issued' AND device_id IS NOT NULL"
-	           " AND device_id <> $2 LIMIT 1",
-	           S_ARGS(S_TEXT(spki), S_TEXT(device_id)), &r, e) &&
+	           " AND device_id <> $2 AND fingerprint <> $3 LIMIT 1",
+	           S_ARGS(S_TEXT(spki), S_TEXT(device_id), S_TEXT(fingerprint)),
+	           &r, e) &&
 	       store_next(r, out, e);
 }
 
 bool
 scep_db_purge(struct store_tx *tx, int64_t now_ms, struct err *e)
 {
-	return store_exec(tx, "DELETE FROM challenge WHERE expires_at < $1",
-	    S_ARGS(S_INT(now_ms - CHALLENGE_KEPT_MS)), NULL, e);
+	return store_exec(tx,
+	    "DELETE FROM challenge WHERE expires_at < $1"
+	    " AND (used_at IS NULL OR expires_at < $2)",
+	    S_ARGS(
+	        S_INT(now_ms - UNUSED_KEPT_MS), S_INT(now_ms - USED_KEPT_MS)),
+	    NULL, e);
+}
+
+bool
+scep_db_predecessor(struct store_tx *tx, const char *fingerprint,
+    struct scep_predecessor *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	struct scep_predecessor p = { 0 };
+
+	str_copy_cut(p.fingerprint, sizeof(p.fingerprint), fingerprint);
+	if (!store_query(tx,
+	        "SELECT template, enrollment_ref, device_id, user_id, state,"
+	        " not_before, not_after FROM certificate"
+	        " WHERE fingerprint = $1",
+	        S_ARGS(S_TEXT(p.fingerprint)), &r, e) ||
+	    !store_next(r, &p.found, e))
+		return false;
+	if (p.found) {
+		if (!column(r, 0, p.template, sizeof(p.template)) ||
+		    !column(r, 1, p.enrollment_ref, sizeof(p.enrollment_ref)) ||
+		    !column(r, 2, p.device_id, sizeof(p.device_id)) ||
+		    !column(r, 3, p.user_id, sizeof(p.user_id)))
+			return err_set(e, ERR_INTERNAL,
+			    "certificate %s: column too long", p.fingerprint);
+		p.revoked = !str_eq(store_text(r, 4), "issued");
+		p.not_before = store_int(r, 5);
+		p.not_after = store_int(r, 6);
+	}
+	*out = p;
+	return true;
+}
+
+bool
+scep_db_successor(struct store_tx *tx, const char *old,
+    const char *transaction_id, struct scep_successor *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	*out = (struct scep_successor){ 0 };
+	if (!store_query(tx,
+	        "SELECT transaction_id, spki, fingerprint FROM renewal"
+	        " WHERE old_fingerprint = $1",
+	        S_ARGS(S_TEXT(old)), &r, e))
+		return false;
+	for (;;) {
+		bool more;
+
+		if (!store_next(r, &more, e))
+			return false;
+		if (!more)
+			return true;
+		out->count++;
+		if (!str_eq(store_text(r, 0), transaction_id))
+			continue;
+		out->found = true;
+		if (!column(r, 1, out->spki, sizeof(out->spki)) ||
+		    !column(r, 2, out->fingerprint, sizeof(out->fingerprint)))
+			return err_set(e, ERR_INTERNAL, "renewal: column");
+	}
+}
+
+bool
+scep_db_renewal_add(struct store_tx *tx, const char *old,
+    const struct cert_record *r, int64_t now_ms, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO renewal (old_fingerprint, transaction_id, spki,"
+	    " fingerprint, created_at) VALUES ($1, $2, $3, $4, $5)",
+	    S_ARGS(S_TEXT(old), S_TEXT(r->transaction_id),
+	        S_TEXT(r->issued->spki), S_TEXT(r->issued->fingerprint),
+	        S_INT(now_ms)),
+	    NULL, e);
+}
+
+bool
+scep_db_by_serial(struct store_tx *tx, const char *authority_id,
+    const char *serial, char fingerprint_out[SHA256_HEX_SIZE], bool *found,
+    struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	if (!store_query(tx,
+	        "SELECT fingerprint FROM certificate"
+	        " WHERE authority_id = $1 AND serial = $2",
+	        S_ARGS(S_TEXT(authority_id), S_TEXT(serial)), &r, e) ||
+	    !store_next(r, found, e))
+		return false;
+	return !*found || column(r, 0, fingerprint_out, SHA256_HEX_SIZE);
 }

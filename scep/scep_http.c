@@ -37,8 +37,9 @@ static bool
 get_next_ca_cert(const struct http_request *rq, struct http_reply *rp,
     struct scep_service *svc, struct err *e)
 {
-	(void)rq, (void)rp, (void)svc;
-	return err_set(e, ERR_NOT_FOUND, "there is no next CA certificate");
+	(void)rq;
+	http_set(rp, 200, "application/x-x509-next-ca-cert");
+	return scep_next_ca(svc, http_out(rp), e);
 }
 
 static int

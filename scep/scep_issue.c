@@ -13,8 +13,6 @@
 #include "scep/scep_service_priv.h"
 #include "store/store_event.h"
 
-static const char key_taken[] = "the key belongs to another certificate";
-
 /* What the database says about a request. */
 enum sight {
 	SIGHT_BAD,    /* no usable challenge */
@@ -94,10 +92,8 @@ look_fresh(
 	if (c->expires_at <= w->now || w->template == NULL ||
 	    str_eq(c->template, CERT_TEMPLATE_TLS))
 		return true;
-	/* A challenge without a device says nothing about whose key it is. */
-	if (c->device_id[0] != '\0' &&
-	    !scep_db_key_elsewhere(
-	        tx, w->rq->csr->spki, c->device_id, &elsewhere, e))
+	if (!scep_db_key_elsewhere(
+	        tx, w->rq->csr->spki, c->device_id, "", &elsewhere, e))
 		return false;
 	*sight = elsewhere ? SIGHT_TAKEN : SIGHT_GOOD;
 	return true;
@@ -216,17 +212,20 @@ report_reuse(const struct work *w, struct err *e)
 	       store_event_add(tx, &ev, e) && store_commit(&tx, e);
 }
 
-/* The template's own rule on keys, for a challenge that is good; RSA keys
- * passed scep_csr_parse() already. */
-static bool
-permitted(const struct work *w)
+bool
+scep_template_permits(const struct cert_template *t,
+    const struct scep_request *rq, struct scep_verdict *v)
 {
-	if (w->template->ec ||
-	    EVP_PKEY_get_base_id(w->rq->csr->key) == EVP_PKEY_RSA)
-		return true;
-	scep_refuse(
-	    &w->out->verdict, SCEP_BAD_ALG, "key type or size not accepted");
-	return false;
+	const struct scep_message *m = rq->message;
+	struct err why;
+
+	if (m->digest_nid == NID_sha1 && !t->sha1)
+		scep_refuse(v, SCEP_BAD_ALG, "digest algorithm not accepted");
+	else if (m->cipher_nid == NID_des_ede3_cbc && !t->des3)
+		scep_refuse(v, SCEP_BAD_ALG, "cipher not accepted");
+	else if (!cert_template_key(t, rq->csr->key, &why))
+		scep_refuse(v, SCEP_BAD_ALG, "key type or size not accepted");
+	return v->fail < 0;
 }
 
 /* One round; *done stays false when another request took the challenge. */
@@ -240,6 +239,11 @@ attempt(struct work *w, bool *done, struct err *e)
 	if (!look(w, &sight, e))
 		return false;
 	*done = true;
+	if (w->rq->may_renew && sight != SIGHT_GOOD && sight != SIGHT_TAKEN) {
+		buf_free(&out->cert_der);
+		out->renew = true;
+		return true;
+	}
 	switch (sight) {
 	case SIGHT_AGAIN:
 		return true;
@@ -253,22 +257,30 @@ attempt(struct work *w, bool *done, struct err *e)
 		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
 		return true;
 	case SIGHT_TAKEN:
-		scep_refuse(&out->verdict, SCEP_BAD_REQUEST, key_taken);
+		scep_refuse(
+		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
 		return true;
 	case SIGHT_GOOD:
 		break;
 	}
-	if (!permitted(w))
+	if (!scep_template_permits(w->template, w->rq, &out->verdict))
 		return true;
 	if (!build(w, e)) {
 		if (e->code != ERR_FORBIDDEN)
 			return false;
 		/* One of the authority's own keys. */
-		scep_refuse(&out->verdict, SCEP_BAD_REQUEST, key_taken);
+		scep_refuse(
+		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
 		return true;
 	}
-	if (!spend(w, &won, e))
-		return false;
+	if (!spend(w, &won, e)) {
+		if (e->code != ERR_REFUSED)
+			return false;
+		/* What it was for has ended since the challenge was made. */
+		scep_refuse(
+		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
+		return true;
+	}
 	if (won) {
 		str_copy_cut(out->fingerprint, sizeof(out->fingerprint),
 		    w->issued.fingerprint);

@@ -17,6 +17,7 @@
 #define SCEP_TEXT_UNREADABLE "the request could not be decrypted or read"
 /* One text for a challenge that is missing, unknown, used or expired. */
 #define SCEP_TEXT_CHALLENGE "challenge password invalid or expired"
+#define SCEP_TEXT_KEY_TAKEN "the key belongs to another certificate"
 
 /* Sets v and empties OpenSSL's error queue; text is a literal. */
 void scep_refuse(struct scep_verdict *v, enum scep_fail fail, const char *text);

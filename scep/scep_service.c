@@ -4,17 +4,19 @@
  * service is read-only after scep_service_new() except for the limit on
  * failures; any thread.
  */
+#include "certs/cert_cms.h"
 #include "core/clock.h"
 #include "core/limits.h"
 #include "core/log.h"
-#include "scep/scep_service_priv.h"
+#include "scep/scep_approval_priv.h"
 
 /*
  * Only what is served.  SHA-384 is not in the RFC, but strongSwan 5.9.8 takes
  * it for the mark of AES; Apple's clients split at LF alone.
  */
-static const char capabilities[] = "POSTPKIOperation\nSHA-512\nSHA-384\n"
-                                   "SHA-256\nSHA-1\nAES\nDES3\nSCEPStandard";
+#define CAPABILITIES                                                           \
+	"POSTPKIOperation\nRenewal\nSHA-512\nSHA-384\nSHA-256\nSHA-1\n"        \
+	"AES\nDES3\nSCEPStandard"
 
 bool
 scep_service_new(
@@ -48,8 +50,12 @@ scep_service_free(struct scep_service **s)
 const char *
 scep_capabilities(const struct scep_service *s)
 {
-	(void)s;
-	return capabilities;
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+
+	return cert_authority_next_chain(a).len > 0 ? CAPABILITIES
+	           "\nGetNextCACert"
+	                                            : CAPABILITIES;
 }
 
 const char *
@@ -65,6 +71,24 @@ scep_ca_chain(const struct scep_service *s, struct buf *out)
 }
 
 bool
+scep_next_ca(const struct scep_service *s, struct buf *out, struct err *e)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+	const struct cert_member *ra = cert_authority_recipient(a, 0);
+	struct slice next = cert_authority_next_chain(a);
+	AUTO(buf_free) struct buf *whole = NULL;
+
+	if (next.len == 0)
+		return err_set(
+		    e, ERR_NOT_FOUND, "there is no next CA certificate");
+	if (!cert_cms_sign(next, ra->certificate, ra->key, NULL, &whole, e))
+		return false;
+	buf_add(out, whole->p, whole->len);
+	return true;
+}
+
+bool
 scep_service_purge(
     struct scep_service *s, const struct store_lease *lease, struct err *e)
 {
@@ -72,95 +96,145 @@ scep_service_purge(
 
 	return store_begin(s->o.store, STORE_WRITE, &tx, e) &&
 	       store_lease_keep(tx, lease, e) &&
-	       scep_db_purge(tx, clock_now_ms(), e) && store_commit(&tx, e);
+	       scep_db_purge(tx, clock_now_ms(), e) &&
+	       scep_approval_purge(tx, e) && store_commit(&tx, e);
 }
 
-/* The closed list of message types: only PKCSReq is served. */
-static bool
-served(int type, struct scep_verdict *v)
-{
-	static const struct {
-		int type;
-		enum scep_fail fail;
-		const char *text;
-	} known[] = {
-		{ SCEP_RENEWAL_REQ, SCEP_BAD_REQUEST,
-		    "RenewalReq is not served; use PKCSReq" },
-		{ SCEP_UPDATE_REQ, SCEP_BAD_REQUEST,
-		    "UpdateReq is not served; use PKCSReq" },
-		{ SCEP_CERT_POLL, SCEP_BAD_CERT_ID,
-		    "CertPoll: no request is pending" },
-		{ SCEP_GET_CERT, SCEP_BAD_CERT_ID, "GetCert is not served" },
-		{ SCEP_GET_CRL, SCEP_BAD_CERT_ID, "GetCRL is not served" },
-	};
+/* One request on its way; plain is the messageData once opened. */
+struct job {
+	struct scep_service *s;
+	struct scep_message *m;
+	struct scep_request rq;
+	struct slice plain;
+	struct scep_outcome *out;
+};
 
-	if (type == SCEP_PKCS_REQ)
+/* False with a verdict. */
+static bool
+read_csr(struct job *j, struct scep_csr **csr)
+{
+	scep_csr_parse(j->plain, true, j->m, csr, &j->out->verdict);
+	j->rq.csr = *csr;
+	return j->out->verdict.fail < 0;
+}
+
+/* No challenge at all, where people may approve. */
+static bool
+for_a_person(const struct job *j)
+{
+	return !j->rq.may_renew && j->s->o.approval_ms > 0 &&
+	       str_empty(j->rq.csr->challenge);
+}
+
+/* PKCSReq, also from a client that renews with it (RFC 8894 2.3). */
+static bool
+enroll(struct job *j, struct err *e)
+{
+	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+
+	if (!read_csr(j, &csr))
 		return true;
-	for (size_t i = 0; i < COUNT(known); i++)
-		if (known[i].type == type) {
-			scep_refuse(v, known[i].fail, known[i].text);
-			return false;
-		}
-	scep_refuse(v, SCEP_BAD_REQUEST, "unknown messageType");
-	return false;
+	if (!scep_renew_signer(j->s, j->m, &j->rq.may_renew, e))
+		return false;
+	if (for_a_person(j))
+		return scep_approval_ask(j->s, &j->rq, j->plain, j->out, e);
+	if (!scep_issue(j->s, &j->rq, j->out, e))
+		return false;
+	return !j->out->renew || scep_renew(j->s, &j->rq, j->out, e);
+}
+
+static bool
+renew(struct job *j, struct err *e)
+{
+	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+
+	return !read_csr(j, &csr) || scep_renew(j->s, &j->rq, j->out, e);
+}
+
+/* The names in it decide nothing: clients write what they like (RFC 8894
+ * 3.3.3). */
+static bool
+poll(struct job *j, struct err *e)
+{
+	return scep_approval_poll(j->s, j->m, j->out, e);
+}
+
+static bool
+get_cert(struct job *j, struct err *e)
+{
+	return scep_get_cert(j->s, &j->rq, j->plain, j->out, e);
+}
+
+/* The closed list of message types: what is not here is refused, whatever the
+ * RFC or its drafts call it. */
+static const struct kind {
+	int type;
+	bool (*run)(struct job *j, struct err *e);
+} kinds[] = {
+	{ SCEP_PKCS_REQ, enroll },
+	{ SCEP_RENEWAL_REQ, renew },
+	{ SCEP_CERT_POLL, poll },
+	{ SCEP_GET_CERT, get_cert },
+};
+
+static const struct kind *
+kind_of(int type)
+{
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (kinds[i].type == type)
+			return &kinds[i];
+	return NULL;
 }
 
 /* By whichever RA it was encrypted for, the active one first. */
 static void
-open_envelope(struct scep_request *rq, struct scep_message *m,
-    struct buf **plain, struct scep_verdict *v)
+open_envelope(struct job *j, struct buf **plain)
 {
+	struct scep_verdict *v = &j->out->verdict;
 	const struct cert_member *r;
 
 	for (size_t i = 0;
-	     (r = cert_authority_recipient(rq->authority, i)) != NULL; i++) {
-		scep_open(m, r->certificate, r->key, plain, v);
+	     (r = cert_authority_recipient(j->rq.authority, i)) != NULL; i++) {
+		scep_open(j->m, r->certificate, r->key, plain, v);
 		if (v->fail < 0 || !str_eq(v->text, SCEP_TEXT_NOT_FOR_US)) {
-			rq->recipient = r;
+			j->rq.recipient = r;
 			return;
 		}
 	}
 }
 
-/* From the message to its CSR; false with a verdict. */
 static bool
-read_request(struct scep_service *s, struct scep_request *rq,
-    struct scep_message *m, struct scep_csr **csr, struct scep_verdict *v)
+answer_request(struct job *j, struct err *e)
 {
-	const char *peer = rq->peer;
 	AUTO(buf_wipe) struct buf *plain = NULL;
+	const struct kind *kind = kind_of(j->m->type);
+	struct scep_verdict *v = &j->out->verdict;
 
-	if (!served(m->type, v))
-		return false;
-	if (scep_rate_exceeded(s->rate, peer)) {
+	if (kind == NULL) {
+		scep_refuse(v, SCEP_BAD_REQUEST, "messageType is not served");
+		return true;
+	}
+	if (scep_rate_exceeded(j->s->rate, j->rq.peer)) {
 		scep_refuse(v, SCEP_BAD_REQUEST,
 		    "too many failed requests; try again in a minute");
-		return false;
-	}
-	m->allow_des = s->o.legacy_des;
-	open_envelope(rq, m, &plain, v);
-	if (v->fail < 0)
-		scep_csr_parse(buf_slice(plain), true, m, csr, v);
-	return v->fail < 0;
-}
-
-static bool
-answer_request(struct scep_service *s, struct scep_message *m,
-    struct scep_request *rq, struct scep_outcome *out, struct err *e)
-{
-	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
-
-	if (!read_request(s, rq, m, &csr, &out->verdict))
 		return true;
-	rq->csr = csr;
-	return scep_issue(s, rq, out, e);
+	}
+	j->m->allow_des = j->s->o.legacy_des;
+	open_envelope(j, &plain);
+	if (v->fail >= 0)
+		return true;
+	j->plain = buf_slice(plain);
+	return kind->run(j, e);
 }
 
 static void
 log_outcome(const struct scep_message *m, const char *peer,
     const struct scep_outcome *out)
 {
-	if (out->verdict.fail < 0)
+	if (out->verdict.fail < 0 && out->pending)
+		log_event(LOG_INFO, "scep.pending", "peer", peer, "transaction",
+		    m->transaction_id, NULL);
+	else if (out->verdict.fail < 0)
 		log_event(LOG_INFO,
 		    out->again ? "scep.repeated" : "scep.issued", "peer", peer,
 		    "transaction", m->transaction_id, "certificate",
@@ -179,10 +253,13 @@ reply(const struct scep_request *rq, const struct scep_message *m,
 {
 	bool good = out->verdict.fail < 0;
 	struct scep_reply r = {
-		.status = good ? SCEP_SUCCESS : SCEP_FAILURE,
+		.status = !good          ? SCEP_FAILURE
+		          : out->pending ? SCEP_PENDING
+		                         : SCEP_SUCCESS,
 		.fail = good ? SCEP_BAD_ALG : (enum scep_fail)out->verdict.fail,
 		.fail_text = out->verdict.text,
-		.cert_der = good ? buf_slice(out->cert_der) : slice_str(""),
+		.cert_der = good && !out->pending ? buf_slice(out->cert_der)
+		                                  : slice_str(""),
 	};
 
 	return scep_reply_build(m, &r, rq->recipient->certificate,
@@ -204,15 +281,18 @@ scep_operation(struct scep_service *s, struct slice message, const char *peer,
 	struct scep_outcome out = { .verdict = { -1, NULL } };
 	AUTO(cert_authority_free)
 	struct cert_authority *a = cert_live_get(s->o.live);
-	struct scep_request rq = { .authority = a,
-		.recipient = cert_authority_recipient(a, 0),
-		.peer = peer };
+	struct job job = { .s = s,
+		.rq = { .authority = a,
+		    .recipient = cert_authority_recipient(a, 0),
+		    .peer = peer },
+		.out = &out };
 	struct err why;
 
 	if (!scep_parse(s->reader, message, &m, &out.verdict, e))
 		return false;
-	rq.message = m;
-	if (out.verdict.fail < 0 && !answer_request(s, m, &rq, &out, &why)) {
+	job.m = m;
+	job.rq.message = m;
+	if (out.verdict.fail < 0 && !answer_request(&job, &why)) {
 		if (why.code == ERR_UNAVAILABLE) {
 			*e = why;
 			return false;
@@ -225,5 +305,5 @@ scep_operation(struct scep_service *s, struct slice message, const char *peer,
 	if (out.bad_challenge)
 		scep_rate_failed(s->rate, peer);
 	log_outcome(m, peer, &out);
-	return reply(&rq, m, &out, reply_out, e);
+	return reply(&job.rq, m, &out, reply_out, e);
 }

@@ -20,6 +20,9 @@ struct scep_options {
 	/* Failed challenges an address may have in a minute before its requests
 	 * are refused undecrypted; 0: 10. */
 	int failures_per_min;
+	/* A request without a challenge waits so long for a person to approve
+	 * it (RFC 8894 PENDING); 0: it is refused. */
+	int64_t approval_ms;
 	bool legacy_des; /* tests with old clients only */
 	/*
 	 * Called in the transaction that issues a certificate: how the rollout
@@ -39,6 +42,11 @@ const char *scep_capabilities(const struct scep_service *s);
  * literal. */
 const char *scep_ca_chain(const struct scep_service *s, struct buf *out);
 
+/* Appends the body of GetNextCACert (RFC 8894 4.7.1); ERR_NOT_FOUND: no
+ * rollover is under way. */
+MUST_CHECK bool scep_next_ca(
+    const struct scep_service *s, struct buf *out, struct err *e);
+
 /*
  * Answers one PKIOperation.  ERR_INVALID: not a message that can be answered
  * (HTTP 400); ERR_UNAVAILABLE: no database.  Everything else, good or bad, is
@@ -47,7 +55,8 @@ const char *scep_ca_chain(const struct scep_service *s, struct buf *out);
 MUST_CHECK bool scep_operation(struct scep_service *s, struct slice message,
     const char *peer, struct buf **reply_out, struct err *e);
 
-/* Deletes challenges 30 days past their end (kept so long to recognise
- * reuse).  For the periodic jobs; lease NULL: nobody else does it. */
+/* Deletes challenges past their end: used ones after 30 days (kept so long to
+ * recognise reuse), others after one; closes requests that nobody approved in
+ * time.  For the periodic jobs; lease NULL: nobody else does it. */
 MUST_CHECK bool scep_service_purge(
     struct scep_service *s, const struct store_lease *lease, struct err *e);

@@ -34,20 +34,59 @@ struct scep_request {
 	const struct scep_message *message;
 	const struct scep_csr *csr;
 	const char *peer;
+	bool may_renew; /* signed with a certificate of the ledger */
 };
 
-/* How a request for a certificate ended. */
+/* How a request ended. */
 struct scep_outcome {
-	struct scep_verdict verdict; /* -1: cert_der is the certificate */
+	struct scep_verdict verdict; /* -1: pending, or cert_der */
+	bool pending;                /* waits for a person */
 	struct buf *cert_der;        /* caller's */
 	char fingerprint[SHA256_HEX_SIZE];
 	bool again;         /* it had been issued before */
 	bool bad_challenge; /* counts against the rate limit */
+	bool renew;         /* no fresh challenge: scep_renew() decides */
 };
 MUST_CHECK bool scep_issue(struct scep_service *s,
     const struct scep_request *rq, struct scep_outcome *out, struct err *e);
 
+/* The template's own rules on keys, digests and ciphers; false with a verdict,
+ * once it is known that the request may have a certificate of it. */
+bool scep_template_permits(const struct cert_template *t,
+    const struct scep_request *rq, struct scep_verdict *v);
+
+/* ---- scep_renew.c ---- */
+
+/* A certificate that another is to follow, as the ledger has it. */
+struct scep_predecessor {
+	char fingerprint[SHA256_HEX_SIZE];
+	bool found, revoked;
+	char template[32], enrollment_ref[64], device_id[64], user_id[64];
+	int64_t not_before, not_after;
+};
+/* The one place that says who may renew what: NULL, or a literal why not.
+ * t: the old certificate's template, NULL when there is none any more. */
+const char *scep_renew_problem(const struct scep_predecessor *old,
+    const struct cert_template *t, int64_t now_ms);
+/* Renews the certificate that signed the request. */
+MUST_CHECK bool scep_renew(struct scep_service *s,
+    const struct scep_request *rq, struct scep_outcome *out, struct err *e);
+/* Whether the signer's certificate is in the ledger, alive or not. */
+MUST_CHECK bool scep_renew_signer(struct scep_service *s,
+    const struct scep_message *m, bool *ours_out, struct err *e);
+
+/* ---- scep_query.c ---- */
+
+/* plain: the messageData of a GetCert. */
+MUST_CHECK bool scep_get_cert(struct scep_service *s,
+    const struct scep_request *rq, struct slice plain, struct scep_outcome *out,
+    struct err *e);
+
 /* ---- scep_db.c ---- */
+
+MUST_CHECK bool scep_db_by_serial(struct store_tx *tx, const char *authority_id,
+    const char *serial, char fingerprint_out[SHA256_HEX_SIZE], bool *found,
+    struct err *e);
 
 /* A row of challenge; "" for what is NULL. */
 struct scep_challenge {
@@ -68,9 +107,21 @@ MUST_CHECK bool scep_db_challenge_find(struct store_tx *tx, const char *mac,
  * when it had been used or has expired. */
 MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
     const struct scep_challenge *c, bool *won, struct err *e);
-/* True when a device other than device_id has a live certificate for this
- * key. */
+/* True when a device other than device_id ("": any) has a live certificate for
+ * this key, apart from the one named by fingerprint. */
 MUST_CHECK bool scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
-    const char *device_id, bool *out, struct err *e);
+    const char *device_id, const char *fingerprint, bool *out, struct err *e);
+MUST_CHECK bool scep_db_predecessor(struct store_tx *tx,
+    const char *fingerprint, struct scep_predecessor *out, struct err *e);
+/* What followed a certificate: how many, and the one of this transaction. */
+struct scep_successor {
+	int64_t count;
+	bool found;
+	char spki[SHA256_HEX_SIZE], fingerprint[SHA256_HEX_SIZE];
+};
+MUST_CHECK bool scep_db_successor(struct store_tx *tx, const char *old,
+    const char *transaction_id, struct scep_successor *out, struct err *e);
+MUST_CHECK bool scep_db_renewal_add(struct store_tx *tx, const char *old,
+    const struct cert_record *r, int64_t now_ms, struct err *e);
 MUST_CHECK bool scep_db_purge(
     struct store_tx *tx, int64_t now_ms, struct err *e);

@@ -217,6 +217,37 @@ CREATE TABLE ocsp_responder (
 	created_at BIGINT NOT NULL
 );
 
+-- Which certificate followed which by a renewal of SCEP.
+CREATE TABLE renewal (
+	old_fingerprint TEXT NOT NULL,
+	transaction_id TEXT NOT NULL,
+	spki TEXT NOT NULL,
+	fingerprint TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	PRIMARY KEY (old_fingerprint, transaction_id)
+);
+
+-- SCEP requests that wait, or waited, for a person to approve them.
+CREATE TABLE scep_request (
+	id TEXT PRIMARY KEY,
+	transaction_id TEXT NOT NULL,
+	signer_spki TEXT NOT NULL,           -- key that signed the message
+	spki TEXT NOT NULL,                  -- key to be certified
+	csr BLOB NOT NULL,
+	subject TEXT NOT NULL,               -- JSON: what the certificate would say
+	template TEXT NOT NULL,
+	peer TEXT NOT NULL,
+	state TEXT NOT NULL,                 -- pending, issued, rejected, expired
+	reason TEXT,
+	decided_by TEXT,
+	fingerprint TEXT,                    -- certificate issued for it
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	decided_at BIGINT,
+	UNIQUE (transaction_id, signer_spki)
+);
+CREATE INDEX scep_request_state ON scep_request (state, created_at, id);
+
 -- SCEP challenges: only their MAC is kept.
 CREATE TABLE challenge (
 	mac TEXT PRIMARY KEY,

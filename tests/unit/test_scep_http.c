@@ -51,8 +51,8 @@ case_1_2_capabilities(void **state)
 		assert_int_equal(a.status, 200);
 		assert_string_equal(a.content_type, "text/plain");
 		assert_string_equal(buf_str(a.body),
-		    "POSTPKIOperation\nSHA-512\nSHA-384\nSHA-256\nSHA-1\nAES\n"
-		    "DES3\nSCEPStandard");
+		    "POSTPKIOperation\nRenewal\nSHA-512\nSHA-384\nSHA-256\n"
+		    "SHA-1\nAES\nDES3\nSCEPStandard");
 	}
 }
 

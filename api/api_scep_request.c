@@ -1,0 +1,98 @@
+/* SCEP requests that wait for a person to approve them. */
+#include "api/api_priv.h"
+#include "scep/scep_approval.h"
+
+static bool
+state_filter(const struct http_request *rq, const char **out, struct err *e)
+{
+	static const char *const states[] = { "pending", "issued", "rejected",
+		"expired" };
+	const char *state = api_filter(rq, "state");
+
+	*out = state;
+	if (state == NULL)
+		return true;
+	for (size_t i = 0; i < COUNT(states); i++)
+		if (str_eq(state, states[i]))
+			return true;
+	return err_set(
+	    e, ERR_INVALID, "state is pending, issued, rejected or expired");
+}
+
+static bool
+list(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *array = json_array();
+	AUTO(str_free) char *next = NULL;
+	struct api_service *s = service;
+	const char *after = api_filter(rq, "after");
+	struct scep_request_page page = { .before_at = INT64_MAX,
+		.before_id = "" };
+
+	if (!api_limit(rq, &page.limit, e) ||
+	    !state_filter(rq, &page.state, e) ||
+	    (after != NULL &&
+	        !api_page_key(after, &page.before_at, &page.before_id, e)) ||
+	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !scep_approval_list(tx, &page, array, &next, e))
+		return false;
+	api_reply_list(rp, "scep_requests", &array, &next);
+	return true;
+}
+
+static bool
+show(
+    struct api_service *s, const char *id, struct http_reply *rp, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *j = NULL;
+
+	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !scep_approval_json(tx, id, &j, e))
+		return false;
+	api_reply(rp, 200, &j);
+	return true;
+}
+
+static bool
+approve(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	const char *id = http_param(rq, "request");
+	struct api_service *s = service;
+
+	return scep_approve(s->o.scep, id, api_by(rq), e) && show(s, id, rp, e);
+}
+
+static bool
+reject(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	static const char *const keys[] = { "reason", NULL };
+	AUTO(json_free) json_t *body = NULL;
+	const char *id = http_param(rq, "request"), *reason = NULL;
+	struct api_service *s = service;
+
+	if (http_body(rq).len > 0 &&
+	    (!api_body(rq, keys, &body, e) ||
+	        !json_get_str(body, "reason", LIMIT_NAME, &reason, e)))
+		return false;
+	return scep_reject(s->o.scep, id, reason, api_by(rq), e) &&
+	       show(s, id, rp, e);
+}
+
+static const struct http_route routes[] = {
+	{ "GET", "/api/v1/scep-requests", HTTP_VIEW, LIMIT_BODY_NONE, list },
+	{ "POST", "/api/v1/scep-requests/{request}/approve", HTTP_ADMIN,
+	    LIMIT_BODY_API, approve },
+	{ "POST", "/api/v1/scep-requests/{request}/reject", HTTP_ADMIN,
+	    LIMIT_BODY_API, reject },
+};
+
+void
+api_scep_request_add(struct http_server *h, struct api_service *s)
+{
+	http_add(h, HTTP_ADMIN_SIDE, routes, COUNT(routes), s);
+}

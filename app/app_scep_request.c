@@ -1,0 +1,99 @@
+/* mutsu scep requests, approve, reject.  One thread. */
+#include "app/app_cli.h"
+#include "core/json.h"
+
+static const struct app_column columns[] = {
+	{ "ID", "id" },
+	{ "CN", "subject.cn" },
+	{ "O", "subject.o" },
+	{ "FROM", "peer" },
+	{ "KEY", "key" },
+	{ "STATE", "state" },
+	{ "EXPIRES", "expires_at" },
+	{ NULL, NULL },
+};
+
+static const struct app_column fields[] = {
+	{ "CN", "subject.cn" },
+	{ "O", "subject.o" },
+	{ "DNS", "subject.dns" },
+	{ "Email", "subject.email" },
+	{ "Key", "key" },
+	{ "From", "peer" },
+	{ "State", "state" },
+	{ "Certificate", "certificate" },
+	{ NULL, NULL },
+};
+
+static const struct app_option list_options[] = {
+	{ "state", "STATE", "pending, issued, rejected or expired" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_option reject_options[] = {
+	{ "reason", "TEXT", "for the record" },
+	{ NULL, NULL, NULL },
+};
+
+static int
+list(const struct app_args *a)
+{
+	AUTO(json_free) json_t *rows = json_array();
+	AUTO(str_free)
+	char *state =
+	    app_escape(app_arg(a, "state") ? app_arg(a, "state") : "");
+	AUTO(str_free)
+	char *path =
+	    str_printf("/api/v1/scep-requests?limit=500&state=%s", state);
+	int code = app_call_list(a, path, "scep_requests", rows);
+
+	if (code == APP_OK)
+		app_print_list(a, rows, columns, "No SCEP requests.");
+	return code;
+}
+
+static int
+decide(const struct app_args *a, const char *verb, json_t *body)
+{
+	AUTO(str_free) char *id = app_escape(a->words[0]);
+	AUTO(str_free)
+	char *path = str_printf("/api/v1/scep-requests/%s/%s", id, verb);
+	AUTO(json_free) json_t *request = NULL;
+	int code = app_call(a,
+	    &(struct app_call){ .method = "POST", .path = path, .body = body },
+	    &request);
+
+	if (code == APP_OK)
+		app_print_one(a, request, fields);
+	return code;
+}
+
+static int
+approve(const struct app_args *a)
+{
+	int code = decide(a, "approve", NULL);
+
+	if (code == APP_OK)
+		app_say(a, "The client gets it when it polls.");
+	return code;
+}
+
+static int
+reject(const struct app_args *a)
+{
+	AUTO(json_free) json_t *body = json_object();
+
+	if (app_arg(a, "reason") != NULL)
+		json_put_str(body, "reason", app_arg(a, "reason"));
+	return decide(a, "reject", body);
+}
+
+const struct app_subcommand app_scep_request_commands[] = {
+	{ "scep", "requests", "", 0, 0, list_options,
+	    "SCEP requests that wait for approval, or did", list, false },
+	{ "scep", "approve", "ID", 1, 1, NULL,
+	    "issue what a SCEP request asks for", approve, false },
+	{ "scep", "reject", "ID", 1, 1, reject_options, "refuse a SCEP request",
+	    reject, false },
+	{ 0 },
+};

@@ -1,0 +1,392 @@
+/*
+ * Requests that wait for a person.  What the certificate would say is read
+ * from the CSR once, checked and shown to whoever decides; the certificate is
+ * made of what was shown.  No state of its own; any thread.
+ */
+#include "core/clock.h"
+#include "core/json.h"
+#include "scep/scep_approval_priv.h"
+#include "scep/scep_names_priv.h"
+#include "store/store_event.h"
+
+/* Strangers can write into the list: it has an end. */
+enum { PENDING_MAX = 1000, PENDING_OF_PEER_MAX = 50 };
+#define DECIDED_KEPT_MS (30 * MS_DAY)
+
+static bool
+tell(struct store_tx *tx, const struct scep_waiting *w, const char *kind,
+    const char *actor, struct err *e)
+{
+	AUTO(json_free) json_t *data = json_object();
+	AUTO(str_free) char *text = NULL;
+
+	json_put_str(data, "transaction", w->transaction_id);
+	json_put_str(data, "template", w->template);
+	if (w->peer[0] != '\0')
+		json_put_str(data, "peer", w->peer);
+	text = json_text(data);
+	return store_event_add(
+	    tx, &(struct store_event){ kind, NULL, w->id, actor, text }, e);
+}
+
+/* ---- the client's side ---- */
+
+static bool
+give(struct store_tx *tx, const struct scep_waiting *w,
+    struct scep_outcome *out, struct err *e)
+{
+	struct cert_entry entry;
+	bool found;
+
+	if (!cert_ledger_find(tx, w->fingerprint, &entry, &found, e))
+		return false;
+	if (!found || entry.revoked || entry.not_after <= clock_now_ms()) {
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "the certificate is no longer alive");
+		return true;
+	}
+	str_copy_cut(
+	    out->fingerprint, sizeof(out->fingerprint), w->fingerprint);
+	out->again = true;
+	return cert_ledger_der(tx, w->fingerprint, &out->cert_der, e);
+}
+
+/* What became of a request. */
+static bool
+answer(struct store_tx *tx, const struct scep_waiting *w,
+    struct scep_outcome *out, struct err *e)
+{
+	if (str_eq(w->state, "issued"))
+		return give(tx, w, out, e);
+	if (str_eq(w->state, "rejected"))
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "the request was rejected");
+	else if (str_eq(w->state, "expired") || w->expires_at <= clock_now_ms())
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "the request was not approved in time");
+	else
+		out->pending = true;
+	return true;
+}
+
+bool
+scep_approval_poll(struct scep_service *s, const struct scep_message *m,
+    struct scep_outcome *out, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
+	char signer[SHA256_HEX_SIZE];
+	bool found;
+
+	if (!cert_spki_pub(X509_get_X509_PUBKEY(m->signer), signer, e) ||
+	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !scep_db_waiting_find(tx, m->transaction_id, signer, &w, &found, e))
+		return false;
+	if (found)
+		return answer(tx, &w, out, e);
+	scep_refuse(
+	    &out->verdict, SCEP_BAD_CERT_ID, "CertPoll: no such request");
+	return true;
+}
+
+static bool
+room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
+    struct scep_outcome *out, struct err *e)
+{
+	int64_t all, of_peer;
+	bool elsewhere;
+
+	if (!scep_db_waiting_count(tx, w->peer, now, &all, &of_peer, e) ||
+	    !scep_db_key_elsewhere(tx, w->spki, "", "", &elsewhere, e))
+		return false;
+	if (all >= PENDING_MAX || of_peer >= PENDING_OF_PEER_MAX)
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "too many requests wait for approval");
+	else if (elsewhere)
+		scep_refuse(
+		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
+	return true;
+}
+
+/* Looks again where nobody else writes, then adds. */
+static bool
+put(struct scep_service *s, const struct scep_waiting *w,
+    struct scep_outcome *out, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(scep_waiting_clear) struct scep_waiting old = { 0 };
+	int64_t now = clock_now_ms();
+	bool found;
+
+	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
+	    !scep_db_waiting_find(
+	        tx, w->transaction_id, w->signer_spki, &old, &found, e))
+		return false;
+	if (found && !str_eq(old.spki, w->spki)) {
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "the transaction is that of another key");
+		return true;
+	}
+	if (found)
+		return answer(tx, &old, out, e) && store_commit(&tx, e);
+	if (!room(tx, w, now, out, e))
+		return false;
+	if (out->verdict.fail >= 0)
+		return true;
+	out->pending = true;
+	return scep_db_waiting_add(tx, w, now, e) &&
+	       tell(tx, w, "scep.requested", "device", e) &&
+	       store_commit(&tx, e);
+}
+
+bool
+scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
+    struct slice csr_der, struct scep_outcome *out, struct err *e)
+{
+	AUTO(scep_names_clear) struct scep_names names = { 0 };
+	AUTO(scep_waiting_clear)
+	struct scep_waiting w = { .template = CERT_TEMPLATE_SCEP,
+		.expires_at = clock_now_ms() + s->o.approval_ms };
+	struct err why;
+
+	if (!scep_names_of_request(csr_der, &names) ||
+	    str_empty(names.subject.cn) ||
+	    !cert_subject_check(&names.subject, &why)) {
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "the names of the request cannot be certified");
+		return true;
+	}
+	uuid_new_lower(w.id);
+	str_copy_cut(w.transaction_id, sizeof(w.transaction_id),
+	    rq->message->transaction_id);
+	str_copy_cut(w.spki, sizeof(w.spki), rq->csr->spki);
+	str_copy_cut(w.peer, sizeof(w.peer), rq->peer);
+	w.subject = cert_subject_json(&names.subject);
+	w.csr = buf_new(csr_der.len);
+	buf_add(w.csr, csr_der.p, csr_der.len);
+	return cert_spki_pub(X509_get_X509_PUBKEY(rq->message->signer),
+	           w.signer_spki, e) &&
+	       put(s, &w, out, e);
+}
+
+/* ---- the administrator's side ---- */
+
+static bool
+find_open(struct store_tx *tx, const char *id, struct scep_waiting *out,
+    struct err *e)
+{
+	bool found;
+
+	if (!scep_db_waiting_get(tx, id, out, &found, e))
+		return false;
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND, "no such SCEP request");
+	if (!str_eq(out->state, "pending"))
+		return err_set(
+		    e, ERR_CONFLICT, "the request is %s already", out->state);
+	if (out->expires_at <= clock_now_ms())
+		return err_set(e, ERR_CONFLICT, "the request has expired");
+	return true;
+}
+
+static bool
+sign(struct scep_service *s, const struct scep_waiting *w,
+    struct cert_issued *out, struct err *e)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+	AUTO(json_free) json_t *keep = NULL;
+	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+	struct cert_subject subject;
+	struct scep_verdict verdict;
+	struct cert_issue in = {
+		.template = cert_authority_template(a, w->template),
+		.subject = &subject,
+		.now_ms = clock_now_ms(),
+	};
+
+	scep_csr_parse(buf_slice(w->csr), true, NULL, &csr, &verdict);
+	if (verdict.fail >= 0)
+		return err_set(e, ERR_REFUSED, "%s", verdict.text);
+	if (in.template == NULL)
+		return err_set(
+		    e, ERR_REFUSED, "there is no template %s", w->template);
+	if (!cert_template_key(in.template, csr->key, e)) {
+		e->code = ERR_REFUSED;
+		return false;
+	}
+	in.pub = csr->pub;
+	if (!cert_subject_from_json(w->subject, &subject, &keep, e))
+		return false;
+	if (cert_authority_issue(a, &in, out, e))
+		return true;
+	if (e->code == ERR_FORBIDDEN)
+		e->code = ERR_REFUSED;
+	return false;
+}
+
+static bool
+close_issued(struct scep_service *s, const struct scep_waiting *w,
+    const struct cert_issued *issued, const char *by, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(scep_waiting_clear) struct scep_waiting now = { 0 };
+	struct scep_decision d = { .id = w->id,
+		.state = "issued",
+		.by = by,
+		.fingerprint = issued->fingerprint,
+		.now_ms = clock_now_ms() };
+	struct cert_record r = {
+		.issued = issued,
+		.authority_id = issued->authority_id,
+		.template = w->template,
+		.purpose = "scep",
+		.transaction_id = w->transaction_id,
+	};
+	bool elsewhere, changed;
+
+	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
+	    !find_open(tx, w->id, &now, e) ||
+	    !scep_db_key_elsewhere(tx, w->spki, "", "", &elsewhere, e))
+		return false;
+	if (elsewhere)
+		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);
+	if (!scep_db_waiting_decide(tx, &d, &changed, e))
+		return false;
+	if (!changed)
+		return err_set(e, ERR_CONFLICT, "the request is decided");
+	return cert_ledger_add(tx, &r, e) &&
+	       tell(tx, w, "scep.approved", by, e) && store_commit(&tx, e);
+}
+
+bool
+scep_approve(
+    struct scep_service *s, const char *id, const char *by, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
+	AUTO(cert_issued_clear) struct cert_issued issued = { 0 };
+
+	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !find_open(tx, id, &w, e))
+		return false;
+	store_rollback(&tx);
+	return sign(s, &w, &issued, e) && close_issued(s, &w, &issued, by, e);
+}
+
+bool
+scep_reject(struct scep_service *s, const char *id, const char *reason,
+    const char *by, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
+	struct scep_decision d = { .id = id,
+		.state = "rejected",
+		.by = by,
+		.reason = reason,
+		.now_ms = clock_now_ms() };
+	bool changed;
+
+	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
+	    !find_open(tx, id, &w, e) ||
+	    !scep_db_waiting_decide(tx, &d, &changed, e))
+		return false;
+	if (!changed)
+		return err_set(e, ERR_CONFLICT, "the request is decided");
+	return tell(tx, &w, "scep.rejected", by, e) && store_commit(&tx, e);
+}
+
+static bool
+expire(struct store_tx *tx, const char *id, int64_t now, struct err *e)
+{
+	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
+	struct scep_decision d = {
+		.id = id, .state = "expired", .by = "system", .now_ms = now
+	};
+	bool found, changed;
+
+	return scep_db_waiting_get(tx, id, &w, &found, e) &&
+	       scep_db_waiting_decide(tx, &d, &changed, e) &&
+	       tell(tx, &w, "scep.expired", "system", e);
+}
+
+bool
+scep_approval_purge(struct store_tx *tx, struct err *e)
+{
+	int64_t now = clock_now_ms();
+	char id[UUID_SIZE];
+	bool found;
+
+	for (int i = 0; i < PENDING_MAX; i++) {
+		if (!scep_db_waiting_over(tx, now, id, &found, e))
+			return false;
+		if (!found)
+			break;
+		if (!expire(tx, id, now, e))
+			return false;
+	}
+	return scep_db_waiting_purge(tx, now - DECIDED_KEPT_MS, e);
+}
+
+static json_t *
+shown(const struct store_rows *r)
+{
+	AUTO(json_free) json_t *subject = NULL;
+	json_t *o = json_object();
+	struct err e;
+
+	json_put_str(o, "id", store_text(r, 0));
+	json_put_str(o, "transaction", store_text(r, 1));
+	if (json_parse(slice_str(store_text(r, 2)), &subject, &e))
+		json_object_set(o, "subject", subject);
+	json_put_str(o, "template", store_text(r, 3));
+	json_put_str(o, "key", store_text(r, 4));
+	json_put_str(o, "peer", store_text(r, 5));
+	json_put_str(o, "state", store_text(r, 6));
+	json_put_str(o, "reason", store_text(r, 7));
+	json_put_str(o, "decided_by", store_text(r, 8));
+	json_put_str(o, "certificate", store_text(r, 9));
+	json_put_time(o, "created_at", store_int(r, 10));
+	json_put_time(o, "expires_at", store_int(r, 11));
+	json_put_time(o, "decided_at", store_int(r, 12));
+	return o;
+}
+
+bool
+scep_approval_list(struct store_tx *tx, const struct scep_request_page *page,
+    json_t *array, char **next_out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	AUTO(str_free) char *last = NULL;
+	bool more;
+
+	if (!scep_db_waiting_page(tx, page, &r, e))
+		return false;
+	for (;;) {
+		if (!store_next(r, &more, e))
+			return false;
+		if (!more || json_array_size(array) == (size_t)page->limit)
+			break;
+		json_array_append_new(array, shown(r));
+		str_free(&last);
+		last = str_printf(
+		    "%lld:%s", (long long)store_int(r, 10), store_text(r, 0));
+	}
+	*next_out = more ? TAKE(last) : NULL;
+	return true;
+}
+
+bool
+scep_approval_json(
+    struct store_tx *tx, const char *id, json_t **out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
+
+	if (!scep_db_waiting_row(tx, id, &r, e) || !store_next(r, &found, e))
+		return false;
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND, "no such SCEP request");
+	*out = shown(r);
+	return true;
+}

@@ -1,0 +1,185 @@
+/*
+ * The table scep_request.  No state of its own; runs on the thread of the
+ * transaction.
+ */
+#include "scep/scep_approval_priv.h"
+
+/* In the order that read_waiting() takes. */
+#define WAITING_COLUMNS                                                        \
+	"id, transaction_id, state, template, signer_spki, spki, "             \
+	"fingerprint, peer, subject, csr, expires_at"
+/* In the order that the list shows. */
+#define SHOWN_COLUMNS                                                          \
+	"id, transaction_id, subject, template, spki, peer, state, reason, "   \
+	"decided_by, fingerprint, created_at, expires_at, decided_at"
+
+void
+scep_waiting_clear(struct scep_waiting *w)
+{
+	str_free(&w->subject);
+	buf_free(&w->csr);
+}
+
+bool
+scep_db_waiting_add(struct store_tx *tx, const struct scep_waiting *w,
+    int64_t now_ms, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO scep_request (id, transaction_id, signer_spki, spki,"
+	    " csr, subject, template, peer, state, created_at, expires_at)"
+	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $10)",
+	    S_ARGS(S_TEXT(w->id), S_TEXT(w->transaction_id),
+	        S_TEXT(w->signer_spki), S_TEXT(w->spki),
+	        S_BLOB(buf_slice(w->csr)), S_TEXT(w->subject),
+	        S_TEXT(w->template), S_TEXT(w->peer), S_INT(now_ms),
+	        S_INT(w->expires_at)),
+	    NULL, e);
+}
+
+static void
+column(char *out, size_t size, const struct store_rows *r, int col)
+{
+	const char *s = store_text(r, col);
+
+	str_copy_cut(out, size, s != NULL ? s : "");
+}
+
+static bool
+read_waiting(
+    struct store_rows *r, struct scep_waiting *out, bool *found, struct err *e)
+{
+	struct slice csr;
+
+	if (!store_next(r, found, e))
+		return false;
+	if (!*found)
+		return true;
+	*out = (struct scep_waiting){ 0 };
+	column(out->id, sizeof(out->id), r, 0);
+	column(out->transaction_id, sizeof(out->transaction_id), r, 1);
+	column(out->state, sizeof(out->state), r, 2);
+	column(out->template, sizeof(out->template), r, 3);
+	column(out->signer_spki, sizeof(out->signer_spki), r, 4);
+	column(out->spki, sizeof(out->spki), r, 5);
+	column(out->fingerprint, sizeof(out->fingerprint), r, 6);
+	column(out->peer, sizeof(out->peer), r, 7);
+	out->subject = str_dup(store_text(r, 8));
+	csr = store_blob(r, 9);
+	out->csr = buf_new(csr.len);
+	buf_add(out->csr, csr.p, csr.len);
+	out->expires_at = store_int(r, 10);
+	return true;
+}
+
+bool
+scep_db_waiting_find(struct store_tx *tx, const char *transaction_id,
+    const char *signer_spki, struct scep_waiting *out, bool *found,
+    struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT " WAITING_COLUMNS " FROM scep_request"
+	           " WHERE transaction_id = $1 AND signer_spki = $2",
+	           S_ARGS(S_TEXT(transaction_id), S_TEXT(signer_spki)), &r,
+	           e) &&
+	       read_waiting(r, out, found, e);
+}
+
+bool
+scep_db_waiting_get(struct store_tx *tx, const char *id,
+    struct scep_waiting *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT " WAITING_COLUMNS " FROM scep_request WHERE id = $1",
+	           S_ARGS(S_TEXT(id)), &r, e) &&
+	       read_waiting(r, out, found, e);
+}
+
+bool
+scep_db_waiting_count(struct store_tx *tx, const char *peer, int64_t now_ms,
+    int64_t *all, int64_t *of_peer, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more;
+
+	if (!store_query(tx,
+	        "SELECT COUNT(*),"
+	        " COUNT(CASE WHEN peer = $1 THEN 1 END) FROM scep_request"
+	        " WHERE state = 'pending' AND expires_at > $2",
+	        S_ARGS(S_TEXT(peer), S_INT(now_ms)), &r, e) ||
+	    !store_next(r, &more, e))
+		return false;
+	*all = more ? store_int(r, 0) : 0;
+	*of_peer = more ? store_int(r, 1) : 0;
+	return true;
+}
+
+bool
+scep_db_waiting_decide(struct store_tx *tx, const struct scep_decision *d,
+    bool *changed, struct err *e)
+{
+	int64_t n = 0;
+
+	if (!store_exec(tx,
+	        "UPDATE scep_request SET state = $1, decided_by = $2,"
+	        " reason = $3, fingerprint = $4, decided_at = $5"
+	        " WHERE id = $6 AND state = 'pending'",
+	        S_ARGS(S_TEXT(d->state), S_TEXT(d->by), S_TEXT(d->reason),
+	            S_TEXT(d->fingerprint), S_INT(d->now_ms), S_TEXT(d->id)),
+	        &n, e))
+		return false;
+	*changed = n == 1;
+	return true;
+}
+
+bool
+scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
+    char id_out[UUID_SIZE], bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	if (!store_query(tx,
+	        "SELECT id FROM scep_request WHERE state = 'pending'"
+	        " AND expires_at <= $1 LIMIT 1",
+	        S_ARGS(S_INT(now_ms)), &r, e) ||
+	    !store_next(r, found, e))
+		return false;
+	if (*found)
+		column(id_out, UUID_SIZE, r, 0);
+	return true;
+}
+
+bool
+scep_db_waiting_purge(struct store_tx *tx, int64_t before_ms, struct err *e)
+{
+	return store_exec(tx,
+	    "DELETE FROM scep_request WHERE state <> 'pending'"
+	    " AND decided_at < $1",
+	    S_ARGS(S_INT(before_ms)), NULL, e);
+}
+
+bool
+scep_db_waiting_page(struct store_tx *tx, const struct scep_request_page *page,
+    struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT " SHOWN_COLUMNS " FROM scep_request"
+	    " WHERE state = COALESCE(CAST($1 AS TEXT), state)"
+	    " AND (created_at, id) < ($2, $3)"
+	    " ORDER BY created_at DESC, id DESC LIMIT $4",
+	    S_ARGS(S_TEXT(page->state), S_INT(page->before_at),
+	        S_TEXT(page->before_id), S_INT(page->limit + 1)),
+	    out, e);
+}
+
+bool
+scep_db_waiting_row(
+    struct store_tx *tx, const char *id, struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT " SHOWN_COLUMNS " FROM scep_request WHERE id = $1",
+	    S_ARGS(S_TEXT(id)), out, e);
+}

@@ -1,0 +1,60 @@
+/* Requests that wait for a person, between the sources of scep/. */
+#pragma once
+
+#include "scep/scep_approval.h"
+#include "scep/scep_service_priv.h"
+
+/* A row of scep_request; "" for what is NULL. */
+struct scep_waiting {
+	char id[UUID_SIZE], transaction_id[257], state[16], template[32];
+	char signer_spki[SHA256_HEX_SIZE], spki[SHA256_HEX_SIZE];
+	char fingerprint[SHA256_HEX_SIZE];
+	char peer[64];
+	char *subject;   /* JSON */
+	struct buf *csr; /* DER */
+	int64_t expires_at;
+};
+void scep_waiting_clear(struct scep_waiting *w);
+
+/* A request without a challenge: puts it on the list, or tells what became of
+ * it.  csr_der is what csr was read from. */
+MUST_CHECK bool scep_approval_ask(struct scep_service *s,
+    const struct scep_request *rq, struct slice csr_der,
+    struct scep_outcome *out, struct err *e);
+/* CertPoll (RFC 8894 3.3.3): found by transaction and by the key that signs. */
+MUST_CHECK bool scep_approval_poll(struct scep_service *s,
+    const struct scep_message *m, struct scep_outcome *out, struct err *e);
+
+/* ---- scep_approval_db.c ---- */
+
+MUST_CHECK bool scep_db_waiting_add(struct store_tx *tx,
+    const struct scep_waiting *w, int64_t now_ms, struct err *e);
+MUST_CHECK bool scep_db_waiting_find(struct store_tx *tx,
+    const char *transaction_id, const char *signer_spki,
+    struct scep_waiting *out, bool *found, struct err *e);
+MUST_CHECK bool scep_db_waiting_get(struct store_tx *tx, const char *id,
+    struct scep_waiting *out, bool *found, struct err *e);
+/* How many are pending, all and from one address. */
+MUST_CHECK bool scep_db_waiting_count(struct store_tx *tx, const char *peer,
+    int64_t now_ms, int64_t *all, int64_t *of_peer, struct err *e);
+/* Closes a pending request; *changed false: it is not pending. */
+struct scep_decision {
+	const char *id, *state, *by;
+	const char *reason, *fingerprint; /* may be NULL */
+	int64_t now_ms;
+};
+MUST_CHECK bool scep_db_waiting_decide(struct store_tx *tx,
+    const struct scep_decision *d, bool *changed, struct err *e);
+/* One pending request whose time is over; found false: none. */
+MUST_CHECK bool scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
+    char id_out[UUID_SIZE], bool *found, struct err *e);
+/* Forgets what was decided long ago. */
+MUST_CHECK bool scep_db_waiting_purge(
+    struct store_tx *tx, int64_t before_ms, struct err *e);
+MUST_CHECK bool scep_db_waiting_page(struct store_tx *tx,
+    const struct scep_request_page *page, struct store_rows **out,
+    struct err *e);
+MUST_CHECK bool scep_db_waiting_row(struct store_tx *tx, const char *id,
+    struct store_rows **out, struct err *e);
+/* Closes those that nobody decided in time, and forgets old ones. */
+MUST_CHECK bool scep_approval_purge(struct store_tx *tx, struct err *e);

@@ -1,0 +1,14 @@
+/* The names in a certificate or a CSR.  Not for other directories. */
+#pragma once
+
+#include "certs/cert_template.h"
+#include "core/str.h"
+
+/* Strings are owned; what was absent is NULL. */
+struct scep_names {
+	struct cert_subject subject;
+};
+void scep_names_clear(struct scep_names *n);
+void scep_names_of_certificate(const X509 *x, struct scep_names *out);
+/* False: not a CSR. */
+MUST_CHECK bool scep_names_of_request(struct slice csr, struct scep_names *out);

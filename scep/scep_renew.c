@@ -1,0 +1,237 @@
+/*
+ * Renewal by signature (RFC 8894 sections 2.3 and 2.5): who holds a living
+ * certificate of ours, and shows it by signing with its key, gets a new one
+ * that says the same.  No state of its own; any thread.
+ *
+ * The signer's certificate is known by the hash of its DER in the ledger,
+ * never by its names; so neither a certificate of another authority with the
+ * same names nor one of the authority's own passes.
+ */
+#include "core/clock.h"
+#include "scep/scep_names_priv.h"
+#include "scep/scep_service_priv.h"
+
+/* A client that lost the answer and its new key asks again; one that asks for
+ * ever does not fill the ledger. */
+enum { SUCCESSORS_MAX = 8 };
+
+struct work {
+	struct scep_service *s;
+	const struct scep_request *rq;
+	struct scep_predecessor old;
+	const struct cert_template *template;
+	struct cert_issued issued;
+	int64_t now;
+	struct scep_outcome *out;
+};
+
+static void
+work_clear(struct work *w)
+{
+	cert_issued_clear(&w->issued);
+}
+
+const char *
+scep_renew_problem(const struct scep_predecessor *old,
+    const struct cert_template *t, int64_t now_ms)
+{
+	if (!old->found)
+		return "RenewalReq: not signed with a certificate of this "
+		       "authority";
+	if (old->revoked)
+		return "renewal: the old certificate is revoked";
+	if (old->not_after <= now_ms)
+		return "renewal: the old certificate has expired";
+	/* Whoever leaves a Mac takes his certificate along: its profile is
+	 * renewed for as long as he is assigned. */
+	if (t == NULL || str_eq(t->name, CERT_TEMPLATE_USER) ||
+	    str_eq(t->name, CERT_TEMPLATE_TLS))
+		return "renewal: certificates of this template are renewed by "
+		       "the server";
+	if (t->renew_days > 0 &&
+	    now_ms < old->not_after - t->renew_days * MS_DAY)
+		return "renewal: too early for this template";
+	return NULL;
+}
+
+static bool
+refuse(struct work *w, const char *text)
+{
+	scep_refuse(&w->out->verdict, SCEP_BAD_REQUEST, text);
+	return true;
+}
+
+/* The same transaction and key get the same certificate (RFC 8894 7.4). */
+static bool
+repeat(struct store_tx *tx, struct work *w, const struct scep_successor *next,
+    struct err *e)
+{
+	struct cert_entry entry;
+	bool found;
+
+	if (!str_eq(next->spki, w->rq->csr->spki))
+		return refuse(w, "the transaction is that of another key");
+	if (!cert_ledger_find(tx, next->fingerprint, &entry, &found, e))
+		return false;
+	if (!found || entry.revoked || entry.not_after <= w->now)
+		return refuse(w, "the renewed certificate is no longer alive");
+	str_copy_cut(w->out->fingerprint, sizeof(w->out->fingerprint),
+	    next->fingerprint);
+	w->out->again = true;
+	return cert_ledger_der(tx, next->fingerprint, &w->out->cert_der, e);
+}
+
+/* All that decides.  Neither a verdict nor a certificate: it may be issued. */
+static bool
+decide(struct store_tx *tx, struct work *w, struct err *e)
+{
+	struct scep_successor next;
+	const char *problem;
+	bool elsewhere;
+
+	w->now = clock_now_ms();
+	if (!scep_db_predecessor(tx, w->old.fingerprint, &w->old, e) ||
+	    !scep_db_successor(tx, w->old.fingerprint,
+	        w->rq->message->transaction_id, &next, e))
+		return false;
+	/* A lost answer is given again, whatever became of the window. */
+	if (next.found && w->old.found && !w->old.revoked)
+		return repeat(tx, w, &next, e);
+	w->template =
+	    cert_authority_template(w->rq->authority, w->old.template);
+	problem = scep_renew_problem(&w->old, w->template, w->now);
+	if (problem != NULL)
+		return refuse(w, problem);
+	if (next.count >= SUCCESSORS_MAX)
+		return refuse(w, "renewal: this certificate was renewed "
+		                 "too often");
+	if (!scep_db_key_elsewhere(tx, w->rq->csr->spki, w->old.device_id,
+	        w->old.fingerprint, &elsewhere, e))
+		return false;
+	return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
+}
+
+static bool
+decided(const struct work *w)
+{
+	return w->out->verdict.fail >= 0 || w->out->cert_der != NULL;
+}
+
+static bool
+build(struct work *w, struct err *e)
+{
+	AUTO(scep_names_clear) struct scep_names names = { 0 };
+	struct cert_issue in = {
+		.template = w->template,
+		.subject = &names.subject,
+		.pub = w->rq->csr->pub,
+		.now_ms = w->now,
+		.issuer = cert_authority_issuer_of(
+		    w->rq->authority, w->rq->recipient),
+	};
+
+	if (!scep_template_permits(w->template, w->rq, &w->out->verdict))
+		return true;
+	scep_names_of_certificate(w->rq->message->signer, &names);
+	cert_issued_clear(&w->issued);
+	if (cert_authority_issue(w->rq->authority, &in, &w->issued, e))
+		return true;
+	return e->code == ERR_FORBIDDEN && refuse(w, SCEP_TEXT_KEY_TAKEN);
+}
+
+static const char *
+or_null(const char *s)
+{
+	return s[0] != '\0' ? s : NULL;
+}
+
+static bool
+record(struct store_tx *tx, struct work *w, struct err *e)
+{
+	struct cert_record r = {
+		.issued = &w->issued,
+		.authority_id = w->issued.authority_id,
+		.template = w->old.template,
+		.purpose = "renew",
+		.enrollment_ref = or_null(w->old.enrollment_ref),
+		.device_id = or_null(w->old.device_id),
+		.user_id = or_null(w->old.user_id),
+		.transaction_id = w->rq->message->transaction_id,
+	};
+
+	return scep_db_renewal_add(
+	           tx, w->old.fingerprint, &r, clock_now_ms(), e) &&
+	       cert_ledger_add(tx, &r, e);
+}
+
+/* What was decided may have changed while it was signed: looks again where
+ * nobody else writes. */
+static bool
+keep(struct work *w, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	if (!store_begin(w->s->o.store, STORE_WRITE, &tx, e) ||
+	    !decide(tx, w, e))
+		return false;
+	/* The other request may be in the same shared transaction: its
+	 * certificate leaves when it is on disk. */
+	if (decided(w))
+		return store_commit(&tx, e);
+	if (!record(tx, w, e) || !store_commit(&tx, e))
+		return false;
+	str_copy_cut(w->out->fingerprint, sizeof(w->out->fingerprint),
+	    w->issued.fingerprint);
+	w->out->cert_der = TAKE(w->issued.der);
+	return true;
+}
+
+static bool
+look(struct work *w, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	return store_begin(w->s->o.store, STORE_READ, &tx, e) &&
+	       decide(tx, w, e);
+}
+
+bool
+scep_renew(struct scep_service *s, const struct scep_request *rq,
+    struct scep_outcome *out, struct err *e)
+{
+	AUTO(work_clear) struct work w = { .s = s, .rq = rq, .out = out };
+
+	*out = (struct scep_outcome){ .verdict = { -1, NULL } };
+	cert_fingerprint(rq->message->signer, w.old.fingerprint);
+	if (!look(&w, e))
+		return false;
+	if (decided(&w))
+		return true;
+	if (!build(&w, e))
+		return false;
+	return decided(&w) || keep(&w, e);
+}
+
+/* Whose subject is its issuer's was made by the client itself. */
+static bool
+self_made(X509 *x)
+{
+	return X509_NAME_cmp(
+	           X509_get_subject_name(x), X509_get_issuer_name(x)) == 0;
+}
+
+bool
+scep_renew_signer(struct scep_service *s, const struct scep_message *m,
+    bool *ours_out, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	char fingerprint[SHA256_HEX_SIZE];
+	struct cert_entry entry;
+
+	*ours_out = false;
+	if (self_made(m->signer))
+		return true;
+	cert_fingerprint(m->signer, fingerprint);
+	return store_begin(s->o.store, STORE_READ, &tx, e) &&
+	       cert_ledger_find(tx, fingerprint, &entry, ours_out, e);
+}

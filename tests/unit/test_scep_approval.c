@@ -1,0 +1,257 @@
+/*
+ * Requests that a person approves: PENDING and CertPoll (section 5.7 of the
+ * conformance list), and what an administrator can do with them.
+ */
+#include "core/json.h"
+#include "scep/scep_approval.h"
+#include "tests/unit/scep_answer.h"
+
+struct ask {
+	EVP_PKEY *key;   /* in the CSR; w->key */
+	EVP_PKEY *signs; /* the message; w->key */
+	X509 *signer;    /* of that key */
+	const char *tid;
+	bool poll, other_algorithms;
+};
+
+static struct answer
+send(struct world *w, struct ask a)
+{
+	AUTO(buf_free)
+	struct buf *csr =
+	    forge_csr_make((struct forge_csr){ .key = a.key ? a.key : w->key });
+	struct forge_env env = { .to = { w->ra },
+		.cipher = a.other_algorithms ? "DES-EDE3-CBC" : NULL };
+	AUTO(buf_free)
+	struct buf *sealed = forge_envelope(
+	    env, a.poll ? TEXT("\x30\x04\x30\x00\x30\x00") : buf_slice(csr));
+	struct forge_message m = forge_message(a.signs ? a.signs : w->key,
+	    a.signer ? a.signer : w->signer, buf_slice(sealed));
+
+	m.attrs[FORGE_TRANSACTION].value = slice_str(a.tid);
+	if (a.poll)
+		m.attrs[FORGE_MESSAGE_TYPE].value = slice_str("20");
+	if (a.other_algorithms) {
+		m.md = EVP_sha1();
+		m.md_name = "sha1";
+	}
+	return answer_message(w, &m);
+}
+
+#define EXPECT_P(call)                                                         \
+	do {                                                                   \
+		AUTO(answer_clear) struct answer p_ = (call);                  \
+		if (p_.http_400 || p_.status != SCEP_PENDING)                  \
+			fail_msg("status %d, fail %d: %s", p_.status, p_.fail, \
+			    p_.text);                                          \
+	} while (0)
+
+/* The request of this transaction, as the list has it. */
+static void
+id_of(struct world *w, const char *tid, char out[UUID_SIZE])
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *array = json_array();
+	AUTO(str_free) char *next = NULL;
+	struct scep_request_page page = {
+		.before_at = INT64_MAX, .before_id = "", .limit = 100
+	};
+	struct err e = { 0 };
+	json_t *one;
+	size_t i;
+
+	assert_true(store_begin(w->store, STORE_READ, &tx, &e));
+	assert_true(scep_approval_list(tx, &page, array, &next, &e));
+	out[0] = '\0';
+	json_array_foreach(array, i, one)
+	{
+		const char *t =
+		    json_string_value(json_object_get(one, "transaction"));
+
+		if (str_eq(t, tid))
+			str_copy_cut(out, UUID_SIZE,
+			    json_string_value(json_object_get(one, "id")));
+	}
+	assert_string_not_equal(out, "");
+}
+
+static int64_t
+approvals(struct world *w, const char *id)
+{
+	return world_number(w,
+	    "SELECT count(*) FROM event WHERE kind = 'scep.approved'"
+	    " AND subject_id = $1",
+	    id);
+}
+
+static int64_t
+expiries(struct world *w, const char *id)
+{
+	return world_number(w,
+	    "SELECT count(*) FROM event WHERE kind = 'scep.expired'"
+	    " AND subject_id = $1",
+	    id);
+}
+
+static void
+case_101_102_103_108_approved(void **state)
+{
+	struct world *w = *state;
+	struct ask ask = { .tid = "A-1" },
+	           poll = { .tid = "A-1", .poll = true };
+	AUTO(answer_clear) struct answer first = { 0 }, again = { 0 };
+	char id[UUID_SIZE], cn[64];
+	struct err e = { 0 };
+
+	EXPECT_P(send(w, ask));
+	EXPECT_P(send(w, poll));
+	EXPECT_P(send(w, ask)); /* re-sent instead of polled */
+	id_of(w, "A-1", id);
+	if (!scep_approve(w->service, id, "test", &e))
+		fail_msg("%s", e.text);
+	first = send(w, poll);
+	assert_int_equal(first.status, SCEP_SUCCESS);
+	cert_subject_value(first.cert, NID_commonName, cn, sizeof(cn));
+	assert_string_not_equal(cn, "");
+	again = send(w, ask);
+	assert_int_equal(again.status, SCEP_SUCCESS);
+	assert_int_equal(X509_cmp(first.cert, again.cert), 0);
+	assert_int_equal(world_number(w,
+	                     "SELECT count(*) FROM certificate"
+	                     " WHERE transaction_id = $1",
+	                     "A-1"),
+	    1);
+	assert_int_equal(approvals(w, id), 1);
+	/* Once is enough. */
+	assert_false(scep_approve(w->service, id, "test", &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_false(scep_reject(w->service, id, NULL, "test", &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	/* Apple's tool polls with 3DES and SHA-1: case 107. */
+	poll.other_algorithms = true;
+	EXPECT_S(send(w, poll));
+}
+
+static void
+case_102_rejected(void **state)
+{
+	struct world *w = *state;
+	char id[UUID_SIZE];
+	struct err e = { 0 };
+
+	EXPECT_P(send(w, (struct ask){ .tid = "A-2" }));
+	id_of(w, "A-2", id);
+	assert_true(scep_reject(w->service, id, "who is this?", "test", &e));
+	EXPECT_F(2, send(w, (struct ask){ .tid = "A-2", .poll = true }));
+	EXPECT_F(2, send(w, (struct ask){ .tid = "A-2" }));
+	assert_false(scep_approve(w->service, id, "test", &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+}
+
+static void
+case_104_unknown_transaction(void **state)
+{
+	EXPECT_F(4, send(*state, (struct ask){ .tid = "A-3", .poll = true }));
+}
+
+static void
+case_105_poll_by_another_key(void **state)
+{
+	struct world *w = *state;
+	X509 *other = forge_certificate((struct forge_cert){ .key = w->key2 });
+
+	EXPECT_P(send(w, (struct ask){ .tid = "A-4" }));
+	EXPECT_F(4, send(w, (struct ask){ .tid = "A-4",
+	                        .poll = true,
+	                        .signs = w->key2,
+	                        .signer = other }));
+	X509_free(other);
+}
+
+static void
+same_transaction_with_another_key(void **state)
+{
+	struct world *w = *state;
+
+	EXPECT_P(send(w, (struct ask){ .tid = "A-5" }));
+	EXPECT_F(2, send(w, (struct ask){ .tid = "A-5", .key = w->key2 }));
+}
+
+static void
+requests_expire(void **state)
+{
+	struct world *w = *state;
+	char id[UUID_SIZE];
+	struct err e = { 0 };
+
+	EXPECT_P(send(w, (struct ask){ .tid = "A-6" }));
+	id_of(w, "A-6", id);
+	clock_set_offset_ms(8 * MS_DAY);
+	EXPECT_F(2, send(w, (struct ask){ .tid = "A-6", .poll = true }));
+	assert_false(scep_approve(w->service, id, "test", &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_true(scep_service_purge(w->service, NULL, &e));
+	assert_int_equal(expiries(w, id), 1);
+	assert_true(scep_service_purge(w->service, NULL, &e));
+	assert_int_equal(expiries(w, id), 1);
+	/* Forgotten a month later: a new request is a new one. */
+	clock_set_offset_ms(40 * MS_DAY);
+	assert_true(scep_service_purge(w->service, NULL, &e));
+	EXPECT_P(send(w, (struct ask){ .tid = "A-6" }));
+	clock_set_offset_ms(0);
+}
+
+static void
+one_address_cannot_fill_the_list(void **state)
+{
+	struct world *w = *state;
+	char tid[16];
+	int pending = 0;
+
+	for (int i = 0; i < 60; i++) {
+		AUTO(answer_clear) struct answer a = { 0 };
+
+		snprintf(tid, sizeof(tid), "F-%d", i);
+		a = send(w, (struct ask){ .tid = tid });
+		pending += a.status == SCEP_PENDING;
+	}
+	assert_in_range(pending, 1, 50);
+}
+
+static void
+nobody_decides_what_is_not_there(void **state)
+{
+	struct world *w = *state;
+	struct err e = { 0 };
+
+	assert_false(scep_approve(w->service, "nothing", "test", &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_false(scep_reject(w->service, "nothing", NULL, "test", &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+}
+
+static int
+setup(void **state)
+{
+	world_setup(state);
+	world_service(*state, (struct scep_options){ .failures_per_min = 1000,
+	                          .approval_ms = 7 * MS_DAY });
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(case_101_102_103_108_approved),
+		cmocka_unit_test(case_102_rejected),
+		cmocka_unit_test(case_104_unknown_transaction),
+		cmocka_unit_test(case_105_poll_by_another_key),
+		cmocka_unit_test(same_transaction_with_another_key),
+		cmocka_unit_test(requests_expire),
+		cmocka_unit_test(nobody_decides_what_is_not_there),
+		cmocka_unit_test(one_address_cannot_fill_the_list),
+	};
+
+	return cmocka_run_group_tests(tests, setup, world_teardown);
+}
