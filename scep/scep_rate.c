@@ -3,6 +3,7 @@
  * A table of fixed size in memory: an address that is pushed out by others
  * merely starts a new minute.  Owned by the service; any thread.
  */
+#include <arpa/inet.h>
 #include <pthread.h>
 
 #include "core/clock.h"
@@ -44,14 +45,19 @@ scep_rate_free(struct scep_rate **r)
 	mem_free(r);
 }
 
-/* FNV-1a from a secret start. */
+/* FNV-1a from a secret start.  Whoever has an address of IPv6 has its whole
+ * network of 64 bits. */
 static uint64_t
 hash(const struct scep_rate *r, const char *peer)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ r->key;
+	uint8_t address[sizeof(struct in6_addr)];
+	struct slice s = slice_str(peer);
 
-	for (; *peer != '\0'; peer++)
-		h = (h ^ (uint8_t)*peer) * UINT64_C(0x100000001b3);
+	if (inet_pton(AF_INET6, peer, address) == 1)
+		s = slice_of(address, sizeof(address) / 2);
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ s.p[i]) * UINT64_C(0x100000001b3);
 	return h;
 }
 

@@ -38,6 +38,9 @@ default_is_ten(void **state)
 	assert_false(scep_rate_exceeded(r, "2001:db8::1"));
 	scep_rate_failed(r, "2001:db8::1");
 	assert_true(scep_rate_exceeded(r, "2001:db8::1"));
+	/* One network of 64 bits is one peer. */
+	assert_true(scep_rate_exceeded(r, "2001:db8::ffff:1"));
+	assert_false(scep_rate_exceeded(r, "2001:db8:0:1::1"));
 	scep_rate_free(&r);
 }
 
