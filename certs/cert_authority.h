@@ -37,8 +37,7 @@ struct cert_authority_options {
 	const char *organization; /* O of our certificates; "Mutsu" */
 	/* For what is made; URI or, zeroed, RSA 3072 / 2048 / 2048. */
 	struct cert_key_wish root_key, issuing_key, ra_key;
-	bool single;            /* one self-signed CA, RSA */
-	const char *public_url; /* of CRL, OCSP and caIssuers; NULL: none */
+	bool single; /* one self-signed CA, RSA */
 };
 
 /* A row of table authority. */

@@ -12,7 +12,7 @@
 /* clang-format off */
 #define ORDINARY_KEYS                                                          \
 	.rsa_min = 2048, .rsa_max = 4096, .ec = true, .san = true,             \
-	.sha1 = true, .des3 = true, .builtin = true
+	.sha1 = true, .des3 = true
 /* clang-format on */
 
 /*

@@ -9,22 +9,9 @@
 
 #include "certs/cert_key.h"
 
-/* How a request proves that it may have the certificate. */
-enum cert_challenge {
-	CERT_CHALLENGE_ONE_TIME, /* minted for a device or person, used once */
-	CERT_CHALLENGE_STATIC,   /* one word for all; weak, for old clients */
-	CERT_CHALLENGE_NONE      /* by approval or by renewal alone */
-};
-/* What the request asks for beyond the template. */
-enum cert_extra { CERT_EXTRA_IGNORE, CERT_EXTRA_REFUSE };
-
-/* Texts of subject and names may hold variables; see cert_template_fill(). */
 struct cert_template {
 	const char *name; /* "device-identity" */
 	const char *help;
-	/* Patterns, or NULL: what the challenge says. */
-	const char *cn, *o, *ou, *uid;
-	const char *email, *dns, *uri, *upn;
 	const char *key_usage;     /* X509V3 text, "critical,..." */
 	const char *key_usage_ec;  /* the same for an EC key, which cannot
 	                              encipher; NULL when ec is false */
@@ -36,12 +23,8 @@ struct cert_template {
 	int64_t rsa_min, rsa_max;  /* bits, 2048 to 4096 */
 	bool ec;                   /* P-256 and P-384 keys allowed too */
 	bool san; /* subject alternative names from the subject */
-	enum cert_challenge challenge;
-	enum cert_extra extra;
-	bool approval; /* a person says yes first (RFC 8894 PENDING) */
 	/* Accepted in messages; Apple's clients need SHA-1 for theirs. */
 	bool sha1, des3;
-	bool builtin; /* not from the database */
 };
 
 /* ERR_INVALID says which rule of the template, or of
@@ -49,8 +32,7 @@ struct cert_template {
 MUST_CHECK bool cert_template_key(
     const struct cert_template *t, EVP_PKEY *k, struct err *e);
 
-/* Of the built-in ones; NULL when there is no such template.  Those of the
- * database: cert_authority_template(). */
+/* NULL when there is no such template. */
 const struct cert_template *cert_template_find(const char *name);
 /* All of them, ended by a NULL name. */
 const struct cert_template *cert_templates(void);
