@@ -83,7 +83,8 @@ void
 apns_connection_fail(struct apns_connection *k, const struct err *why)
 {
 	bool was_open = k->state == APNS_OPEN || k->state == APNS_DRAINING;
-	bool blame = k->our_fault, useless = k->answers == 0 && !k->retired;
+	bool blame = k->our_fault, told = k->retired;
+	bool useless = k->answers == 0 && !k->retired;
 	const char *reason = k->blame[0] != '\0' ? k->blame : why->text;
 	char text[sizeof(why->text)];
 
@@ -93,7 +94,7 @@ apns_connection_fail(struct apns_connection *k, const struct err *why)
 	apns_connection_close(k);
 	if (blame || was_open)
 		apns_dial_clear(k);
-	if (blame || (was_open && useless))
+	if ((blame && !told) || (was_open && useless))
 		apns_set_failed(k->set, text, blame);
 	else if (!was_open)
 		apns_dial_next(k, why);

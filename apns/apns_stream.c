@@ -154,11 +154,17 @@ goaway(struct apns_connection *k, const nghttp2_goaway *frame)
 	atomic_fetch_add(&k->client->goaways, 1);
 	apns_answer_reason(slice_of(frame->opaque_data, frame->opaque_data_len),
 	    k->blame, sizeof(k->blame), &timestamp);
-	k->our_fault = apns_answer_our_fault(k->blame);
+	/* Of a certificate that was replaced since: nobody's any more. */
+	k->our_fault = apns_answer_our_fault(k->blame) && !k->retired;
 	if (k->state == APNS_OPEN)
 		k->state = APNS_DRAINING;
-	if (k->state == APNS_DRAINING && !k->our_fault)
+	if (k->state == APNS_DRAINING) {
+		/* What it covers is answered still. */
+		if (k->our_fault)
+			apns_set_failed(k->set, k->blame, true);
+		k->retired |= k->our_fault;
 		return;
+	}
 	k->broken = true;
 	err_set(&k->why, ERR_UNAVAILABLE, "%s: GOAWAY %s", k->host->authority,
 	    k->blame);

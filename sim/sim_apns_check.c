@@ -312,9 +312,10 @@ static void
 go_away(struct sim_apns_request *r, int32_t last_stream)
 {
 	struct sim_apns_connection *k = r->connection;
+	int32_t before = r->stream > 2 ? r->stream - 2 : 0;
 
 	(void)nghttp2_submit_goaway(k->session, NGHTTP2_FLAG_NONE,
-	    last_stream != 0 ? last_stream : r->stream - 2, NGHTTP2_NO_ERROR,
+	    last_stream != 0 ? last_stream : before, NGHTTP2_NO_ERROR,
 	    (const uint8_t *)r->answer, r->answer_len);
 }
 

@@ -316,6 +316,25 @@ goaway_blames_certificate(void **state)
 	assert_string_equal(r->answer[0].reason, "BadCertificate");
 }
 
+/* The push before it was accepted, and its answer is waited for. */
+static void
+blame_spares_what_was_accepted(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+
+	(void)state;
+	r->sim_options.latency_ms = 100;
+	rig_start(r, NULL);
+	sim_apns_rule(r->sim, &(struct sim_apns_rule){ .token = "",
+	                          .action = SIM_APNS_GOAWAY,
+	                          .reason = "BadCertificate",
+	                          .skip = 1 });
+	push_many(r, 0, 2);
+	wait_answers(r, 2);
+	assert_int_equal(r->answer[0].outcome, APNS_ACCEPTED);
+	assert_int_equal(r->answer[1].outcome, APNS_OUR_FAULT);
+}
+
 static void
 refused_streams_go_again(void **state)
 {
@@ -425,6 +444,7 @@ main(void)
 		cmocka_unit_test(unsent_when_it_breaks),
 		cmocka_unit_test(slow_peer),
 		cmocka_unit_test(goaway_blames_certificate),
+		cmocka_unit_test(blame_spares_what_was_accepted),
 		cmocka_unit_test(refused_streams_go_again),
 		cmocka_unit_test(idle_timeout_goes_again),
 		cmocka_unit_test(one_stream_only),
