@@ -162,13 +162,15 @@ api_db_events(struct store_tx *tx, int64_t after, int64_t limit,
 }
 
 bool
-api_db_push_certificate(
+api_db_push_certificates(
     struct store_tx *tx, struct store_rows **out, struct err *e)
 {
 	return store_query(tx,
-	    "SELECT id, topic, owner, not_after, created_at "
-	    "FROM push_certificate WHERE state = 'active' "
-	    "ORDER BY created_at DESC LIMIT 1",
+	    "SELECT p.id, p.topic, p.state, p.owner, p.not_after, "
+	    "p.created_at, p.activated_at, (SELECT COUNT(*) FROM enrollment n "
+	    "WHERE n.topic = p.topic AND n.state = 'enrolled') "
+	    "FROM push_certificate p ORDER BY CASE WHEN p.state = 'active' "
+	    "THEN 0 ELSE 1 END, p.activated_at DESC, p.id LIMIT 200",
 	    S_ARGS(), out, e);
 }
 

@@ -195,7 +195,7 @@ MUST_CHECK bool api_db_events(struct store_tx *tx, int64_t after, int64_t limit,
     struct store_rows **out, struct err *e);
 
 /* id, topic, owner, not_after, created_at of the active one. */
-MUST_CHECK bool api_db_push_certificate(
+MUST_CHECK bool api_db_push_certificates(
     struct store_tx *tx, struct store_rows **out, struct err *e);
 /* state, chip, count */
 MUST_CHECK bool api_db_count_devices(

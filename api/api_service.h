@@ -1,6 +1,7 @@
 /* The REST API of the admin side: /api/v1/..., described in docs/api.md. */
 #pragma once
 
+#include "apns/apns_canary.h"
 #include "core/seal.h"
 #include "http/http.h"
 #include "store/store.h"
@@ -16,6 +17,11 @@ struct api_options {
 	struct http_server *http;  /* woken when the event feed grows */
 	/* After a push certificate was imported; may be NULL. */
 	void (*on_push_certificate)(const char *topic, void *arg);
+	/* Pushes with a certificate that is not in use yet: see
+	 * apns_canary_push(); NULL: pushing is not running. */
+	bool (*push_canary)(const struct apns_cert *cert,
+	    const struct apns_canary *c, struct apns_answer *out, void *arg,
+	    struct err *e);
 	/* Text of /metrics beyond the API's own; may be NULL. */
 	void (*metrics)(struct buf *out, void *arg);
 	/* False and a reason while not ready; may be NULL. */

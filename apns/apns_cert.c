@@ -16,13 +16,14 @@ static const char topic_start[] = "com.apple.mgmt.";
 void
 apns_cert_free(struct apns_cert **cert)
 {
-	struct apns_cert *c = TAKE(*cert);
+	while (*cert != NULL) {
+		struct apns_cert *c = *cert;
 
-	if (c == NULL)
-		return;
-	str_free(&c->cert_pem);
-	str_wipe(&c->key_pem);
-	mem_free(&c);
+		*cert = c->next;
+		str_free(&c->cert_pem);
+		str_wipe(&c->key_pem);
+		mem_free(&c);
+	}
 }
 
 /* Apple's form: com.apple.mgmt.External.<uuid>; older portals gave others

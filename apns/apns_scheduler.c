@@ -69,7 +69,7 @@ load(struct apns_scheduler *s, struct apns_cert **out, struct err *e)
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 
 	return store_begin(s->store, STORE_READ, &tx, e) &&
-	       apns_cert_load(tx, s->seal, out, e);
+	       apns_cert_load_all(tx, s->seal, out, e);
 }
 
 /* Waits a little for the answers under way, then takes the rest as they are:
@@ -95,19 +95,62 @@ set_not_after(struct apns_scheduler *s, int64_t not_after)
 
 /* Several may tell of one import. */
 static bool
-is_in_use(const struct apns_scheduler *s, const struct apns_cert *cert)
+is_in_use(const struct apns_scheduler *s, const struct apns_cert *fresh)
 {
-	return !s->halted && cert != NULL && s->cert != NULL &&
-	       str_eq(cert->id, s->cert->id);
+	const struct apns_cert *mine = s->cert;
+
+	for (; fresh != NULL && mine != NULL; fresh = fresh->next) {
+		if (!str_eq(fresh->id, mine->id))
+			return false;
+		mine = mine->next;
+	}
+	return !s->halted && fresh == NULL && mine == NULL && s->cert != NULL;
+}
+
+bool
+apns_scheduler_has_topic(const struct apns_scheduler *s, const char *topic)
+{
+	for (const struct apns_cert *c = s->cert; c != NULL; c = c->next)
+		if (str_eq(c->topic, topic))
+			return true;
+	return false;
+}
+
+/*
+ * Gives each topic its certificate; one that cannot be used is left out.
+ * Connections with an old one answer what is under way on them, and close
+ * (Apple: after a new certificate close all).
+ */
+static void
+take_over(struct apns_scheduler *s, struct apns_cert *list)
+{
+	struct apns_cert **at = &s->cert;
+	struct err e = { 0 };
+
+	while (list != NULL) {
+		struct apns_cert *c = list;
+
+		list = c->next;
+		c->next = NULL;
+		if (apns_client_identity(
+		        s->client, c->topic, c->cert_pem, c->key_pem, &e)) {
+			*at = c;
+			at = &c->next;
+			continue;
+		}
+		log_event(LOG_ERROR, "push_certificate_unusable", "topic",
+		    c->topic, "why", e.text, NULL);
+		apns_cert_free(&c);
+	}
 }
 
 static void
 reload(struct apns_scheduler *s)
 {
-	AUTO(apns_cert_free) struct apns_cert *cert = NULL;
+	AUTO(apns_cert_free) struct apns_cert *list = NULL;
 	struct err e = { 0 };
 
-	if (!load(s, &cert, &e)) {
+	if (!load(s, &list, &e)) {
 		if (s->reload_ms == 0)
 			log_event(LOG_ERROR, "push_certificate_unreadable",
 			    "why", e.text, NULL);
@@ -115,7 +158,7 @@ reload(struct apns_scheduler *s)
 		return;
 	}
 	s->reload_ms = 0;
-	if (is_in_use(s, cert))
+	if (is_in_use(s, list))
 		return;
 	s->generation++;
 	apns_cert_free(&s->cert);
@@ -124,20 +167,13 @@ reload(struct apns_scheduler *s)
 	apns_scheduler_set_stopped(s, false, "");
 	set_not_after(s, 0);
 	s->not_before_ms = s->pause_ms = 0;
-	if (cert == NULL) {
+	if (list == NULL) {
 		log_event(LOG_WARN, "push_certificate_missing", NULL);
 		return;
 	}
-	/* Connections with the old one answer what is under way on them, and
-	 * close (Apple: after a new certificate close all). */
-	if (!apns_client_identity(
-	        s->client, cert->topic, cert->cert_pem, cert->key_pem, &e)) {
-		log_event(LOG_ERROR, "push_certificate_unusable", "why", e.text,
-		    NULL);
-		return;
-	}
-	s->cert = TAKE(cert);
-	set_not_after(s, s->cert->not_after);
+	take_over(s, TAKE(list));
+	if (s->cert != NULL)
+		set_not_after(s, s->cert->not_after);
 }
 
 /* Sleeps until there is something to do; false: stop. */
@@ -210,14 +246,15 @@ static bool
 start_client(struct apns_scheduler *s, const struct apns_scheduler_options *o,
     struct err *e)
 {
-	return apns_client_new(&(struct apns_client_options){ .hosts = o->hosts,
-	                           .ca_file = o->ca_file,
-	                           .ca_pem = o->ca_pem,
-	                           .proxy = o->proxy,
-	                           .proxy_credentials = o->proxy_credentials,
-	                           .per_s = o->per_s,
-	                           .answer_ms = o->answer_ms },
-	    take_answer, s, &s->client, e);
+	s->client_options = (struct apns_client_options){ .hosts = o->hosts,
+		.ca_file = o->ca_file,
+		.ca_pem = o->ca_pem,
+		.proxy = o->proxy,
+		.proxy_credentials = o->proxy_credentials,
+		.per_s = o->per_s,
+		.answer_ms = o->answer_ms };
+	return apns_client_new(
+	    &s->client_options, take_answer, s, &s->client, e);
 }
 
 bool
@@ -279,6 +316,13 @@ apns_scheduler_reload(struct apns_scheduler *s)
 	s->reload = true;
 	pthread_cond_signal(&s->wake);
 	pthread_mutex_unlock(&s->lock);
+}
+
+bool
+apns_scheduler_canary(struct apns_scheduler *s, const struct apns_cert *cert,
+    const struct apns_canary *c, struct apns_answer *out, struct err *e)
+{
+	return apns_canary_push(&s->client_options, cert, c, out, e);
 }
 
 void

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "apns/apns_canary.h"
 #include "apns/apns_client.h"
 #include "core/seal.h"
 #include "store/store.h"
@@ -44,8 +45,8 @@ struct apns_scheduler_options {
 	const char *proxy, *proxy_credentials; /* see apns_client.h */
 };
 /*
- * Starts the thread, which reads the newest push certificate; with none it
- * waits for apns_scheduler_reload().  hosts and proxy stay borrowed.
+ * Starts the thread, which reads the push certificates in use; with none it
+ * waits for apns_scheduler_reload().  All that o points to stays borrowed.
  * ERR_INVALID: hosts, proxy or trust anchors cannot be used.
  */
 MUST_CHECK bool apns_scheduler_new(const struct apns_scheduler_options *o,
@@ -55,6 +56,11 @@ void apns_scheduler_free(struct apns_scheduler **s);
 /* Reads the push certificate again (after an import).  What is under way is
  * answered on the old one's connections. */
 void apns_scheduler_reload(struct apns_scheduler *s);
+
+/* apns_canary_push() to the hosts that the scheduler pushes to. */
+MUST_CHECK bool apns_scheduler_canary(struct apns_scheduler *s,
+    const struct apns_cert *cert, const struct apns_canary *c,
+    struct apns_answer *out, struct err *e);
 
 struct apns_scheduler_stats {
 	int64_t pushes[7];      /* by apns_outcome */

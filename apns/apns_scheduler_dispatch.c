@@ -44,7 +44,7 @@ sort_out(struct apns_scheduler *s, struct store_tx *tx,
 
 	while (*at != NULL) {
 		struct apns_claim *c = *at;
-		bool other = !str_eq(c->topic, s->cert->topic);
+		bool other = !apns_scheduler_has_topic(s, c->topic);
 
 		if (c->open && !other) {
 			at = &c->next;

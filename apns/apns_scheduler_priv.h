@@ -36,6 +36,8 @@ struct apns_scheduler {
 	char by[UUID_SIZE];
 
 	/* The scheduler's thread alone. */
+	struct apns_client_options client_options; /* what it points to is
+	                                            * borrowed */
 	struct apns_client *client;
 	struct apns_cert *cert;        /* NULL: none */
 	struct apns_claim *unrecorded; /* waiting for the database */
@@ -56,6 +58,10 @@ void apns_scheduler_database_failed(
     struct apns_scheduler *s, const struct err *e);
 void apns_scheduler_set_stopped(
     struct apns_scheduler *s, bool stopped, const char *reason);
+
+/* There is a certificate for it. */
+bool apns_scheduler_has_topic(
+    const struct apns_scheduler *s, const char *topic);
 
 /* apns_scheduler_record.c: records the answers that have come.  false: the
  * database does not take them; they stay. */

@@ -1,11 +1,8 @@
-/* mutsu token ..., mutsu push-cert ..., mutsu scep ...  One thread. */
+/* mutsu token ..., mutsu scep ...  One thread. */
 #include <stdio.h>
 
 #include "app/app_cli.h"
-#include "core/file.h"
 #include "core/json.h"
-
-enum { PEM_MAX = 64 << 10 };
 
 static const struct app_column token_columns[] = {
 	{ "NAME", "name" },
@@ -15,23 +12,8 @@ static const struct app_column token_columns[] = {
 	{ NULL, NULL },
 };
 
-static const struct app_column push_fields[] = {
-	{ "Topic", "topic" },
-	{ "Owner", "owner" },
-	{ "Not after", "not_after" },
-	{ "State", "state" },
-	{ NULL, NULL },
-};
-
 static const struct app_option token_options[] = {
 	{ "role", "ROLE", "viewer, operator or admin (viewer)" },
-	{ NULL, NULL, NULL },
-};
-
-static const struct app_option push_options[] = {
-	{ "owner", "ACCOUNT", "Apple account it belongs to; needed" },
-	{ "allow-topic-change", NULL,
-	    "even if enrolled Macs depend on another topic" },
 	{ NULL, NULL, NULL },
 };
 
@@ -96,65 +78,6 @@ token_revoke(const struct app_args *a)
 }
 
 static int
-push_show(const struct app_args *a)
-{
-	AUTO(json_free) json_t *c = NULL;
-	int code = app_call(a,
-	    &(struct app_call){
-	        .method = "GET", .path = "/api/v1/push-certificate" },
-	    &c);
-
-	if (code == APP_OK)
-		app_print_one(a, c, push_fields);
-	return code;
-}
-
-static bool
-read_pem(const char *path, struct buf **out)
-{
-	struct err e = { 0 };
-
-	if (file_read(path, PEM_MAX, out, &e))
-		return true;
-	fprintf(stderr, "mutsu: %s\n", e.text);
-	return false;
-}
-
-static int
-push_import(const struct app_args *a)
-{
-	AUTO(buf_free) struct buf *cert = NULL;
-	AUTO(buf_wipe) struct buf *key = NULL;
-	AUTO(json_free) json_t *body = json_object();
-	AUTO(json_free) json_t *c = NULL;
-	int code;
-
-	if (app_arg(a, "owner") == NULL) {
-		fprintf(stderr,
-		    "mutsu: --owner ACCOUNT is needed: only that Apple account "
-		    "can renew the certificate with the same topic\n");
-		return APP_USAGE;
-	}
-	if (!read_pem(a->words[0], &cert) || !read_pem(a->words[1], &key))
-		return APP_USAGE;
-	json_put_str(body, "certificate", buf_str(cert));
-	json_put_str(body, "key", buf_str(key));
-	json_put_str(body, "owner", app_arg(a, "owner"));
-	json_put_bool(body, "allow_topic_change",
-	    app_arg(a, "allow-topic-change") != NULL);
-	code = app_call(a,
-	    &(struct app_call){ .method = "PUT",
-	        .path = "/api/v1/push-certificate",
-	        .body = body },
-	    &c);
-	if (code == APP_OK) {
-		app_print_one(a, c, push_fields);
-		app_say(a, "Macs can enrol now: open the enrolment URL.");
-	}
-	return code;
-}
-
-static int
 scep_challenge(const struct app_args *a)
 {
 	static const struct app_column fields[] = {
@@ -202,9 +125,5 @@ const struct app_subcommand app_admin_commands[] = {
 	    token_revoke, false },
 	{ "scep", "challenge", "CN", 1, 1, scep_options,
 	    "let a SCEP client get a certificate", scep_challenge, false },
-	{ "push-cert", "show", "", 0, 0, NULL, "the MDM push certificate",
-	    push_show, false },
-	{ "push-cert", "import", "CERT.PEM KEY.PEM", 2, 2, push_options,
-	    "use Apple's MDM push certificate", push_import, false },
 	{ 0 },
 };

@@ -64,6 +64,7 @@ extern const struct app_subcommand app_certificate_commands[];
 extern const struct app_subcommand app_admin_commands[];
 extern const struct app_subcommand app_scep_commands[];
 extern const struct app_subcommand app_scep_request_commands[];
+extern const struct app_subcommand app_push_cert_commands[];
 extern const struct app_subcommand app_serve_commands[];
 extern const struct app_subcommand app_store_commands[];
 extern const struct app_subcommand app_doctor_commands[];

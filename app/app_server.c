@@ -146,6 +146,7 @@ start_services(struct app_server *s, struct err *e)
 	               .public_url = s->url,
 	               .http = s->http,
 	               .on_push_certificate = app_server_push_certificate,
+	               .push_canary = app_server_push_canary,
 	               .metrics = app_server_metrics,
 	               .arg = s },
 	           &s->api, e);

@@ -3,6 +3,7 @@
  * node that has it prolongs it every minute, and loses it when it dies.  One
  * thread.
  */
+#include "apns/apns_alarm.h"
 #include "app/app_server_priv.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -35,6 +36,16 @@ renew_ra(struct app_server *s, const struct store_lease *l, struct err *e)
 	return app_server_authority_refresh(s, e);
 }
 
+static bool
+alarm_push(struct app_server *s, const struct store_lease *l, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	return store_begin(s->store, STORE_WRITE, &tx, e) &&
+	       store_lease_keep(tx, l, e) &&
+	       apns_alarm(tx, clock_now_ms(), e) && store_commit(&tx, e);
+}
+
 static const struct job {
 	const char *name;
 	bool (*run)(
@@ -44,6 +55,7 @@ static const struct job {
 	{ "job:retry-rollouts", rollout },
 	{ "job:purge-challenges", purge },
 	{ "job:renew-ra", renew_ra },
+	{ "job:push-certificate-alarm", alarm_push },
 };
 
 /* Until the next minute, or until what a dead node had is free; false when

@@ -51,6 +51,16 @@ app_server_push_certificate(const char *topic, void *arg)
 	apns_scheduler_reload(s->scheduler);
 }
 
+bool
+app_server_push_canary(const struct apns_cert *cert,
+    const struct apns_canary *c, struct apns_answer *out, void *arg,
+    struct err *e)
+{
+	struct app_server *s = arg;
+
+	return apns_scheduler_canary(s->scheduler, cert, c, out, e);
+}
+
 static bool
 push_certificate_touched(void *arg, struct err *e)
 {

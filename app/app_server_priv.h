@@ -76,4 +76,8 @@ MUST_CHECK bool app_server_join(struct app_server *s, struct err *e);
 /* From here on what is kept follows other nodes. */
 MUST_CHECK bool app_server_watch(struct app_server *s, struct err *e);
 /* A push certificate was imported; arg is the server. */
+/* A canary push, for the API. */
+bool app_server_push_canary(const struct apns_cert *cert,
+    const struct apns_canary *c, struct apns_answer *out, void *arg,
+    struct err *e);
 void app_server_push_certificate(const char *topic, void *arg);

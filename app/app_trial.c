@@ -28,7 +28,10 @@ make_push_cert(struct store *st, const struct seal *seal, const char *ca_path,
 	       file_write(ca_path, buf_slice(ca), 0600, e) &&
 	       apns_cert_parse(buf_slice(cert), buf_slice(key), &c, e) &&
 	       store_begin(st, STORE_WRITE, &tx, e) &&
-	       apns_cert_save(tx, seal, c, "trial", false, "system", e) &&
+	       apns_cert_save(tx, seal, c,
+	           &(struct apns_cert_import){
+	               .owner = "trial", .actor = "system" },
+	           e) &&
 	       store_commit(&tx, e);
 }
 

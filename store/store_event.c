@@ -70,7 +70,15 @@ static const struct store_event_kind kinds[] = {
 	{ "push.stopped",
 	    "All pushing stopped: the push certificate or topic is refused." },
 	{ "push.resumed", "Pushing goes on after a stop." },
+	{ "push_certificate.requested",
+	    "Key and request (CSR) of a push certificate were made." },
 	{ "push_certificate.imported", "A push certificate was imported." },
+	{ "push_certificate.restored",
+	    "An earlier push certificate was taken into use again." },
+	{ "push_certificate.expiring",
+	    "A push certificate has 60, 30, 14, 7 or 1 days left." },
+	{ "push_certificate.expired",
+	    "A push certificate expired: its Macs cannot be woken." },
 	{ NULL, NULL },
 };
 

@@ -276,9 +276,21 @@ CREATE TABLE push_certificate (
 	key BLOB NOT NULL,                   -- sealed PKCS #8 PEM
 	owner TEXT,                          -- the Apple account
 	not_after BIGINT NOT NULL,
-	created_at BIGINT NOT NULL
+	created_at BIGINT NOT NULL,
+	activated_at BIGINT NOT NULL,        -- the last time it took over
+	alarmed_days BIGINT                  -- days before its end that were told of last
 );
 CREATE INDEX push_certificate_topic ON push_certificate (topic, created_at);
+
+-- Requests for push certificates: the key waits for Apple's answer.
+CREATE TABLE push_request (
+	id TEXT PRIMARY KEY,
+	csr TEXT NOT NULL,                   -- PEM
+	key BLOB NOT NULL,                   -- sealed PKCS #8 PEM
+	spki TEXT NOT NULL UNIQUE,           -- SHA-256 of SubjectPublicKeyInfo, hex
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL
+);
 
 CREATE TABLE token (
 	id TEXT PRIMARY KEY,

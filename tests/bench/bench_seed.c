@@ -102,7 +102,10 @@ push_certificate(struct seed *s, struct err *e)
 	       file_write(path, buf_slice(ca), 0600, e) &&
 	       apns_cert_parse(buf_slice(cert), buf_slice(key), &c, e) &&
 	       store_begin(s->store, STORE_WRITE, &tx, e) &&
-	       apns_cert_save(tx, s->seal, c, "bench", false, "system", e) &&
+	       apns_cert_save(tx, s->seal, c,
+	           &(struct apns_cert_import){
+	               .owner = "bench", .actor = "system" },
+	           e) &&
 	       api_token_new(
 	           tx, s->seal, "bench", "admin", "system", s->token, e) &&
 	       store_commit(&tx, e);

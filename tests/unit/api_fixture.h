@@ -19,6 +19,9 @@ struct admin {
 	char tokens[4][API_TOKEN_SIZE];
 	const char *more; /* header lines for the next request */
 	char topic[64];   /* told by on_push_certificate() */
+	/* What a canary push comes to, and how many there were. */
+	struct apns_answer canary;
+	int canaries;
 	bool not_ready;
 	/* Of the last answer. */
 	int status;
@@ -32,6 +35,20 @@ admin_topic(const char *topic, void *arg)
 	struct admin *a = arg;
 
 	str_copy_cut(a->topic, sizeof(a->topic), topic);
+}
+
+static inline bool
+admin_canary(const struct apns_cert *cert, const struct apns_canary *c,
+    struct apns_answer *out, void *arg, struct err *e)
+{
+	struct admin *a = arg;
+
+	(void)e;
+	assert_non_null(cert->key_pem);
+	assert_true(c->token->len > 0);
+	a->canaries++;
+	*out = a->canary;
+	return true;
 }
 
 static inline bool
@@ -98,6 +115,7 @@ admin_open(void)
 	                       .public_url = "https://mdm.example.com/",
 	                       .http = a->http,
 	                       .on_push_certificate = admin_topic,
+	                       .push_canary = admin_canary,
 	                       .metrics = admin_metrics,
 	                       .ready = admin_ready,
 	                       .arg = a },

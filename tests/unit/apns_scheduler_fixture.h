@@ -104,7 +104,10 @@ save_cert(struct rig *r)
 	         slice_str(certs->push_key_pem), &c, &e),
 	    &e);
 	must(store_begin(r->st, STORE_WRITE, &tx, &e), &e);
-	must(apns_cert_save(tx, r->seal, c, "it", false, "system", &e), &e);
+	must(apns_cert_save(tx, r->seal, c,
+	         &(struct apns_cert_import){ .owner = "it", .actor = "system" },
+	         &e),
+	    &e);
 	must(store_commit(&tx, &e), &e);
 }
 

@@ -150,7 +150,8 @@ base_close(struct base *b)
 }
 
 static bool
-save(struct base *b, const struct sim_apns_certs *s, bool allow, struct err *e)
+save(struct base *b, const struct sim_apns_certs *s, const char *typed,
+    struct err *e)
 {
 	AUTO(apns_cert_free) struct apns_cert *c = NULL;
 	AUTO(store_rollback) struct store_tx *tx = NULL;
@@ -158,8 +159,11 @@ save(struct base *b, const struct sim_apns_certs *s, bool allow, struct err *e)
 	return apns_cert_parse(slice_str(s->push_cert_pem),
 	           slice_str(s->push_key_pem), &c, e) &&
 	       store_begin(b->st, STORE_WRITE, &tx, e) &&
-	       apns_cert_save(
-	           tx, b->seal, c, "it@example.com", allow, "token:root", e) &&
+	       apns_cert_save(tx, b->seal, c,
+	           &(struct apns_cert_import){ .owner = "it@example.com",
+	               .typed_topic = typed,
+	               .actor = "token:root" },
+	           e) &&
 	       store_commit(&tx, e);
 }
 
@@ -228,11 +232,11 @@ saved_and_renewed(void **state)
 	(void)state;
 	base_open(&b);
 	check_active(&b, NULL, NULL);
-	must(save(&b, one, false, &e), &e);
+	must(save(&b, one, NULL, &e), &e);
 	check_active(&b, one, TOPIC);
 	add_enrolment(&b, TOPIC);
 	/* The same topic: renewal. */
-	must(save(&b, two, false, &e), &e);
+	must(save(&b, two, NULL, &e), &e);
 	check_active(&b, two, TOPIC);
 	assert_int_equal(
 	    count(&b, "SELECT COUNT(*) FROM push_certificate WHERE "
@@ -263,20 +267,93 @@ topic_change_refused(void **state)
 
 	(void)state;
 	base_open(&b);
-	must(save(&b, one, false, &e), &e);
+	must(save(&b, one, NULL, &e), &e);
 	/* Nobody depends on the old one yet. */
-	must(save(&b, two, false, &e), &e);
-	must(save(&b, one, false, &e), &e);
+	must(save(&b, two, NULL, &e), &e);
+	must(save(&b, one, NULL, &e), &e);
 	add_enrolment(&b, TOPIC);
-	assert_false(save(&b, two, false, &e));
+	assert_false(save(&b, two, NULL, &e));
 	assert_int_equal(e.code, ERR_CONFLICT);
 	assert_string_equal(e.slug, "push_topic_change");
 	assert_non_null(strstr(e.text, "1 enrolment"));
+	assert_false(save(&b, two, TOPIC, &e)); /* mistyped */
 	check_active(&b, one, TOPIC);
 	clock_set_offset_ms(10);
-	must(save(&b, two, true, &e), &e);
+	must(save(&b, two, TOPIC2, &e), &e);
 	check_active(&b, two, TOPIC2);
 	clock_set_offset_ms(0);
+	base_close(&b);
+}
+
+static void
+restore(struct base *b, const char *id, struct err *e, bool wanted)
+{
+	AUTO(apns_cert_free) struct apns_cert *c = NULL;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	bool ok;
+
+	must(store_begin(b->st, STORE_WRITE, &tx, e), e);
+	ok = apns_cert_load_old(tx, b->seal, id, &c, e) &&
+	     apns_cert_restore(tx, c, "token:root", e) && store_commit(&tx, e);
+	assert_int_equal(ok, wanted);
+}
+
+static void
+gone_back_from(void **state)
+{
+	AUTO(sim_apns_certs_free)
+	struct sim_apns_certs *one = make(TOPIC, 0, clock_now_ms() + MS_DAY);
+	AUTO(sim_apns_certs_free)
+	struct sim_apns_certs *two = make(TOPIC, 0, 0);
+	struct base b = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	base_open(&b);
+	must(save(&b, one, NULL, &e), &e);
+	restore(&b, NULL, &e, false);
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	must(save(&b, two, NULL, &e), &e);
+	restore(&b, NULL, &e, true);
+	check_active(&b, one, TOPIC);
+	/* And forward again. */
+	restore(&b, NULL, &e, true);
+	check_active(&b, two, TOPIC);
+	restore(&b, "no such", &e, false);
+	assert_int_equal(
+	    count(&b, "SELECT COUNT(*) FROM push_certificate WHERE "
+	              "state = 'active'"),
+	    1);
+	clock_set_offset_ms(2 * MS_DAY);
+	restore(&b, NULL, &e, false);
+	assert_string_equal(e.slug, "expired");
+	clock_set_offset_ms(0);
+	check_active(&b, two, TOPIC);
+	base_close(&b);
+}
+
+static void
+several_topics(void **state)
+{
+	AUTO(sim_apns_certs_free)
+	struct sim_apns_certs *one = make(TOPIC, 0, 0);
+	AUTO(sim_apns_certs_free)
+	struct sim_apns_certs *two = make(TOPIC2, 0, 0);
+	AUTO(apns_cert_free) struct apns_cert *all = NULL;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct base b = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	base_open(&b);
+	must(save(&b, one, NULL, &e), &e);
+	must(save(&b, two, NULL, &e), &e);
+	must(store_begin(b.st, STORE_READ, &tx, &e), &e);
+	must(apns_cert_load_all(tx, b.seal, &all, &e), &e);
+	assert_string_equal(all->topic, TOPIC2);
+	assert_string_equal(all->next->topic, TOPIC);
+	assert_null(all->next->next);
+	store_rollback(&tx);
 	base_close(&b);
 }
 
@@ -288,6 +365,8 @@ main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(saved_and_renewed),
 		cmocka_unit_test(topic_change_refused),
+		cmocka_unit_test(gone_back_from),
+		cmocka_unit_test(several_topics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
