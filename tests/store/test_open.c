@@ -107,12 +107,13 @@ static void
 old_nodes_hold_a_migration_up(void **state)
 {
 	struct fixture *f = *state;
-	AUTO(str_free) char *database = test_database(f->path);
+	AUTO(str_free) char *database = NULL;
 	struct store *st = NULL;
 	struct err e = { 0 };
 
 	if (!test_on_pgsql())
 		skip();
+	database = test_database(f->path);
 	write_sql(f->st, "UPDATE schema_version SET version = 0", S_ARGS());
 	write_sql(f->st,
 	    "INSERT INTO lease (name, holder, until) VALUES ('node:old', "
