@@ -36,7 +36,7 @@ static bool
 open_data(struct app_server *s, struct err *e)
 {
 	return file_mkdir(s->data, e) && file_private(s->data, e) &&
-	       open_store(s, e) && app_server_authority(s, e);
+	       open_store(s, e);
 }
 
 /* Topic of the push certificate in use; the trial's counts in a trial only. */
@@ -196,13 +196,14 @@ listen_plain(struct app_server *s, struct err *e)
 {
 	struct http_listen l = { .side = HTTP_PLAIN_SIDE,
 		.address = settings_str(s->settings, "http-address"),
-		.port = (uint16_t)settings_int(s->settings, "http-port") };
+		.socket = s->plain_socket };
 	uint16_t port;
 
-	if (settings_int(s->settings, "http-port") < 0)
+	if (s->plain_port == 0)
 		return true;
+	s->plain_socket = 0; /* the listener's from here on */
 	if (!http_listen(s->http, &l, &port, e))
-		return err_wrap(e, "plain listener on port %d", (int)l.port);
+		return err_wrap(e, "plain listener");
 	log_event(LOG_INFO, "plain_listener", "port", LOG_NUM(port), NULL);
 	return true;
 }
@@ -215,6 +216,19 @@ host_of(const char *url)
 
 	p = p != NULL ? p + 3 : url;
 	return str_printf("%.*s", (int)strcspn(p, ":/"), p);
+}
+
+/* Its port may be in certificates. */
+static bool
+bind_plain(struct app_server *s, struct err *e)
+{
+	int64_t port = settings_int(s->settings, "http-port");
+
+	if (port < 0)
+		return true;
+	return http_bind(settings_str(s->settings, "http-address"),
+	           (uint16_t)port, &s->plain_socket, &s->plain_port, e) ||
+	       err_wrap(e, "plain listener on port %d", (int)port);
 }
 
 /* The URL that Macs get may hold the port, so that is bound first. */
@@ -233,6 +247,7 @@ bind_device(struct app_server *s, struct err *e)
 	s->url = url != NULL ? str_dup(url)
 	                     : str_printf("%s://localhost:%d",
 	                           tls ? "https" : "http", port);
+	s->host = host_of(s->url);
 	return true;
 }
 
@@ -276,7 +291,6 @@ app_server_start(
     const struct settings *set, struct app_server **out, struct err *e)
 {
 	AUTO(app_server_stop) struct app_server *s = mem_zalloc(1, sizeof(*s));
-	AUTO(str_free) char *host = NULL;
 	struct http_options http = { .workers =
 		                         (int)settings_int(set, "workers"),
 		.request_ms = settings_int(set, "request-seconds") * MS_S };
@@ -286,10 +300,9 @@ app_server_start(
 	s->settings = set;
 	s->data = str_dup(settings_str(set, "data"));
 	s->metrics = app_server_metrics_new();
-	if (!open_data(s, e) || !app_server_join(s, e) || !bind_device(s, e))
-		return false;
-	host = host_of(s->url);
-	if (!app_server_tls(s, host, e) || !open_trial(s, e) ||
+	if (!open_data(s, e) || !app_server_join(s, e) || !bind_device(s, e) ||
+	    !bind_plain(s, e) || !app_server_authority(s, e) ||
+	    !app_server_tls(s, s->host, e) || !open_trial(s, e) ||
 	    !http_new(&http, &s->http, e) || !start_services(s, e) ||
 	    !app_server_revocation(s, e) || !app_server_start_push(s, e) ||
 	    !app_server_watch(s, e) || !start_listeners(s, e) ||
@@ -324,6 +337,8 @@ app_server_stop(struct app_server **sp)
 	http_free(&s->http);
 	if (s->device_socket > 0)
 		close(s->device_socket);
+	if (s->plain_socket > 0)
+		close(s->plain_socket);
 	apns_scheduler_free(&s->scheduler);
 	app_trial_close(&s->trial);
 	api_service_free(&s->api);
@@ -342,6 +357,8 @@ app_server_stop(struct app_server **sp)
 	str_free(&s->keys);
 	str_free(&s->host_text);
 	str_free(&s->url);
+	str_free(&s->host);
+	str_free(&s->status_url);
 	str_free(&s->admin_url);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->wake);

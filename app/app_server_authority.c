@@ -2,10 +2,44 @@
  * The certificate authority of a running server: opened at start, and
  * refreshed when other nodes or `mutsu ca` changed it.
  */
+#include <string.h>
+
 #include "app/app_server_priv.h"
 #include "app/app_settings.h"
 #include "core/file.h"
 #include "core/log.h"
+
+/*
+ * Who checks a certificate fetches CRLs and OCSP best without TLS, for TLS
+ * would ask for another certificate to be checked (RFC 5280 8).  A plain
+ * listener on a loopback address is behind a proxy whose address only
+ * http-url can say, or the whole server is for this machine alone.
+ */
+static char *
+status_url(const struct app_server *s)
+{
+	const char *given = settings_str(s->settings, "http-url");
+	bool local = settings_str(s->settings, "public-url") == NULL;
+	bool loopback =
+	    app_settings_loopback(settings_str(s->settings, "http-address"));
+
+	if (given != NULL)
+		return str_dup(given);
+	if (s->plain_port == 0 || (loopback && !local))
+		return str_dup(s->url);
+	return s->plain_port == 80
+	           ? str_printf("http://%s", s->host)
+	           : str_printf("http://%s:%d", s->host, (int)s->plain_port);
+}
+
+static void
+cut_slashes(char *s)
+{
+	size_t n = strlen(s);
+
+	while (n > 0 && s[n - 1] == '/')
+		s[--n] = '\0';
+}
 
 bool
 app_server_authority(struct app_server *s, struct err *e)
@@ -28,6 +62,9 @@ app_server_authority(struct app_server *s, struct err *e)
 		return false;
 	o.vault.seal = s->seal;
 	o.vault.dir = s->keys;
+	s->status_url = status_url(s);
+	cut_slashes(s->status_url);
+	o.status_url = s->status_url;
 	return cert_live_open(s->store, &o, &s->live, e);
 }
 

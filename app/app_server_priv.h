@@ -27,7 +27,9 @@ struct app_server {
 	const char *hosts[APP_HOSTS_MAX + 1];
 	struct apns_scheduler *scheduler;
 	struct http_server *http;
-	int device_socket; /* bound, before the listener has it; 0: none */
+	/* Bound, before their listeners have them; 0: none. */
+	int device_socket, plain_socket;
+	uint16_t plain_port; /* 0: there is no plain listener */
 	struct scep_service *scep;
 	struct mdm_renderer renderers[2];
 	struct mdm_service *mdm;
@@ -36,6 +38,8 @@ struct app_server {
 	struct cert_public revocation; /* CRLs and OCSP */
 	struct http_metrics *metrics;
 	char *url, *admin_url;
+	char *host;       /* of url */
+	char *status_url; /* in certificates: of CRLs and OCSP */
 	pthread_t ticker;
 	bool ticking;
 	pthread_mutex_t lock; /* guards stopping and jobs_freed */

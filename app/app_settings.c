@@ -29,6 +29,10 @@ const struct setting_row app_settings[] = {
 	    "address of the plain listener: SCEP, CRL and OCSP only" },
 	{ "http-port", SETTING_INT, "-1", -1, 65535,
 	    "port of the plain listener; -1: none" },
+	{ "http-url", SETTING_STR, NULL, 0, 0,
+	    "http URL of the plain listener as others reach it, for the "
+	    "addresses of CRL and OCSP in certificates (host of public-url "
+	    "and http-port, unless http-address is a loopback one)" },
 	{ "public-url", SETTING_STR, NULL, 0, 0,
 	    "https URL by which Macs reach the device side; for ever "
 	    "(https://localhost:PORT)" },
@@ -164,6 +168,9 @@ app_settings_check(const struct settings *s, struct err *e)
 	    (settings_str(s, "tls-key") == NULL))
 		return err_set(
 		    e, ERR_INVALID, "tls-cert and tls-key belong together");
+	if (settings_str(s, "http-url") != NULL &&
+	    !str_starts(settings_str(s, "http-url"), "http://"))
+		return err_set(e, ERR_INVALID, "http-url begins with http://");
 	if (!settings_bool(s, "tls") &&
 	    !app_settings_loopback(settings_str(s, "device-address")))
 		return err_set(e, ERR_INVALID,

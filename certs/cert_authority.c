@@ -39,6 +39,7 @@ cert_authority_free(struct cert_authority **ap)
 		cert_build_extensions_free(&a->usages[i].ec);
 	}
 	mem_free(&a->usages);
+	cert_authority_status_free(a); /* while it knows how many */
 	for (size_t i = 0; i < a->count; i++)
 		cert_member_free(&a->members[i]);
 	mem_free(&a->spki);
@@ -243,6 +244,7 @@ cert_authority_issue(const struct cert_authority *a,
 		.signer = issuer->key,
 		.md = a->md,
 		.san = in->template->san,
+		.status = cert_authority_status_of(a, issuer, in->template),
 	};
 
 	if (b.signer == NULL)

@@ -38,6 +38,9 @@ struct cert_authority_options {
 	/* For what is made; URI or, zeroed, RSA 3072 / 2048 / 2048. */
 	struct cert_key_wish root_key, issuing_key, ra_key;
 	bool single; /* one self-signed CA, RSA */
+	/* "http://host": issued certificates say that CRLs, OCSP and the
+	 * issuer's certificate are below it; NULL: they do not say. */
+	const char *status_url;
 };
 
 /* A row of table authority. */

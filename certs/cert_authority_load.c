@@ -170,7 +170,8 @@ make_chains(struct cert_authority *a, struct err *e)
 }
 
 static bool
-prepare(struct cert_authority *a, const struct cert_vault *v, struct err *e)
+prepare(struct cert_authority *a, const struct cert_authority_options *o,
+    struct err *e)
 {
 	drop_requested(a);
 	if (!find_generation(a, e))
@@ -185,7 +186,8 @@ prepare(struct cert_authority *a, const struct cert_vault *v, struct err *e)
 	a->md = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (a->md == NULL)
 		return err_openssl(e, ERR_INTERNAL, "SHA-256");
-	return open_keys(a, v, e) && make_chains(a, e) &&
+	return open_keys(a, &o->vault, e) && make_chains(a, e) &&
+	       cert_authority_status(a, o->status_url, e) &&
 	       cert_authority_usages(a, e);
 }
 
@@ -201,7 +203,7 @@ read_rows(struct store *st, struct cert_authority *a, struct err *e)
 }
 
 bool
-cert_authority_load(struct store *st, const struct cert_vault *v,
+cert_authority_load(struct store *st, const struct cert_authority_options *o,
     struct cert_authority **out, struct err *e)
 {
 	AUTO(cert_authority_free)
@@ -212,7 +214,7 @@ cert_authority_load(struct store *st, const struct cert_vault *v,
 	if (!read_rows(st, a, e))
 		return false;
 	if (a->count > 0) {
-		if (!prepare(a, v, e))
+		if (!prepare(a, o, e))
 			return false;
 		*out = TAKE(a);
 	} else {
@@ -247,10 +249,10 @@ cert_authority_open(struct store *st, const struct cert_authority_options *o,
 {
 	AUTO(cert_authority_free) struct cert_authority *a = NULL;
 
-	if (!check_options(o, e) || !cert_authority_load(st, &o->vault, &a, e))
+	if (!check_options(o, e) || !cert_authority_load(st, o, &a, e))
 		return false;
 	if (a == NULL && (!cert_authority_setup(st, o, e) ||
-	                     !cert_authority_load(st, &o->vault, &a, e)))
+	                     !cert_authority_load(st, o, &a, e)))
 		return false;
 	if (a == NULL)
 		return err_set(e, ERR_INTERNAL, "there is no authority");
@@ -258,7 +260,7 @@ cert_authority_open(struct store *st, const struct cert_authority_options *o,
 		if (!cert_authority_renew_ra(st, a, o, e))
 			return false;
 		cert_authority_free(&a);
-		if (!cert_authority_load(st, &o->vault, &a, e))
+		if (!cert_authority_load(st, o, &a, e))
 			return false;
 	}
 	*out = TAKE(a);

@@ -22,6 +22,9 @@ struct cert_authority {
 	struct cert_member *root, *issuing, *ra, *next;
 	const struct cert_member *recipients[CERT_MEMBERS_MAX + 1];
 	char (*spki)[SHA256_HEX_SIZE]; /* of each: keys we never certify */
+	/* Of each: where its CRL, OCSP and certificate are; NULL: not said. */
+	STACK_OF(X509_EXTENSION) * *status;
+	bool status_https; /* these addresses need TLS themselves */
 	struct buf *chain, *next_chain;
 	const struct cert_template *templates;
 	struct cert_usages *usages; /* one for each of templates */
@@ -32,6 +35,17 @@ struct cert_authority {
 void cert_member_free(struct cert_member **m);
 /* Fills a->usages. */
 MUST_CHECK bool cert_authority_usages(struct cert_authority *a, struct err *e);
+
+/* ---- cert_authority_status.c ---- */
+
+/* Fills a->status.  ERR_INVALID: url is none that a certificate can hold. */
+MUST_CHECK bool cert_authority_status(
+    struct cert_authority *a, const char *url, struct err *e);
+void cert_authority_status_free(struct cert_authority *a);
+/* What a certificate of this template by this issuer says; NULL: nothing. */
+STACK_OF(X509_EXTENSION) *
+    cert_authority_status_of(const struct cert_authority *a,
+        const struct cert_member *issuer, const struct cert_template *t);
 
 /* ---- cert_authority_db.c ---- */
 
@@ -83,7 +97,8 @@ MUST_CHECK bool cert_authority_open_key(
 
 /* The snapshot of the database as it is; NULL: there is no authority. */
 MUST_CHECK bool cert_authority_load(struct store *st,
-    const struct cert_vault *v, struct cert_authority **out, struct err *e);
+    const struct cert_authority_options *o, struct cert_authority **out,
+    struct err *e);
 
 /* ---- cert_authority_setup.c ---- */
 

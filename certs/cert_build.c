@@ -46,8 +46,13 @@ add_extension(
 	return true;
 }
 
-bool
-cert_build_extensions(const struct cert_build_usage *u,
+struct extension {
+	int nid;
+	const char *text; /* NULL: leave it out */
+};
+
+static bool
+make_extensions(const struct extension *x, size_t count,
     STACK_OF(X509_EXTENSION) * *out, struct err *e)
 {
 	AUTO(cert_build_extensions_free)
@@ -55,12 +60,36 @@ cert_build_extensions(const struct cert_build_usage *u,
 
 	if (s == NULL)
 		return err_openssl(e, ERR_INTERNAL, "extensions");
-	if (!add_extension(s, NID_basic_constraints, u->basic, e) ||
-	    !add_extension(s, NID_key_usage, u->key_usage, e) ||
-	    !add_extension(s, NID_ext_key_usage, u->ext_key_usage, e))
-		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!add_extension(s, x[i].nid, x[i].text, e))
+			return false;
 	*out = TAKE(s);
 	return true;
+}
+
+bool
+cert_build_extensions(const struct cert_build_usage *u,
+    STACK_OF(X509_EXTENSION) * *out, struct err *e)
+{
+	const struct extension x[] = {
+		{ NID_basic_constraints, u->basic },
+		{ NID_key_usage, u->key_usage },
+		{ NID_ext_key_usage, u->ext_key_usage },
+	};
+
+	return make_extensions(x, COUNT(x), out, e);
+}
+
+bool
+cert_build_status(const struct cert_build_status *w,
+    STACK_OF(X509_EXTENSION) * *out, struct err *e)
+{
+	const struct extension x[] = {
+		{ NID_crl_distribution_points, w->crl },
+		{ NID_info_access, w->access },
+	};
+
+	return make_extensions(x, COUNT(x), out, e);
 }
 
 static int64_t
@@ -191,11 +220,10 @@ set_validity(X509 *x, const struct cert_build_validity *v)
 }
 
 static bool
-add_extensions(X509 *x, const struct cert_build *b)
+add_extensions(X509 *x, const STACK_OF(X509_EXTENSION) * s)
 {
-	for (int i = 0; i < sk_X509_EXTENSION_num(b->extensions); i++)
-		if (!X509_add_ext(
-		        x, sk_X509_EXTENSION_value(b->extensions, i), -1))
+	for (int i = 0; i < sk_X509_EXTENSION_num(s); i++)
+		if (!X509_add_ext(x, sk_X509_EXTENSION_value(s, i), -1))
 			return false;
 	return true;
 }
@@ -213,7 +241,8 @@ cert_build(const struct cert_build *b, X509 **out, struct err *e)
 	    !X509_set_issuer_name(
 	        x, X509_get_subject_name(b->issuer != NULL ? b->issuer : x)) ||
 	    !set_validity(x, &b->validity) || !set_key(x, b->pub) ||
-	    !add_extensions(x, b) || !add_key_ids(x, b->issuer))
+	    !add_extensions(x, b->extensions) ||
+	    !add_extensions(x, b->status) || !add_key_ids(x, b->issuer))
 		return err_openssl(e, ERR_INTERNAL, "building a certificate");
 	if (b->san && !cert_subject_add_san(b->subject, x, e))
 		return false;

@@ -18,6 +18,14 @@ struct cert_build_usage {
 MUST_CHECK bool cert_build_extensions(const struct cert_build_usage *u,
     STACK_OF(X509_EXTENSION) * *out, struct err *e);
 
+/* Where to ask about a certificate: cRLDistributionPoints and
+ * authorityInfoAccess, in the same form. */
+struct cert_build_status {
+	const char *crl, *access;
+};
+MUST_CHECK bool cert_build_status(const struct cert_build_status *w,
+    STACK_OF(X509_EXTENSION) * *out, struct err *e);
+
 /* From now minus backdate to now plus life, within the issuer's (NULL: self)
  * validity.  ERR_INTERNAL: the issuer has expired. */
 struct cert_build_validity {
@@ -37,6 +45,7 @@ struct cert_build {
 	const EVP_MD *md;
 	struct cert_build_validity validity;
 	STACK_OF(X509_EXTENSION) * extensions;
+	STACK_OF(X509_EXTENSION) * status; /* more of them; NULL: none */
 	bool san;
 };
 /*

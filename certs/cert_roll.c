@@ -7,7 +7,7 @@ static bool
 load(struct store *st, const struct cert_authority_options *o,
     struct cert_authority **out, struct err *e)
 {
-	if (!cert_authority_load(st, &o->vault, out, e))
+	if (!cert_authority_load(st, o, out, e))
 		return false;
 	return *out != NULL || err_set(e, ERR_NOT_FOUND,
 	                           "there is no authority yet; mutsu serve "

@@ -50,7 +50,8 @@ cert_roll_backup(struct store *st, const struct cert_vault *v,
 
 	json_put_str(o, "format", FORMAT);
 	json_object_set_new(o, "members", rows);
-	if (!cert_authority_load(st, v, &a, e))
+	if (!cert_authority_load(
+	        st, &(struct cert_authority_options){ .vault = *v }, &a, e))
 		return false;
 	if (a == NULL)
 		return err_set(e, ERR_NOT_FOUND, "there is no authority");

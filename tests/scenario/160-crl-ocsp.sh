@@ -22,15 +22,19 @@ ocsp() { # ocsp CERT WORD [OPTIONS]: the answer verifies and says WORD
 		-CAfile "$T/root.pem" -verify_other "$T/issuing.pem" "$@" >"$T/ocsp.log" 2>&1 &&
 		grep -q 'Response verify OK' "$T/ocsp.log" && grep -q ": $word" "$T/ocsp.log"
 }
-check_crl() { # check_crl CERT: with the present CRL
-	curl -sSf "$CRL" | openssl crl -inform DER -out "$T/crl.pem" &&
-		openssl verify -crl_check -CAfile "$T/root.pem" -untrusted "$T/issuing.pem" \
-			-CRLfile "$T/crl.pem" "$T/$1.pem"
+check_crl() { # check_crl CERT: with the CRL that the certificate itself names
+	openssl verify -crl_check -crl_download -CAfile "$T/root.pem" \
+		-untrusted "$T/issuing.pem" "$T/$1.pem"
 }
+where=$(openssl x509 -in "$T/one.pem" -noout -ext crlDistributionPoints,authorityInfoAccess)
+for at in "URI:${CRL/127.0.0.1/localhost}" "OCSP - URI:${PLAIN/127.0.0.1/localhost}/ocsp" \
+	"CA Issuers - URI:${PLAIN/127.0.0.1/localhost}/ca/$id.cer"; do
+	grep -qF "$at" <<<"$where" || fail "$at: $where"
+done
 ocsp one good || fail "OCSP with a nonce"
 DIGEST=-sha256 ocsp one good -no_nonce || fail "OCSP, CertID by SHA-256"
 check_crl one >/dev/null || fail "CRL check of a good one"
-openssl crl -in "$T/crl.pem" -CAfile "$T/issuing.pem" -noout 2>&1 | grep -q 'verify OK' ||
+curl -sSf "$CRL" | openssl crl -inform DER -CAfile "$T/issuing.pem" -noout 2>&1 | grep -q 'verify OK' ||
 	fail "signature of the CRL"
 
 # Nobody has to fetch twice what is the same.

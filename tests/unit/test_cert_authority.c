@@ -260,6 +260,106 @@ issuing_key_may_be_ec(void **state)
 }
 
 static void
+open_at(struct place *p, const char *url, struct cert_authority **out)
+{
+	struct cert_authority_options o = { .vault = place_vault(p),
+		.organization = "Example",
+		.status_url = url };
+	struct err e = { 0 };
+
+	must(cert_authority_open(p->st, &o, out, &e), &e);
+}
+
+/* The text of an extension of a new certificate; NULL: it has none. */
+static char *
+extension(const struct cert_authority *a, const char *template, int nid)
+{
+	AUTO(cert_key_free) EVP_PKEY *key = NULL;
+	AUTO(cert_issued_clear) struct cert_issued i = { 0 };
+	AUTO(cert_x509_free) X509 *x = NULL;
+	const struct cert_subject subject = { .cn = "one", .dns = "a.example" };
+	struct err e = { 0 };
+	BIO *out = BIO_new(BIO_s_mem());
+	char *text = NULL, *data;
+	int at;
+	long len;
+
+	must(cert_key_new(CERT_P256, &key, &e), &e);
+	must(issue_for(a, template, &subject, key, &i, &e), &e);
+	must(cert_parse(buf_slice(i.der), &x, &e), &e);
+	assert_int_equal(
+	    chain_error(a, x, 0), X509_V_OK); /* strict: RFC 5280 */
+	at = X509_get_ext_by_NID(x, nid, -1);
+	if (at >= 0) {
+		assert_int_equal(
+		    X509V3_EXT_print(out, X509_get_ext(x, at), 0, 0), 1);
+		len = BIO_get_mem_data(out, &data);
+		text = str_printf("%.*s", (int)len, data);
+	}
+	BIO_free(out);
+	return text;
+}
+
+static void
+certificates_say_where_to_ask(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(str_free) char *crl = NULL;
+	AUTO(str_free) char *access = NULL;
+	AUTO(str_free) char *want = NULL;
+
+	open_at(p, "http://[::1]:8080/mdm", &a);
+	crl = extension(a, CERT_TEMPLATE_TLS, NID_crl_distribution_points);
+	want = str_printf("Full Name:\n  URI:http://[::1]:8080/mdm/crl/%s.crl",
+	    cert_authority_id(a));
+	assert_non_null(strstr(crl, want));
+	str_free(&want);
+	access = extension(a, CERT_TEMPLATE_DEVICE, NID_info_access);
+	want = str_printf("OCSP - URI:http://[::1]:8080/mdm/ocsp\n"
+	                  "CA Issuers - URI:http://[::1]:8080/mdm/ca/%s.cer",
+	    cert_authority_id(a));
+	assert_non_null(strstr(access, want));
+}
+
+static void
+certificates_may_not_say_where_to_ask(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(cert_authority_free)
+	struct cert_authority *none = open_authority(p);
+	AUTO(str_free) char *device = NULL;
+
+	open_at(p, "https://mdm.example.com", &a);
+	assert_null(extension(a, CERT_TEMPLATE_TLS, NID_info_access));
+	assert_null(
+	    extension(a, CERT_TEMPLATE_TLS, NID_crl_distribution_points));
+	device = extension(a, CERT_TEMPLATE_DEVICE, NID_info_access);
+	assert_non_null(strstr(device, "OCSP - URI:https://mdm.example.com/"));
+	assert_null(extension(none, CERT_TEMPLATE_DEVICE, NID_info_access));
+}
+
+static void
+bad_addresses_are_refused(void **state)
+{
+	static const char *const bad[] = { "http://a/,URI:http://b",
+		"http://a/", "ldap://a", "mdm.example.com", "http://a b",
+		"http://a;b", "http://\xc3\xa9" };
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct cert_authority_options o = { .vault = place_vault(p),
+			.organization = "Example",
+			.status_url = bad[i] };
+
+		must_fail(
+		    cert_authority_open(p->st, &o, &a, &failure), ERR_INVALID);
+	}
+}
+
+static void
 leaves_no_errors_behind(void **state)
 {
 	AUTO(cert_authority_free)
@@ -285,6 +385,9 @@ main(void)
 		OWN(ra_renews_itself),
 		OWN(ra_ends_with_its_issuer),
 		OWN(issuing_key_may_be_ec),
+		SHARED(certificates_say_where_to_ask),
+		SHARED(certificates_may_not_say_where_to_ask),
+		SHARED(bad_addresses_are_refused),
 		SHARED(leaves_no_errors_behind),
 	};
 
