@@ -80,7 +80,16 @@ seed() {
 		--devices "$devices" --trips "$trips" --scep "$messages" \
 		2>"$work/seed.log" || { cat "$work/seed.log"; die "seeding failed"; }
 	seeded=yes
+	[ -z "${MUTSU_TEST_DATABASE:-}" ] || seed_server
 }
+# The same rows in a database that the others are copied from.
+seed_server() {
+	createdb -h "$MUTSU_TEST_DATABASE" -U mutsu seed
+	"$mutsu" store copy "$work/seed/mutsu.db" "$(address seed)" \
+		>"$work/seed.log" 2>&1 || { cat "$work/seed.log"; die "copying failed"; }
+	psql -qh "$MUTSU_TEST_DATABASE" -U mutsu -d seed -c 'VACUUM ANALYZE' -c CHECKPOINT
+}
+address() { echo "postgresql://mutsu@/$1?host=$MUTSU_TEST_DATABASE"; } # DATABASE
 
 # A copy, so that every row begins with the same database.
 fresh_data() {
@@ -88,6 +97,11 @@ fresh_data() {
 	rm -rf "$work/data"
 	mkdir -m 700 "$work/data"
 	cp -a "$work"/seed/{keys,master.key,mutsu.db,push-ca.pem} "$work/data/"
+	if [ -n "${MUTSU_TEST_DATABASE:-}" ]; then
+		dropdb -h "$MUTSU_TEST_DATABASE" -U mutsu --if-exists --force run
+		createdb -h "$MUTSU_TEST_DATABASE" -U mutsu -T seed run
+		rm "$work/data/mutsu.db"
+	fi
 	sync -f "$work/data"
 }
 serve_args() { # sets args
@@ -95,6 +109,7 @@ serve_args() { # sets args
 	args=(serve --data "$work/data" --device-port "$device_port"
 		--admin-port "$admin_port" --log-level warn
 		--apns-hosts 127.0.0.1:9 "$@")
+	[ -z "${MUTSU_TEST_DATABASE:-}" ] || args+=(--database "$(address run)")
 }
 start_mutsu() { # SETTING VALUE...
 	local args
