@@ -341,48 +341,76 @@ read_reason(const struct http_request *rq, int *out, struct err *e)
 	       cert_reason_parse(name, out, e);
 }
 
+/* May be run again. */
+struct change {
+	struct api_service *s;
+	const char *fingerprint, *by;
+	int reason; /* of revoke() */
+	json_t *after;
+};
+
+static bool
+change(struct change *c,
+    bool (*once)(struct store_tx *tx, void *arg, struct err *e),
+    struct http_reply *rp, struct err *e)
+{
+	AUTO(json_free) json_t *after = NULL;
+	bool ok = store_write(c->s->o.store, once, c, e);
+
+	after = TAKE(c->after);
+	if (ok)
+		api_reply(rp, 200, &after);
+	return ok;
+}
+
+static bool
+revoke_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct change *c = arg;
+	struct cert_entry entry = { 0 };
+	bool found;
+
+	json_free(&c->after);
+	if (!cert_ledger_revoke(tx, c->fingerprint, c->reason, c->by, e) ||
+	    !cert_ledger_find(tx, c->fingerprint, &entry, &found, e))
+		return false;
+	/* A hold is not for ever: what depends on it stays. */
+	if (entry.revoke_reason != CERT_REASON_HOLD &&
+	    !enroll_rollout_revoked(tx, c->s->o.seal, &entry, c->by, e))
+		return false;
+	return one_json(tx, c->fingerprint, &c->after, e);
+}
+
 static bool
 revoke(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(json_free) json_t *o = NULL;
-	struct api_service *s = service;
-	const char *fingerprint = http_param(rq, "fingerprint");
-	struct cert_entry entry = { 0 };
-	int reason;
-	bool found;
+	struct change c = { .s = service,
+		.fingerprint = http_param(rq, "fingerprint"),
+		.by = api_by(rq) };
 
-	if (!read_reason(rq, &reason, e) ||
-	    !store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !cert_ledger_revoke(tx, fingerprint, reason, api_by(rq), e) ||
-	    !cert_ledger_find(tx, fingerprint, &entry, &found, e))
-		return false;
-	/* A hold is not for ever: what depends on it stays. */
-	if (entry.revoke_reason != CERT_REASON_HOLD &&
-	    !enroll_rollout_revoked(tx, s->o.seal, &entry, api_by(rq), e))
-		return false;
-	if (!one_json(tx, fingerprint, &o, e) || !store_commit(&tx, e))
-		return false;
-	api_reply(rp, 200, &o);
-	return true;
+	return read_reason(rq, &c.reason, e) && change(&c, revoke_once, rp, e);
+}
+
+static bool
+release_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct change *c = arg;
+
+	json_free(&c->after);
+	return cert_ledger_release(tx, c->fingerprint, c->by, e) &&
+	       one_json(tx, c->fingerprint, &c->after, e);
 }
 
 static bool
 release(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(json_free) json_t *o = NULL;
-	struct api_service *s = service;
-	const char *fingerprint = http_param(rq, "fingerprint");
+	struct change c = { .s = service,
+		.fingerprint = http_param(rq, "fingerprint"),
+		.by = api_by(rq) };
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !cert_ledger_release(tx, fingerprint, api_by(rq), e) ||
-	    !one_json(tx, fingerprint, &o, e) || !store_commit(&tx, e))
-		return false;
-	api_reply(rp, 200, &o);
-	return true;
+	return change(&c, release_once, rp, e);
 }
 
 /* clang-format off */

@@ -54,42 +54,57 @@ tell(struct store_tx *tx, const char *id, const struct scep_grant *g,
 	    e);
 }
 
+struct making {
+	const struct seal *seal;
+	const struct scep_grant *grant;
+	const char *by;
+	char text[SCEP_CHALLENGE_SIZE], id[UUID_SIZE];
+};
+
+/* May be run again. */
+static bool
+create_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct making *m = arg;
+
+	return scep_challenge_new(tx, m->seal, m->grant, m->text, m->id, e) &&
+	       tell(tx, m->id, m->grant, m->by, e);
+}
+
 static bool
 create(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	static const char *const keys[] = { "cn", "o", "email", "dns",
 		"minutes", NULL };
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(json_free) json_t *body = NULL;
+	AUTO(json_free) json_t *body = NULL, *j = NULL;
 	struct api_service *s = service;
 	struct cert_subject subject = { 0 };
 	struct scep_grant g = { .template = CERT_TEMPLATE_SCEP,
 		.purpose = "scep",
 		.subject = &subject };
 	AUTO(str_free) char *url = scep_url(s->o.public_url);
-	char text[SCEP_CHALLENGE_SIZE], id[UUID_SIZE];
+	struct making m = { .seal = s->o.seal, .grant = &g, .by = api_by(rq) };
 	int64_t minutes, expires_at;
-	json_t *j;
+	bool ok;
 
 	if (!api_body(rq, keys, &body, e) ||
 	    !decode(body, &subject, &minutes, e))
 		return false;
 	g.ttl_ms = minutes * MS_MIN;
 	expires_at = clock_now_ms() + g.ttl_ms;
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !scep_challenge_new(tx, s->o.seal, &g, text, id, e) ||
-	    !tell(tx, id, &g, api_by(rq), e) || !store_commit(&tx, e))
-		return false;
-	j = json_object();
-	json_put_str(j, "id", id);
-	json_put_str(j, "challenge", text);
-	json_put_time(j, "expires_at", expires_at);
-	json_put_str(j, "template", g.template);
-	json_put_str(j, "url", url);
-	mem_wipe(text, sizeof(text));
-	api_reply(rp, 201, &j);
-	return true;
+	ok = store_write(s->o.store, create_once, &m, e);
+	if (ok) {
+		j = json_object();
+		json_put_str(j, "id", m.id);
+		json_put_str(j, "challenge", m.text);
+		json_put_time(j, "expires_at", expires_at);
+		json_put_str(j, "template", g.template);
+		json_put_str(j, "url", url);
+		api_reply(rp, 201, &j);
+	}
+	mem_wipe(m.text, sizeof(m.text));
+	return ok;
 }
 
 static const struct http_route routes[] = {

@@ -98,40 +98,53 @@ create_order(struct api_service *s, const struct http_request *rq,
 	       api_order_answer(s, rq, &ask, rp, e);
 }
 
-/* What a caller wants queued. */
+/* What a caller wants queued; may be run again. */
 struct ask {
+	struct api_service *s;
+	const struct http_request *rq;
 	const char *id; /* NULL: the server chooses */
 	const char *request_type, *dict;
+	char queued[UUID_SIZE]; /* its id then */
+	json_t *shown;
 };
 
 static bool
-queue(struct api_service *s, const struct http_request *rq,
-    const struct ask *ask, json_t **out, char id[37], struct err *e)
+queue_once(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(json_free) json_t *j = NULL;
+	struct ask *ask = arg;
 	char channel[LIMIT_ID + 1];
 	struct mdm_device d;
 	bool found;
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !mdm_device_find(tx, http_param(rq, "device"), &d, e) ||
+	json_free(&ask->shown);
+	if (!mdm_device_find(tx, http_param(ask->rq, "device"), &d, e) ||
 	    !api_db_channel(tx, d.id, channel, &found, e))
 		return false;
 	if (!found)
 		return err_slug(e, ERR_CONFLICT, "not_enrolled",
 		    "the device is not enrolled at present");
-	if (!mdm_queue_add(tx, s->o.seal,
-	        &(struct mdm_command){ .id = ask->id,
-	            .enrollment_id = channel,
-	            .request_type = ask->request_type,
-	            .dict_xml = ask->dict,
-	            .origin = "api",
-	            .by = api_by(rq) },
-	        id, e) ||
-	    !mdm_queue_json(tx, s->o.seal, id, &j, e) || !store_commit(&tx, e))
+	return mdm_queue_add(tx, ask->s->o.seal,
+	           &(struct mdm_command){ .id = ask->id,
+	               .enrollment_id = channel,
+	               .request_type = ask->request_type,
+	               .dict_xml = ask->dict,
+	               .origin = "api",
+	               .by = api_by(ask->rq) },
+	           ask->queued, e) &&
+	       mdm_queue_json(tx, ask->s->o.seal, ask->queued, &ask->shown, e);
+}
+
+static bool
+queue(struct ask *ask, struct http_reply *rp, struct err *e)
+{
+	AUTO(json_free) json_t *j = NULL;
+	bool ok = store_write(ask->s->o.store, queue_once, ask, e);
+
+	j = TAKE(ask->shown);
+	if (!ok)
 		return false;
-	*out = TAKE(j);
+	api_location(rp, "/api/v1/commands", ask->queued);
+	api_reply(rp, 201, &j);
 	return true;
 }
 
@@ -157,9 +170,7 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(buf_wipe) struct buf *dict = buf_new(DICT_MAX);
 	enum mdm_danger danger;
 	const json_t *args = NULL;
-	struct ask ask = { 0 };
-	char id[UUID_SIZE];
-	json_t *j;
+	struct ask ask = { .s = service, .rq = rq };
 
 	if (!api_body(rq, keys, &body, e) ||
 	    !json_get_str(body, "id", UUID_SIZE - 1, &ask.id, e) ||
@@ -179,11 +190,7 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 	    !buf_ok(dict, e))
 		return false;
 	ask.dict = buf_str(dict);
-	if (!queue(service, rq, &ask, &j, id, e))
-		return false;
-	api_location(rp, "/api/v1/commands", id);
-	api_reply(rp, 201, &j);
-	return true;
+	return queue(&ask, rp, e);
 }
 
 /* ---- one ---- */
@@ -203,21 +210,36 @@ show(const struct http_request *rq, struct http_reply *rp, void *service,
 	return true;
 }
 
+struct cancellation {
+	struct api_service *s;
+	const char *id, *by;
+	json_t *after;
+};
+
+static bool
+cancel_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct cancellation *c = arg;
+
+	json_free(&c->after);
+	return mdm_queue_cancel(tx, c->id, c->by, e) &&
+	       mdm_queue_json(tx, c->s->o.seal, c->id, &c->after, e);
+}
+
 static bool
 cancel(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *j = NULL;
-	const char *id = http_param(rq, "command");
 	struct api_service *s = service;
+	struct cancellation c = { s, http_param(rq, "command"), api_by(rq),
+		NULL };
+	bool ok = store_write(s->o.store, cancel_once, &c, e);
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !mdm_queue_cancel(tx, id, api_by(rq), e) ||
-	    !mdm_queue_json(tx, s->o.seal, id, &j, e) || !store_commit(&tx, e))
-		return false;
-	api_reply(rp, 200, &j);
-	return true;
+	j = TAKE(c.after);
+	if (ok)
+		api_reply(rp, 200, &j);
+	return ok;
 }
 
 static const struct http_route routes[] = {

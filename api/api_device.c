@@ -40,66 +40,102 @@ show(const struct http_request *rq, struct http_reply *rp, void *service,
 	return true;
 }
 
-/* Begins a write transaction and finds the device of the path, which has to
- * be enrolled if channel is given. */
+/* A change of the device of the path; may be run again. */
+struct change {
+	struct api_service *s;
+	const struct http_request *rq;
+	bool (*make)(struct store_tx *tx, const struct change *c,
+	    const struct mdm_device *d, struct err *e);
+	const struct enroll_user *user; /* of assign() */
+	json_t *after;                  /* the device as it is then */
+};
+
+/* The device channel of the device, which has to be enrolled. */
 static bool
-begin(struct api_service *s, const struct http_request *rq,
-    struct store_tx **tx, struct mdm_device *d, char *channel, struct err *e)
+need_channel(struct store_tx *tx, const struct mdm_device *d,
+    char out[LIMIT_ID + 1], struct err *e)
 {
 	bool found;
 
-	if (!store_begin(s->o.store, STORE_WRITE, tx, e) ||
-	    !mdm_device_find(*tx, http_param(rq, "device"), d, e))
-		return false;
-	if (channel == NULL)
-		return true;
-	if (!api_db_channel(*tx, d->id, channel, &found, e))
+	if (!api_db_channel(tx, d->id, out, &found, e))
 		return false;
 	return found || err_slug(e, ERR_CONFLICT, "not_enrolled",
 	                    "the device is not enrolled at present");
 }
 
-/* 202 with the device as it is now; ends the transaction. */
 static bool
-answer(struct store_tx **tx, const char *id, int status, struct http_reply *rp,
-    struct err *e)
+change_once(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(json_free) json_t *j = NULL;
-	struct mdm_device d;
+	struct change *c = arg;
+	struct mdm_device before, after;
 
-	if (!mdm_device_find(*tx, id, &d, e) ||
-	    !mdm_device_json(*tx, &d, false, &j, e) || !store_commit(tx, e))
-		return false;
-	api_reply(rp, status, &j);
-	return true;
+	json_free(&c->after);
+	return mdm_device_find(tx, http_param(c->rq, "device"), &before, e) &&
+	       c->make(tx, c, &before, e) &&
+	       mdm_device_find(tx, before.id, &after, e) &&
+	       mdm_device_json(tx, &after, false, &c->after, e);
+}
+
+static bool
+change(struct change *c, int status, struct http_reply *rp, struct err *e)
+{
+	AUTO(json_free) json_t *after = NULL;
+	bool ok = store_write(c->s->o.store, change_once, c, e);
+
+	after = TAKE(c->after);
+	if (ok)
+		api_reply(rp, status, &after);
+	return ok;
+}
+
+static bool
+make_refresh(struct store_tx *tx, const struct change *c,
+    const struct mdm_device *d, struct err *e)
+{
+	char channel[LIMIT_ID + 1];
+
+	return need_channel(tx, d, channel, e) &&
+	       mdm_inventory_ask(tx, c->s->o.seal, d->id, api_by(c->rq), e);
 }
 
 static bool
 refresh(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	struct api_service *s = service;
-	char channel[LIMIT_ID + 1];
-	struct mdm_device d;
+	struct change c = { service, rq, make_refresh, NULL, NULL };
 
-	return begin(s, rq, &tx, &d, channel, e) &&
-	       mdm_inventory_ask(tx, s->o.seal, d.id, api_by(rq), e) &&
-	       answer(&tx, d.id, 202, rp, e);
+	return change(&c, 202, rp, e);
+}
+
+static bool
+make_push(struct store_tx *tx, const struct change *c,
+    const struct mdm_device *d, struct err *e)
+{
+	char channel[LIMIT_ID + 1];
+
+	(void)c;
+	return need_channel(tx, d, channel, e) &&
+	       apns_push_due(tx, channel, clock_now_ms(), e);
 }
 
 static bool
 push(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	struct api_service *s = service;
-	char channel[LIMIT_ID + 1];
-	struct mdm_device d;
+	struct change c = { service, rq, make_push, NULL, NULL };
 
-	return begin(s, rq, &tx, &d, channel, e) &&
-	       apns_push_due(tx, channel, clock_now_ms(), e) &&
-	       answer(&tx, d.id, 202, rp, e);
+	return change(&c, 202, rp, e);
+}
+
+static bool
+make_assignment(struct store_tx *tx, const struct change *c,
+    const struct mdm_device *d, struct err *e)
+{
+	char user_id[UUID_SIZE];
+
+	return enroll_user_put(tx, c->user, api_by(c->rq), user_id, e) &&
+	       enroll_user_assign(
+	           tx, c->s->o.seal, d, user_id, api_by(c->rq), e);
 }
 
 static bool
@@ -108,35 +144,31 @@ assign(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	static const char *const keys[] = { "user", "full_name", "email",
 		NULL };
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *body = NULL;
-	struct api_service *s = service;
 	struct enroll_user u;
-	struct mdm_device d;
-	char user_id[UUID_SIZE];
+	struct change c = { service, rq, make_assignment, &u, NULL };
 
-	if (!api_body(rq, keys, &body, e) ||
-	    !json_need_str(body, "user", LIMIT_NAME, &u.name, e) ||
-	    !json_get_str(body, "full_name", LIMIT_NAME, &u.full_name, e) ||
-	    !json_get_str(body, "email", LIMIT_NAME, &u.email, e))
-		return false;
-	return begin(s, rq, &tx, &d, NULL, e) &&
-	       enroll_user_put(tx, &u, api_by(rq), user_id, e) &&
-	       enroll_user_assign(tx, s->o.seal, &d, user_id, api_by(rq), e) &&
-	       answer(&tx, d.id, 200, rp, e);
+	return api_body(rq, keys, &body, e) &&
+	       json_need_str(body, "user", LIMIT_NAME, &u.name, e) &&
+	       json_get_str(body, "full_name", LIMIT_NAME, &u.full_name, e) &&
+	       json_get_str(body, "email", LIMIT_NAME, &u.email, e) &&
+	       change(&c, 200, rp, e);
+}
+
+static bool
+make_unassignment(struct store_tx *tx, const struct change *c,
+    const struct mdm_device *d, struct err *e)
+{
+	return enroll_user_unassign(tx, c->s->o.seal, d, api_by(c->rq), e);
 }
 
 static bool
 unassign(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	struct api_service *s = service;
-	struct mdm_device d;
+	struct change c = { service, rq, make_unassignment, NULL, NULL };
 
-	return begin(s, rq, &tx, &d, NULL, e) &&
-	       enroll_user_unassign(tx, s->o.seal, &d, api_by(rq), e) &&
-	       answer(&tx, d.id, 200, rp, e);
+	return change(&c, 200, rp, e);
 }
 
 static const struct http_route routes[] = {

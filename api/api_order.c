@@ -94,15 +94,28 @@ stored_key(const struct api_order_ask *ask, const char *device_id)
 	return str_printf("bulk:%s", hex);
 }
 
+struct making {
+	struct api_service *s;
+	const struct http_request *rq;
+	const struct api_order_ask *ask;
+	struct api_order_made m;
+};
+
+/* May be run again. */
 static bool
-make_in(struct api_service *s, struct store_tx *tx,
-    const struct http_request *rq, const struct api_order_ask *ask,
-    struct api_order_made *m, struct err *e)
+make_once(struct store_tx *tx, void *arg, struct err *e)
 {
+	struct making *k = arg;
+	struct api_service *s = k->s;
+	const struct http_request *rq = k->rq;
+	const struct api_order_ask *ask = k->ask;
+	struct api_order_made *m = &k->m;
 	AUTO(str_free) char *key = NULL;
 	char before[UUID_SIZE] = "";
 	struct mdm_device d;
 
+	api_order_made_clear(m);
+	*m = (struct api_order_made){ 0 };
 	if (!mdm_device_find(tx, ask->device, &d, e))
 		return false;
 	key = stored_key(ask, d.id);
@@ -128,14 +141,13 @@ bool
 api_order_make(struct api_service *s, const struct http_request *rq,
     const struct api_order_ask *ask, struct api_order_made *out, struct err *e)
 {
-	AUTO(api_order_made_clear) struct api_order_made m = { 0 };
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct making k = { s, rq, ask, { 0 } };
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !make_in(s, tx, rq, ask, &m, e) || !store_commit(&tx, e))
+	if (!store_write(s->o.store, make_once, &k, e)) {
+		api_order_made_clear(&k.m);
 		return false;
-	*out = m;
-	m.order = NULL;
+	}
+	*out = k.m;
 	return true;
 }
 
@@ -328,42 +340,67 @@ show(const struct http_request *rq, struct http_reply *rp, void *service,
 	return true;
 }
 
+/* What is done to one order; may be run again. */
+struct change {
+	struct api_service *s;
+	const char *id, *by;
+	char pin[16];
+	json_t *after;
+};
+
+static bool
+read_pin(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct change *c = arg;
+
+	return mdm_order_pin(tx, c->s->o.seal, c->id, c->by, c->pin, e);
+}
+
 static bool
 show_pin(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct api_service *s = service;
-	char pin[16];
-	json_t *j;
+	struct change c = {
+		.s = s, .id = http_param(rq, "order"), .by = api_by(rq)
+	};
+	bool ok = store_write(s->o.store, read_pin, &c, e);
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !mdm_order_pin(
-	        tx, s->o.seal, http_param(rq, "order"), api_by(rq), pin, e) ||
-	    !store_commit(&tx, e))
-		return false;
-	j = json_object();
-	json_put_str(j, "pin", pin);
-	mem_wipe(pin, sizeof(pin));
-	api_reply(rp, 200, &j);
-	return true;
+	if (ok) {
+		json_t *j = json_object();
+
+		json_put_str(j, "pin", c.pin);
+		api_reply(rp, 200, &j);
+	}
+	mem_wipe(c.pin, sizeof(c.pin));
+	return ok;
+}
+
+static bool
+cancel_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct change *c = arg;
+
+	json_free(&c->after);
+	return mdm_order_cancel(tx, c->id, c->by, e) &&
+	       mdm_order_json(tx, c->id, &c->after, e);
 }
 
 static bool
 cancel(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *j = NULL;
-	const char *id = http_param(rq, "order");
 	struct api_service *s = service;
+	struct change c = {
+		.s = s, .id = http_param(rq, "order"), .by = api_by(rq)
+	};
+	bool ok = store_write(s->o.store, cancel_once, &c, e);
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !mdm_order_cancel(tx, id, api_by(rq), e) ||
-	    !mdm_order_json(tx, id, &j, e) || !store_commit(&tx, e))
-		return false;
-	api_reply(rp, 200, &j);
-	return true;
+	j = TAKE(c.after);
+	if (ok)
+		api_reply(rp, 200, &j);
+	return ok;
 }
 
 static const struct http_route routes[] = {

@@ -246,6 +246,41 @@ read_import(struct api_service *s, const struct import *in,
 	       apns_cert_parse(buf_slice(cert), buf_slice(key), out, e);
 }
 
+/* A certificate taken into use; may be run again. */
+struct activation {
+	struct api_service *s;
+	const struct apns_cert *cert;
+	const struct apns_cert_import *import; /* NULL: gone back to */
+	const char *by;
+	json_t *active;
+};
+
+static bool
+activate_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct activation *a = arg;
+
+	json_free(&a->active);
+	return (a->import != NULL
+	               ? apns_cert_save(tx, a->s->o.seal, a->cert, a->import, e)
+	               : apns_cert_restore(tx, a->cert, a->by, e)) &&
+	       read_active(tx, &a->active, e);
+}
+
+/* The answer shows the Mac that proved it; takes canary. */
+static bool
+activate(
+    struct activation *a, json_t **canary, struct http_reply *rp, struct err *e)
+{
+	AUTO(json_free) json_t *active = NULL;
+	bool ok = store_write(a->s->o.store, activate_once, a, e);
+
+	active = TAKE(a->active);
+	if (ok)
+		answer(a->s, rp, &active, canary);
+	return ok;
+}
+
 static bool
 import(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
@@ -254,25 +289,20 @@ import(const struct http_request *rq, struct http_reply *rp, void *service,
 		"passphrase", "owner", "change_topic_to", "canary",
 		"skip_canary", NULL };
 	AUTO(apns_cert_free) struct apns_cert *cert = NULL;
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(json_free) json_t *body = NULL, *j = NULL, *canary = NULL;
+	AUTO(json_free) json_t *body = NULL, *canary = NULL;
 	struct api_service *s = service;
 	struct import in = { 0 };
+	struct apns_cert_import how = { .actor = api_by(rq) };
 
 	if (!api_body(rq, keys, &body, e) || !decode(body, &in, e) ||
 	    !read_import(s, &in, &cert, e) ||
 	    !prove(s, &in.canary, cert, &canary, e))
 		return false;
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !apns_cert_save(tx, s->o.seal, cert,
-	        &(struct apns_cert_import){ .owner = in.owner,
-	            .typed_topic = in.typed_topic,
-	            .actor = api_by(rq) },
-	        e) ||
-	    !read_active(tx, &j, e) || !store_commit(&tx, e))
-		return false;
-	answer(s, rp, &j, &canary);
-	return true;
+	how.owner = in.owner;
+	how.typed_topic = in.typed_topic;
+	return activate(
+	    &(struct activation){ .s = s, .cert = cert, .import = &how },
+	    &canary, rp, e);
 }
 
 static bool
@@ -292,8 +322,7 @@ restore(const struct http_request *rq, struct http_reply *rp, void *service,
 	static const char *const keys[] = { "id", "canary", "skip_canary",
 		NULL };
 	AUTO(apns_cert_free) struct apns_cert *cert = NULL;
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(json_free) json_t *body = NULL, *j = NULL, *canary = NULL;
+	AUTO(json_free) json_t *body = NULL, *canary = NULL;
 	struct api_service *s = service;
 	struct canary_ask ask = { 0 };
 	const char *id = NULL;
@@ -303,15 +332,26 @@ restore(const struct http_request *rq, struct http_reply *rp, void *service,
 	    !decode_canary(body, &ask, e) || !load_old(s, id, &cert, e) ||
 	    !prove(s, &ask, cert, &canary, e))
 		return false;
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !apns_cert_restore(tx, cert, api_by(rq), e) ||
-	    !read_active(tx, &j, e) || !store_commit(&tx, e))
-		return false;
-	answer(s, rp, &j, &canary);
-	return true;
+	return activate(
+	    &(struct activation){ .s = s, .cert = cert, .by = api_by(rq) },
+	    &canary, rp, e);
 }
 
 /* ---- requested ---- */
+
+struct wish {
+	const struct seal *seal;
+	const struct apns_request *r;
+	const char *by;
+};
+
+static bool
+save_wish(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct wish *w = arg;
+
+	return apns_request_save(tx, w->seal, w->r, w->by, e);
+}
 
 static bool
 request(const struct http_request *rq, struct http_reply *rp, void *service,
@@ -320,7 +360,6 @@ request(const struct http_request *rq, struct http_reply *rp, void *service,
 	static const char *const keys[] = { "organization", "country", "email",
 		NULL };
 	AUTO(apns_request_free) struct apns_request *r = NULL;
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *body = NULL;
 	struct api_service *s = service;
 	struct apns_request_subject subject;
@@ -333,9 +372,8 @@ request(const struct http_request *rq, struct http_reply *rp, void *service,
 	    !json_need_str(body, "email", LIMIT_NAME, &subject.email, e) ||
 	    !apns_request_make(&subject, &r, e))
 		return false;
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !apns_request_save(tx, s->o.seal, r, api_by(rq), e) ||
-	    !store_commit(&tx, e))
+	if (!store_write(s->o.store, save_wish,
+	        &(struct wish){ s->o.seal, r, api_by(rq) }, e))
 		return false;
 	j = json_object();
 	json_put_str(j, "id", r->id);

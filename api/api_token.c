@@ -109,34 +109,46 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	return true;
 }
 
+/* May be run again. */
+struct change {
+	const struct seal *seal;
+	const char *name, *role, *by;
+	char token[API_TOKEN_SIZE];
+};
+
+static bool
+create_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct change *c = arg;
+
+	return api_token_new(tx, c->seal, c->name, c->role, c->by, c->token, e);
+}
+
 static bool
 create(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	static const char *const keys[] = { "name", "role", NULL };
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(json_free) json_t *body = NULL;
+	AUTO(json_free) json_t *body = NULL, *j = NULL;
 	struct api_service *s = service;
-	const char *name, *role;
-	char token[API_TOKEN_SIZE];
-	json_t *j;
+	struct change c = { .seal = s->o.seal, .by = api_by(rq) };
+	bool ok;
 
 	if (!api_body(rq, keys, &body, e) ||
-	    !json_need_str(body, "name", LIMIT_NAME, &name, e) ||
-	    !json_need_str(body, "role", LIMIT_NAME, &role, e))
+	    !json_need_str(body, "name", LIMIT_NAME, &c.name, e) ||
+	    !json_need_str(body, "role", LIMIT_NAME, &c.role, e))
 		return false;
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !api_token_new(tx, s->o.seal, name, role, api_by(rq), token, e) ||
-	    !store_commit(&tx, e))
-		return false;
-	j = json_object();
-	json_put_str(j, "name", name);
-	json_put_str(j, "role", role);
-	json_put_str(j, "token", token);
-	mem_wipe(token, sizeof(token));
-	api_location(rp, "/api/v1/tokens", name);
-	api_reply(rp, 201, &j);
-	return true;
+	ok = store_write(s->o.store, create_once, &c, e);
+	if (ok) {
+		j = json_object();
+		json_put_str(j, "name", c.name);
+		json_put_str(j, "role", c.role);
+		json_put_str(j, "token", c.token);
+		api_location(rp, "/api/v1/tokens", c.name);
+		api_reply(rp, 201, &j);
+	}
+	mem_wipe(c.token, sizeof(c.token));
+	return ok;
 }
 
 /* Nobody could make tokens any more without the server's own console. */
@@ -156,28 +168,32 @@ not_last_admin(
 }
 
 static bool
-revoke(const struct http_request *rq, struct http_reply *rp, void *service,
-    struct err *e)
+revoke_once(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	const char *name = http_param(rq, "name");
-	struct api_service *s = service;
+	const struct change *c = arg;
 	struct api_token_row row;
 	bool found;
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !api_db_token_by_name(tx, name, &row, &found, e))
+	if (!api_db_token_by_name(tx, c->name, &row, &found, e))
 		return false;
 	if (!found)
 		return err_set(e, ERR_NOT_FOUND, "no such token");
 	if (!not_last_admin(tx, &row, e))
 		return false;
-	if (!row.revoked &&
-	    (!api_db_token_revoke(tx, name, e) ||
-	        !store_watch_touch(tx, STORE_WATCH_TOKEN, e) ||
-	        !tell(tx, "token.revoked", name, row.role, api_by(rq), e)))
-		return false;
-	if (!store_commit(&tx, e))
+	return row.revoked ||
+	       (api_db_token_revoke(tx, c->name, e) &&
+	           store_watch_touch(tx, STORE_WATCH_TOKEN, e) &&
+	           tell(tx, "token.revoked", c->name, row.role, c->by, e));
+}
+
+static bool
+revoke(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	struct api_service *s = service;
+	struct change c = { .name = http_param(rq, "name"), .by = api_by(rq) };
+
+	if (!store_write(s->o.store, revoke_once, &c, e))
 		return false;
 	api_auth_cache_clear(s->cache);
 	http_set(rp, 204, NULL);

@@ -55,44 +55,73 @@ exists(struct store_tx *tx, const char *name, bool *out, struct err *e)
 	return true;
 }
 
+struct entry {
+	const struct enroll_user *user;
+	const char *by;
+	char id[UUID_SIZE];
+	bool known; /* before */
+	json_t *after;
+};
+
+static bool
+put_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct entry *n = arg;
+
+	json_free(&n->after);
+	return exists(tx, n->user->name, &n->known, e) &&
+	       enroll_user_put(tx, n->user, n->by, n->id, e) &&
+	       enroll_user_json(tx, n->id, &n->after, e);
+}
+
 static bool
 put(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	static const char *const keys[] = { "name", "full_name", "email",
 		NULL };
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *body = NULL, *j = NULL;
 	struct api_service *s = service;
 	struct enroll_user u;
-	char id[UUID_SIZE];
-	bool known;
+	struct entry n = { .user = &u, .by = api_by(rq) };
+	bool ok;
 
 	if (!api_body(rq, keys, &body, e) ||
 	    !json_need_str(body, "name", LIMIT_NAME, &u.name, e) ||
 	    !json_get_str(body, "full_name", LIMIT_NAME, &u.full_name, e) ||
 	    !json_get_str(body, "email", LIMIT_NAME, &u.email, e))
 		return false;
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !exists(tx, u.name, &known, e) ||
-	    !enroll_user_put(tx, &u, api_by(rq), id, e) ||
-	    !enroll_user_json(tx, id, &j, e) || !store_commit(&tx, e))
+	ok = store_write(s->o.store, put_once, &n, e);
+	j = TAKE(n.after);
+	if (!ok)
 		return false;
-	api_location(rp, "/api/v1/users", id);
-	api_reply(rp, known ? 200 : 201, &j);
+	api_location(rp, "/api/v1/users", n.id);
+	api_reply(rp, n.known ? 200 : 201, &j);
 	return true;
+}
+
+struct removal {
+	const struct seal *seal;
+	const char *user, *by;
+};
+
+static bool
+delete_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct removal *r = arg;
+
+	return enroll_user_delete(tx, r->seal, r->user, r->by, e);
 }
 
 static bool delete (const struct http_request *rq, struct http_reply *rp,
     void *service, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct api_service *s = service;
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !enroll_user_delete(
-	        tx, s->o.seal, http_param(rq, "user"), api_by(rq), e) ||
-	    !store_commit(&tx, e))
+	if (!store_write(s->o.store, delete_once,
+	        &(struct removal){
+	            s->o.seal, http_param(rq, "user"), api_by(rq) },
+	        e))
 		return false;
 	http_set(rp, 204, NULL);
 	return true;
