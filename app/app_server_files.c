@@ -94,6 +94,25 @@ token_name(char *out, size_t size, int attempt)
 		snprintf(out, size, "admin-%" PRId64, clock_now_ms());
 }
 
+struct first_token {
+	const struct seal *seal;
+	const char *path, *name;
+};
+
+/* May be run again: the file is replaced. */
+static bool
+make_token_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct first_token *t = arg;
+	char token[API_TOKEN_SIZE] = "";
+	bool ok;
+
+	ok = api_token_new(tx, t->seal, t->name, "admin", "system", token, e) &&
+	     file_write(t->path, slice_str(token), 0600, e);
+	mem_wipe(token, sizeof(token));
+	return ok;
+}
+
 /*
  * The file is complete before the token is committed and gets its name only
  * after: a crash in between leaves no file, and the next start makes another.
@@ -102,18 +121,10 @@ static bool
 make_token(
     struct app_server *s, const char *path, const char *name, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(str_free) char *new_path = str_printf("%s.new", path);
-	char token[API_TOKEN_SIZE];
-	bool ok;
 
-	if (!store_begin(s->store, STORE_WRITE, &tx, e))
-		return false;
-	ok = api_token_new(tx, s->seal, name, "admin", "system", token, e) &&
-	     file_write(new_path, slice_str(token), 0600, e) &&
-	     store_commit(&tx, e);
-	mem_wipe(token, sizeof(token));
-	if (!ok)
+	if (!store_write(s->store, make_token_once,
+	        &(struct first_token){ s->seal, new_path, name }, e))
 		return false;
 	if (rename(new_path, path) != 0)
 		return err_errno(e, ERR_INTERNAL, "%s", path);

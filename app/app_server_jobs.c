@@ -37,13 +37,17 @@ renew_ra(struct app_server *s, const struct store_lease *l, struct err *e)
 }
 
 static bool
+alarm_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct store_lease *const *l = arg;
+
+	return store_lease_keep(tx, *l, e) && apns_alarm(tx, clock_now_ms(), e);
+}
+
+static bool
 alarm_push(struct app_server *s, const struct store_lease *l, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-
-	return store_begin(s->store, STORE_WRITE, &tx, e) &&
-	       store_lease_keep(tx, l, e) &&
-	       apns_alarm(tx, clock_now_ms(), e) && store_commit(&tx, e);
+	return store_write(s->store, alarm_once, &l, e);
 }
 
 static const struct job {
@@ -78,14 +82,17 @@ wait_a_minute(struct app_server *s)
 	return go_on;
 }
 
-static bool
-take(struct app_server *s, const struct store_lease *l, bool *mine_out,
-    struct err *e)
-{
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+struct taking {
+	const struct store_lease *lease;
+	bool mine;
+};
 
-	return store_begin(s->store, STORE_WRITE, &tx, e) &&
-	       store_lease_take(tx, l, mine_out, e) && store_commit(&tx, e);
+static bool
+take_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct taking *t = arg;
+
+	return store_lease_take(tx, t->lease, &t->mine, e);
 }
 
 static void
@@ -94,10 +101,11 @@ run_job(struct app_server *s, const struct job *j)
 	struct store_lease l = { .name = j->name,
 		.holder = store_node_id(s->node),
 		.ttl_ms = JOB_LEASE_MS };
+	struct taking t = { &l, false };
 	struct err e = { 0 };
-	bool mine = false;
 
-	if (!take(s, &l, &mine, &e) || (mine && !j->run(s, &l, &e)))
+	if (!store_write(s->store, take_once, &t, &e) ||
+	    (t.mine && !j->run(s, &l, &e)))
 		log_event(LOG_ERROR, "periodic_work", "job", j->name, "why",
 		    e.text, NULL);
 }

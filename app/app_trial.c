@@ -13,12 +13,26 @@
 
 enum { PEM_MAX = 64 << 10 };
 
+struct push_cert {
+	const struct seal *seal;
+	const struct apns_cert *cert;
+};
+
+static bool
+save_push_cert(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct push_cert *p = arg;
+
+	return apns_cert_save(tx, p->seal, p->cert,
+	    &(struct apns_cert_import){ .owner = "trial", .actor = "system" },
+	    e);
+}
+
 /* Key pair of the trial: a push certificate that its own CA issued. */
 static bool
 make_push_cert(struct store *st, const struct seal *seal, const char *ca_path,
     struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(apns_cert_free) struct apns_cert *c = NULL;
 	AUTO(buf_free) struct buf *cert = NULL;
 	AUTO(buf_wipe) struct buf *key = NULL;
@@ -27,12 +41,8 @@ make_push_cert(struct store *st, const struct seal *seal, const char *ca_path,
 	return sim_apns_push_cert(APP_TRIAL_TOPIC, &cert, &key, &ca, e) &&
 	       file_write(ca_path, buf_slice(ca), 0600, e) &&
 	       apns_cert_parse(buf_slice(cert), buf_slice(key), &c, e) &&
-	       store_begin(st, STORE_WRITE, &tx, e) &&
-	       apns_cert_save(tx, seal, c,
-	           &(struct apns_cert_import){
-	               .owner = "trial", .actor = "system" },
-	           e) &&
-	       store_commit(&tx, e);
+	       store_write(
+	           st, save_push_cert, &(struct push_cert){ seal, c }, e);
 }
 
 static bool

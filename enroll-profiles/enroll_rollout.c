@@ -461,27 +461,31 @@ withdraw(struct store_tx *tx, struct enroll_rollout *r, struct err *e)
 	return failed(tx, r, why, e);
 }
 
-/* One step in a transaction of its own; *more_out: something was found. */
-static bool
-step(struct enroll_service *s, const struct store_lease *lease, bool orphans,
-    bool *more_out, struct err *e)
-{
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	struct enroll_rollout r;
+/* The next rollout to be tried again, or to be withdrawn. */
+struct step {
+	const struct seal *seal;
+	const struct store_lease *lease;
+	bool orphans;
 	bool found;
+	struct enroll_rollout r;
+};
 
-	if (!store_begin(s->store, STORE_WRITE, &tx, e) ||
-	    !(orphans
-	            ? enroll_db_rollout_orphan(tx, &r, &found, e)
-	            : enroll_db_rollout_due(tx, clock_now_ms(), &r, &found, e)))
+/* May be run again. */
+static bool
+step_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct step *t = arg;
+
+	if (!(t->orphans ? enroll_db_rollout_orphan(tx, &t->r, &t->found, e)
+	                 : enroll_db_rollout_due(
+	                       tx, clock_now_ms(), &t->r, &t->found, e)))
 		return false;
-	*more_out = found;
-	if (!found)
+	if (!t->found)
 		return true;
-	if (!store_lease_keep(tx, lease, e) ||
-	    !(orphans ? withdraw(tx, &r, e) : try_again(tx, s->seal, &r, e)) ||
-	    !store_commit(&tx, e))
-		return err_wrap(e, "rollout %s", r.id);
+	if (!store_lease_keep(tx, t->lease, e) ||
+	    !(t->orphans ? withdraw(tx, &t->r, e)
+	                 : try_again(tx, t->seal, &t->r, e)))
+		return err_wrap(e, "rollout %s", t->r.id);
 	return true;
 }
 
@@ -490,10 +494,13 @@ enroll_rollout_retry(struct enroll_service *s, const struct store_lease *lease,
     int limit, struct err *e)
 {
 	for (int orphans = 0; orphans < 2; orphans++) {
-		bool more = true;
+		struct step t = { .seal = s->seal,
+			.lease = lease,
+			.orphans = orphans == 1,
+			.found = true };
 
-		for (int i = 0; i < limit && more; i++)
-			if (!step(s, lease, orphans == 1, &more, e))
+		for (int i = 0; i < limit && t.found; i++)
+			if (!store_write(s->store, step_once, &t, e))
 				return false;
 	}
 	return true;

@@ -96,24 +96,36 @@ enroll_service_topic(struct enroll_service *s, char out[LIMIT_TOPIC + 1])
 	pthread_mutex_unlock(&s->lock);
 }
 
+struct download {
+	struct enroll_service *s;
+	const char *ref;
+	char *challenge;
+};
+
+static bool
+make_challenge_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct download *d = arg;
+	const struct cert_subject subject = { .cn = d->ref,
+		.o = d->s->organization };
+	char id[UUID_SIZE];
+
+	return scep_challenge_new(tx, d->s->seal,
+	    &(struct scep_grant){ .template = CERT_TEMPLATE_DEVICE,
+	        .purpose = "enroll",
+	        .enrollment_ref = d->ref,
+	        .subject = &subject,
+	        .ttl_ms = d->s->challenge_ttl_ms },
+	    d->challenge, id, e);
+}
+
 /* The challenge of one download; ref names the identity it will become. */
 static bool
 make_challenge(struct enroll_service *s, const char *ref,
     char out[SCEP_CHALLENGE_SIZE], struct err *e)
 {
-	const struct cert_subject subject = { .cn = ref, .o = s->organization };
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	char id[UUID_SIZE];
-
-	return store_begin(s->store, STORE_WRITE, &tx, e) &&
-	       scep_challenge_new(tx, s->seal,
-	           &(struct scep_grant){ .template = CERT_TEMPLATE_DEVICE,
-	               .purpose = "enroll",
-	               .enrollment_ref = ref,
-	               .subject = &subject,
-	               .ttl_ms = s->challenge_ttl_ms },
-	           out, id, e) &&
-	       store_commit(&tx, e);
+	return store_write(s->store, make_challenge_once,
+	    &(struct download){ s, ref, out }, e);
 }
 
 bool
@@ -145,15 +157,13 @@ enroll_service_profile(struct enroll_service *s, const char *topic,
 }
 
 static bool
-purge(struct enroll_service *s, const struct store_lease *lease, struct err *e)
+purge_once(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const struct store_lease *const *lease = arg;
 
-	return store_begin(s->store, STORE_WRITE, &tx, e) &&
-	       store_lease_keep(tx, lease, e) &&
+	return store_lease_keep(tx, *lease, e) &&
 	       enroll_db_purge_challenges(
-	           tx, clock_now_ms() - CHALLENGE_KEPT_MS, PURGE_A_TICK, e) &&
-	       store_commit(&tx, e);
+	           tx, clock_now_ms() - CHALLENGE_KEPT_MS, PURGE_A_TICK, e);
 }
 
 bool
@@ -161,5 +171,5 @@ enroll_service_tick(
     struct enroll_service *s, const struct store_lease *lease, struct err *e)
 {
 	return enroll_rollout_retry(s, lease, RETRIES_A_TICK, e) &&
-	       purge(s, lease, e);
+	       store_write(s->store, purge_once, &lease, e);
 }
