@@ -61,16 +61,20 @@ lease_of(const struct cert_crl *c, char name[STORE_LEASE_NAME_SIZE],
 	return (struct store_lease){ name, c->o.node, LEASE_MS };
 }
 
+struct claim {
+	const struct store_lease *lease;
+	const char *id;
+	bool mine;
+};
+
 /* The lease, and the row of a first CRL. */
 static bool
-claim(struct cert_crl *c, const struct store_lease *l, const char *id,
-    bool *mine_out, struct err *e)
+claim_once(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct claim *k = arg;
 
-	return store_begin(c->o.store, STORE_WRITE, &tx, e) &&
-	       store_lease_take(tx, l, mine_out, e) &&
-	       cert_crl_db_add(tx, id, e) && store_commit(&tx, e);
+	return store_lease_take(tx, k->lease, &k->mine, e) &&
+	       cert_crl_db_add(tx, k->id, e);
 }
 
 /*
@@ -101,16 +105,20 @@ draft(struct cert_crl *c, struct cert_crl_draft *d, struct cert_crl_row *row,
 	       cert_crl_finish(d, der_out, e);
 }
 
-static bool
-save(struct cert_crl *c, const struct store_lease *l,
-    const struct cert_crl_draft *d, const struct cert_crl_row *row,
-    struct slice der, struct err *e)
-{
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+struct made {
+	const struct store_lease *lease;
+	const struct cert_crl_draft *draft;
+	const struct cert_crl_row *row;
+	struct slice der;
+};
 
-	return store_begin(c->o.store, STORE_WRITE, &tx, e) &&
-	       store_lease_keep(tx, l, e) &&
-	       cert_crl_db_save(tx, d, row, der, e) && store_commit(&tx, e);
+static bool
+save_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct made *m = arg;
+
+	return store_lease_keep(tx, m->lease, e) &&
+	       cert_crl_db_save(tx, m->draft, m->row, m->der, e);
 }
 
 static bool
@@ -123,7 +131,8 @@ make_one(struct cert_crl *c, const struct cert_member *m, struct err *e)
 	struct store_lease l = lease_of(c, name, m);
 	struct cert_crl_row row = { 0 };
 	int64_t began = clock_mono_ms();
-	bool found, mine = false;
+	struct claim k = { &l, m->id, false };
+	bool found;
 
 	if (!begin_read(c, &tx, e) ||
 	    !cert_crl_db_row(tx, m->id, &row, &found, e))
@@ -131,12 +140,13 @@ make_one(struct cert_crl *c, const struct cert_member *m, struct err *e)
 	store_rollback(&tx);
 	if (!is_due(&row, found, clock_now_ms()))
 		return true;
-	if (!claim(c, &l, m->id, &mine, e))
+	if (!store_write(c->o.store, claim_once, &k, e))
 		return err_wrap(e, "CRL of %s", m->id);
-	if (!mine)
+	if (!k.mine)
 		return true;
 	if (!draft(c, &d, &row, &der, e) ||
-	    !save(c, &l, &d, &row, buf_slice(der), e))
+	    !store_write(c->o.store, save_once,
+	        &(struct made){ &l, &d, &row, buf_slice(der) }, e))
 		return err_wrap(e, "CRL of %s", m->id);
 	log_event(LOG_INFO, "crl_made", "authority", m->id, "number",
 	    LOG_NUM(d.number), "entries", LOG_NUM(d.entries), "ms",

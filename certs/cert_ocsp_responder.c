@@ -139,37 +139,52 @@ save(struct cert_ocsp *o, struct store_tx *tx,
 	       cert_ocsp_db_save(tx, r, der, buf_slice(sealed), e);
 }
 
-/* Unless another node has made one meanwhile, which is taken then. */
+struct renewal {
+	struct cert_ocsp *o;
+	const struct cert_member *m;
+	const struct cert_ocsp_responder *own;
+	struct slice der;
+	struct cert_ocsp_responder other;
+};
+
+/* Unless another node has made one meanwhile.  May be run again. */
+static bool
+renew_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct renewal *n = arg;
+
+	cert_ocsp_responder_clear(&n->other);
+	return load(n->o, tx, n->m, &n->other, e) &&
+	       (is_fresh(&n->other) || save(n->o, tx, n->own, n->der, e));
+}
+
+/* *r becomes ours, or the other node's. */
 static bool
 make(struct cert_ocsp *o, const struct cert_member *m,
     struct cert_ocsp_responder *r, struct err *e)
 {
 	AUTO(cert_ocsp_responder_clear) struct cert_ocsp_responder own = { 0 };
-	AUTO(cert_ocsp_responder_clear)
-	struct cert_ocsp_responder other = { 0 };
 	AUTO(buf_free) struct buf *der = NULL;
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct renewal n = { .o = o, .m = m, .own = &own };
+	bool ok;
 
 	str_copy_cut(own.id, sizeof(own.id), m->id);
-	str_copy_cut(other.id, sizeof(other.id), m->id);
+	str_copy_cut(n.other.id, sizeof(n.other.id), m->id);
 	if (!issue(m, &own, &der, e))
 		return false;
 	fill_times(&own);
-	if (!store_begin(o->o.store, STORE_WRITE, &tx, e) ||
-	    !load(o, tx, m, &other, e))
-		return false;
-	if (is_fresh(&other)) {
+	n.der = buf_slice(der);
+	ok = store_write(o->o.store, renew_once, &n, e);
+	if (ok) {
+		struct cert_ocsp_responder *new =
+		    is_fresh(&n.other) ? &n.other : &own;
+
 		cert_ocsp_responder_clear(r);
-		*r = other;
-		other = (struct cert_ocsp_responder){ 0 };
-		return true;
+		*r = *new;
+		*new = (struct cert_ocsp_responder){ 0 };
 	}
-	if (!save(o, tx, &own, buf_slice(der), e) || !store_commit(&tx, e))
-		return false;
-	cert_ocsp_responder_clear(r);
-	*r = own;
-	own = (struct cert_ocsp_responder){ 0 };
-	return true;
+	cert_ocsp_responder_clear(&n.other);
+	return ok;
 }
 
 /* Under the lock: of the database, or new. */
