@@ -95,7 +95,10 @@ save_cert(struct store *st, const struct seal *seal,
 	         slice_str(certs->push_key_pem), &c, &e),
 	    &e);
 	must(store_begin(st, STORE_WRITE, &tx, &e), &e);
-	must(apns_cert_save(tx, seal, c, "it", false, "system", &e), &e);
+	must(apns_cert_save(tx, seal, c,
+	         &(struct apns_cert_import){ .owner = "it", .actor = "system" },
+	         &e),
+	    &e);
 	must(store_commit(&tx, &e), &e);
 }
 

@@ -4,6 +4,11 @@ bin=build/release/tests/bench
 mutsu=build/release/mutsu
 devices=10000 trips=14000 messages=4000
 busy=2000 # devices that idle_signed and tls_connect go round
+pushed=200000 waited=100000 due=100000
+small() {
+	devices=200 trips=3000 messages=1500 busy=100
+	pushed=5000 waited=2000 due=2000
+}
 work='' seeded='' server='' results=()
 device_port=0 admin_port=0
 
@@ -96,9 +101,10 @@ fresh_data() {
 	seed
 	rm -rf "$work/data"
 	mkdir -m 700 "$work/data"
-	cp -a "$work"/seed/{keys,master.key,mutsu.db,push-ca.pem} "$work/data/"
+	cp -a "$work"/seed/{master.key,mutsu.db,push-ca.pem} "$work/data/"
 	if [ -n "${MUTSU_TEST_DATABASE:-}" ]; then
-		dropdb -h "$MUTSU_TEST_DATABASE" -U mutsu --if-exists --force run
+		PGOPTIONS='-c client_min_messages=warning' \
+			dropdb -h "$MUTSU_TEST_DATABASE" -U mutsu --if-exists --force run
 		createdb -h "$MUTSU_TEST_DATABASE" -U mutsu -T seed run
 		rm "$work/data/mutsu.db"
 	fi
@@ -141,7 +147,8 @@ rsa() { # sign|verify PROCESSES
 rsa_rate() { # COLUMN
 	awk -F: -v c="$1" '{ v = $c; if (v < 1) v = 1 / v; printf "%.0f\n", v }'
 }
-syncs() { "$bin/bench_disk" "$work" 2; }
+# Of the disk of the database.
+syncs() { "$bin/bench_disk" "${MUTSU_TEST_DATABASE:-$work}" 2; }
 
 # ---- rows ----
 
@@ -192,7 +199,7 @@ row_scep_rsa2048() {
 token=$(printf '%064d' 0)
 push_h2load() { # PORT [COUNT STREAMS]
 	printf '{"mdm":"8B3E6C9A-3B1A-4B7E-9D0E-3D0C6B0F3A11"}' >"$work/payload"
-	h2load -n "${2:-200000}" -c 1 -m "${3:-1000}" -d "$work/payload" \
+	h2load -n "${2:-$pushed}" -c 1 -m "${3:-1000}" -d "$work/payload" \
 		-H 'apns-topic: com.apple.mgmt.External.11111111-2222-4333-8444-555555555555' \
 		-H 'apns-push-type: mdm' -H 'apns-priority: 10' \
 		-H 'apns-expiration: 2000000000' \
@@ -203,7 +210,7 @@ push_row() { # NAME BOUND TEXT OPTION...
 	local name=$1 bound=$2 text=$3 r
 	shift 3
 	rm -f "$work/push.json"
-	"$bin/bench_push" -n 200000 -j "$work/push.json" "$@" >"$work/push.log" ||
+	"$bin/bench_push" -n "$pushed" -j "$work/push.json" "$@" >"$work/push.log" ||
 		{ cat "$work/push.log"; die "pushing failed"; }
 	r=$(tail -1 "$work/push.json")
 	result "$name" "$(field "$r" value)" 1/s "$bound" "$(field "$r" cpu_ms)" "$text"
@@ -221,20 +228,20 @@ push_bound() { # COUNT STREAMS OPTION...: h2load to the simulated APNs
 }
 row_push() {
 	local bound
-	push_bound 200000 1000
+	push_bound "$pushed" 1000
 	push_row push "$bound" "h2load to the simulated APNs, one connection"
 }
 # Each answer takes 20 ms, and 900 pushes are under way.
 row_push_wait() {
 	local bound
-	push_bound 100000 900 -l 20
+	push_bound "$waited" 900 -l 20
 	push_row push_wait "$bound" "h2load to the same, one connection" \
-		-n 100000 -m 900 -l 20
+		-n "$waited" -m 900 -l 20
 }
 row_push_db() {
 	local r
 	rm -f "$work/push.json"
-	"$bin/bench_push_db" -j "$work/push.json" "$work/push" >"$work/push.log" 2>&1 ||
+	"$bin/bench_push_db" -n "$due" -j "$work/push.json" "$work/push" >"$work/push.log" 2>&1 ||
 		{ cat "$work/push.log"; die "pushing failed"; }
 	r=$(cat "$work/push.json")
 	result push_db "$(field "$r" value)" 1/s "$(syncs)" "$(field "$r" cpu_ms)" \
