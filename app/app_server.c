@@ -128,6 +128,7 @@ start_services(struct app_server *s, struct err *e)
 	           &(struct scep_options){ .store = s->store,
 	               .seal = s->seal,
 	               .live = s->live,
+	               .crl = s->revocation.crl,
 	               .failures_per_min =
 	                   (int)settings_int(set, "scep-failures-per-minute"),
 	               .approval_ms =
@@ -303,8 +304,8 @@ app_server_start(
 	if (!open_data(s, e) || !app_server_join(s, e) || !bind_device(s, e) ||
 	    !bind_plain(s, e) || !app_server_authority(s, e) ||
 	    !app_server_tls(s, s->host, e) || !open_trial(s, e) ||
-	    !http_new(&http, &s->http, e) || !start_services(s, e) ||
-	    !app_server_revocation(s, e) || !app_server_start_push(s, e) ||
+	    !http_new(&http, &s->http, e) || !app_server_revocation(s, e) ||
+	    !start_services(s, e) || !app_server_start_push(s, e) ||
 	    !app_server_watch(s, e) || !start_listeners(s, e) ||
 	    !app_server_token(s, e) || !run_trial(s, e))
 		return false;

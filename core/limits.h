@@ -42,6 +42,7 @@ enum {
 	LIMIT_CHALLENGE = 8 << 10,
 	LIMIT_RECIPIENTS = 8,
 	LIMIT_SCEP_CERTS = 16,
+	LIMIT_SCEP_CRL = 1 << 20, /* in an answer to GetCRL */
 
 	/* Certificates: DER of one, and how many in a chain. */
 	LIMIT_CERT = 16 << 10,

@@ -108,18 +108,25 @@ room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
 	return true;
 }
 
+struct put {
+	const struct scep_waiting *waiting;
+	struct scep_outcome *out;
+};
+
 /* Looks again where nobody else writes, then adds. */
 static bool
-put(struct scep_service *s, const struct scep_waiting *w,
-    struct scep_outcome *out, struct err *e)
+put(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const struct scep_waiting *w = ((struct put *)arg)->waiting;
+	struct scep_outcome *out = ((struct put *)arg)->out;
 	AUTO(scep_waiting_clear) struct scep_waiting old = { 0 };
 	int64_t now = clock_now_ms();
 	bool found;
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !scep_db_waiting_find(
+	/* As it was before a run that was undone. */
+	buf_free(&out->cert_der);
+	*out = (struct scep_outcome){ .verdict = { -1, NULL } };
+	if (!scep_db_waiting_find(
 	        tx, w->transaction_id, w->signer_spki, &old, &found, e))
 		return false;
 	if (found && !str_eq(old.spki, w->spki)) {
@@ -128,15 +135,14 @@ put(struct scep_service *s, const struct scep_waiting *w,
 		return true;
 	}
 	if (found)
-		return answer(tx, &old, out, e) && store_commit(&tx, e);
+		return answer(tx, &old, out, e);
 	if (!room(tx, w, now, out, e))
 		return false;
 	if (out->verdict.fail >= 0)
 		return true;
 	out->pending = true;
 	return scep_db_waiting_add(tx, w, now, e) &&
-	       tell(tx, w, "scep.requested", "device", e) &&
-	       store_commit(&tx, e);
+	       tell(tx, w, "scep.requested", "device", e);
 }
 
 bool
@@ -166,7 +172,7 @@ scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
 	buf_add(w.csr, csr_der.p, csr_der.len);
 	return cert_spki_pub(X509_get_X509_PUBKEY(rq->message->signer),
 	           w.signer_spki, e) &&
-	       put(s, &w, out, e);
+	       store_write(s->o.store, put, &(struct put){ &w, out }, e);
 }
 
 /* ---- the administrator's side ---- */
@@ -225,15 +231,22 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 	return false;
 }
 
+struct approval {
+	const struct scep_waiting *waiting;
+	const struct cert_issued *issued;
+	const char *by;
+};
+
 static bool
-close_issued(struct scep_service *s, const struct scep_waiting *w,
-    const struct cert_issued *issued, const char *by, struct err *e)
+close_issued(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const struct approval *a = arg;
+	const struct scep_waiting *w = a->waiting;
+	const struct cert_issued *issued = a->issued;
 	AUTO(scep_waiting_clear) struct scep_waiting now = { 0 };
 	struct scep_decision d = { .id = w->id,
 		.state = "issued",
-		.by = by,
+		.by = a->by,
 		.fingerprint = issued->fingerprint,
 		.now_ms = clock_now_ms() };
 	struct cert_record r = {
@@ -245,8 +258,7 @@ close_issued(struct scep_service *s, const struct scep_waiting *w,
 	};
 	bool elsewhere, changed;
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !find_open(tx, w->id, &now, e) ||
+	if (!find_open(tx, w->id, &now, e) ||
 	    !scep_db_key_elsewhere(tx, w->spki, "", "", &elsewhere, e))
 		return false;
 	if (elsewhere)
@@ -256,7 +268,7 @@ close_issued(struct scep_service *s, const struct scep_waiting *w,
 	if (!changed)
 		return err_set(e, ERR_CONFLICT, "the request is decided");
 	return cert_ledger_add(tx, &r, e) &&
-	       tell(tx, w, "scep.approved", by, e) && store_commit(&tx, e);
+	       tell(tx, w, "scep.approved", a->by, e);
 }
 
 bool
@@ -271,29 +283,37 @@ scep_approve(
 	    !find_open(tx, id, &w, e))
 		return false;
 	store_rollback(&tx);
-	return sign(s, &w, &issued, e) && close_issued(s, &w, &issued, by, e);
+	return sign(s, &w, &issued, e) &&
+	       store_write(s->o.store, close_issued,
+	           &(struct approval){ &w, &issued, by }, e);
+}
+
+static bool
+reject(struct store_tx *tx, void *decision, struct err *e)
+{
+	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
+	const struct scep_decision *d = decision;
+	bool changed;
+
+	if (!find_open(tx, d->id, &w, e) ||
+	    !scep_db_waiting_decide(tx, d, &changed, e))
+		return false;
+	if (!changed)
+		return err_set(e, ERR_CONFLICT, "the request is decided");
+	return tell(tx, &w, "scep.rejected", d->by, e);
 }
 
 bool
 scep_reject(struct scep_service *s, const char *id, const char *reason,
     const char *by, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
 	struct scep_decision d = { .id = id,
 		.state = "rejected",
 		.by = by,
 		.reason = reason,
 		.now_ms = clock_now_ms() };
-	bool changed;
 
-	if (!store_begin(s->o.store, STORE_WRITE, &tx, e) ||
-	    !find_open(tx, id, &w, e) ||
-	    !scep_db_waiting_decide(tx, &d, &changed, e))
-		return false;
-	if (!changed)
-		return err_set(e, ERR_CONFLICT, "the request is decided");
-	return tell(tx, &w, "scep.rejected", by, e) && store_commit(&tx, e);
+	return store_write(s->o.store, reject, &d, e);
 }
 
 static bool

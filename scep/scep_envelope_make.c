@@ -1,6 +1,6 @@
 /*
  * Making what goes into a pkcsPKIEnvelope (RFC 8894 section 3.2.2) and the
- * envelope itself: the certificates-only SignedData of replies, and
+ * envelope itself: the degenerate SignedData of replies, and
  * EnvelopedData for one RSA recipient.  No state; any thread.
  */
 #include <openssl/rsa.h>
@@ -12,8 +12,8 @@
 /* Identifier octets that OpenSSL's V_ASN1_ constants are not. */
 enum { SEQUENCE = 0x30, SET = 0x31, CONTEXT_0 = 0x80, CONSTRUCTED = 0x20 };
 /* Bytes of the largest RSA key we encrypt for, and room for all around the
- * content. */
-enum { RSA_MAX = 4096 / 8, ENVELOPE_MAX = LIMIT_BODY_SCEP + 4096 };
+ * content, which is a CRL at most. */
+enum { RSA_MAX = 4096 / 8, AROUND = 4096, CONTENT_MAX = LIMIT_SCEP_CRL + 64 };
 
 /* A SEQUENCE of an object identifier and what follows it. */
 static void
@@ -152,13 +152,14 @@ scep_envelope_make(struct slice content, X509 *recipient, EVP_PKEY *key,
     int cipher_nid, struct buf **out, struct err *e)
 {
 	AUTO(secret_clear) struct secret s;
-	AUTO(buf_free) struct buf *encrypted = buf_new(ENVELOPE_MAX);
-	AUTO(buf_free) struct buf *body = buf_new(ENVELOPE_MAX);
-	AUTO(buf_free) struct buf *sequence = buf_new(ENVELOPE_MAX);
-	AUTO(buf_free) struct buf *explicit0 = buf_new(ENVELOPE_MAX);
-	AUTO(buf_free) struct buf *whole = buf_new(ENVELOPE_MAX);
+	size_t max = content.len + AROUND;
+	AUTO(buf_free) struct buf *encrypted = buf_new(max);
+	AUTO(buf_free) struct buf *body = buf_new(max);
+	AUTO(buf_free) struct buf *sequence = buf_new(max);
+	AUTO(buf_free) struct buf *explicit0 = buf_new(max);
+	AUTO(buf_free) struct buf *whole = buf_new(max);
 
-	if (content.len > LIMIT_BODY_SCEP)
+	if (content.len > CONTENT_MAX)
 		return err_set(e, ERR_TOO_LARGE, "content of an envelope");
 	scep_der_put(body, V_ASN1_INTEGER, slice_of("", 1));
 	if (!put_content(encrypted, cipher_nid, content, &s) ||
@@ -175,7 +176,7 @@ scep_envelope_make(struct slice content, X509 *recipient, EVP_PKEY *key,
 }
 
 void
-scep_degenerate(struct slice cert_der, struct buf *out)
+scep_degenerate(struct slice cert_der, struct slice crl_der, struct buf *out)
 {
 	/* version 1, no digestAlgorithms, EncapsulatedContentInfo of data
 	 * whose content is absent. */
@@ -189,7 +190,10 @@ scep_degenerate(struct slice cert_der, struct buf *out)
 	AUTO(buf_free) struct buf *info = buf_new(out->max);
 
 	buf_add(body, head, sizeof(head));
-	scep_der_put(body, 0xa0, cert_der);
+	if (cert_der.len > 0)
+		scep_der_put(body, 0xa0, cert_der);
+	else
+		scep_der_put(body, 0xa1, crl_der);
 	scep_der_put(body, 0x31, slice_str(""));
 	scep_der_put(sequence, 0x30, buf_slice(body));
 	buf_add(info, signed_data, sizeof(signed_data));

@@ -30,6 +30,7 @@ struct work {
 	struct scep_challenge challenge;
 	const struct cert_template *template;
 	struct cert_issued issued;
+	bool won; /* the challenge was ours to spend */
 	struct scep_outcome *out;
 };
 
@@ -152,11 +153,12 @@ or_null(const char *s)
 }
 
 /* Challenge, ledger and whoever waits for the certificate: all in one
- * transaction, or not at all. */
+ * transaction, or not at all.  Who lost waits for its commit too, since the
+ * winner may be in the same shared transaction, which nobody else sees yet. */
 static bool
-spend(struct work *w, bool *won, struct err *e)
+spend(struct store_tx *tx, void *work, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct work *w = work;
 	struct scep_challenge *c = &w->challenge;
 	const struct scep_options *o = &w->s->o;
 	struct cert_record record = {
@@ -171,29 +173,23 @@ spend(struct work *w, bool *won, struct err *e)
 		.transaction_id = w->rq->message->transaction_id,
 	};
 
-	if (!store_begin(o->store, STORE_WRITE, &tx, e))
-		return false;
 	c->used_at = clock_now_ms();
 	str_copy_cut(c->used_spki, sizeof(c->used_spki), w->rq->csr->spki);
 	str_copy_cut(
 	    c->fingerprint, sizeof(c->fingerprint), w->issued.fingerprint);
-	if (!scep_db_challenge_spend(tx, c, won, e))
+	if (!scep_db_challenge_spend(tx, c, &w->won, e))
 		return false;
-	/* The winner may be in the same shared transaction, which nobody else
-	 * sees yet: this returns when it is on disk. */
-	if (!*won)
-		return store_commit(&tx, e);
-	return cert_ledger_add(tx, &record, e) &&
-	       (o->on_issued == NULL ||
-	           o->on_issued(tx, &record, o->on_issued_arg, e)) &&
-	       store_commit(&tx, e);
+	return !w->won ||
+	       (cert_ledger_add(tx, &record, e) &&
+	           (o->on_issued == NULL ||
+	               o->on_issued(tx, &record, o->on_issued_arg, e)));
 }
 
 /* RFC 8894 7.3: the reuse of a challenge is a security event. */
 static bool
-report_reuse(const struct work *w, struct err *e)
+report_reuse(struct store_tx *tx, void *work, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const struct work *w = work;
 	AUTO(json_free) json_t *data = json_object();
 	AUTO(str_free) char *text = NULL;
 	struct store_event ev = {
@@ -208,8 +204,7 @@ report_reuse(const struct work *w, struct err *e)
 	json_put_str(data, "certificate", w->challenge.fingerprint);
 	text = json_text(data);
 	ev.data = text;
-	return store_begin(w->s->o.store, STORE_WRITE, &tx, e) &&
-	       store_event_add(tx, &ev, e) && store_commit(&tx, e);
+	return store_event_add(tx, &ev, e);
 }
 
 bool
@@ -234,7 +229,6 @@ attempt(struct work *w, bool *done, struct err *e)
 {
 	struct scep_outcome *out = w->out;
 	enum sight sight;
-	bool won = false;
 
 	if (!look(w, &sight, e))
 		return false;
@@ -248,7 +242,7 @@ attempt(struct work *w, bool *done, struct err *e)
 	case SIGHT_AGAIN:
 		return true;
 	case SIGHT_REUSED:
-		if (!report_reuse(w, e))
+		if (!store_write(w->s->o.store, report_reuse, w, e))
 			return false;
 		/* fall through */
 	case SIGHT_BAD:
@@ -273,7 +267,7 @@ attempt(struct work *w, bool *done, struct err *e)
 		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
 		return true;
 	}
-	if (!spend(w, &won, e)) {
+	if (!store_write(w->s->o.store, spend, w, e)) {
 		if (e->code != ERR_REFUSED)
 			return false;
 		/* What it was for has ended since the challenge was made. */
@@ -281,12 +275,12 @@ attempt(struct work *w, bool *done, struct err *e)
 		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
 		return true;
 	}
-	if (won) {
+	if (w->won) {
 		str_copy_cut(out->fingerprint, sizeof(out->fingerprint),
 		    w->issued.fingerprint);
 		out->cert_der = TAKE(w->issued.der);
 	}
-	*done = won;
+	*done = w->won;
 	return true;
 }
 

@@ -113,6 +113,7 @@ struct scep_reply {
 	enum scep_fail fail;
 	const char *fail_text;
 	struct slice cert_der;
+	struct slice crl_der; /* not empty: instead of cert_der */
 };
 MUST_CHECK bool scep_reply_build(const struct scep_message *m,
     const struct scep_reply *r, X509 *ra, EVP_PKEY *ra_key, struct buf **out,

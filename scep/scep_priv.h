@@ -77,9 +77,10 @@ MUST_CHECK bool scep_sign(
  * DER. */
 MUST_CHECK bool scep_envelope_make(struct slice content, X509 *recipient,
     EVP_PKEY *key, int cipher_nid, struct buf **out, struct err *e);
-/* Degenerate certificates-only SignedData that holds one certificate (RFC 8894
- * 3.4); DER. */
-void scep_degenerate(struct slice cert_der, struct buf *out);
+/* Degenerate SignedData that holds one certificate or, when that is empty, one
+ * CRL (RFC 8894 3.4); DER. */
+void scep_degenerate(
+    struct slice cert_der, struct slice crl_der, struct buf *out);
 
 /* Reads a ContentInfo off the front of *der; NULL: it is none. */
 CMS_ContentInfo *scep_reader_cms(

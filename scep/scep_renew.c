@@ -167,19 +167,26 @@ record(struct store_tx *tx, struct work *w, struct err *e)
 /* What was decided may have changed while it was signed: looks again where
  * nobody else writes. */
 static bool
+record_first(struct store_tx *tx, void *work, struct err *e)
+{
+	struct work *w = work;
+
+	/* As it was before a run that was undone. */
+	buf_free(&w->out->cert_der);
+	w->out->again = false;
+	w->out->verdict = (struct scep_verdict){ -1, NULL };
+	return decide(tx, w, e) && (decided(w) || record(tx, w, e));
+}
+
+/* The other request may be in the same shared transaction: its certificate
+ * leaves when it is on disk. */
+static bool
 keep(struct work *w, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-
-	if (!store_begin(w->s->o.store, STORE_WRITE, &tx, e) ||
-	    !decide(tx, w, e))
+	if (!store_write(w->s->o.store, record_first, w, e))
 		return false;
-	/* The other request may be in the same shared transaction: its
-	 * certificate leaves when it is on disk. */
 	if (decided(w))
-		return store_commit(&tx, e);
-	if (!record(tx, w, e) || !store_commit(&tx, e))
-		return false;
+		return true;
 	str_copy_cut(w->out->fingerprint, sizeof(w->out->fingerprint),
 	    w->issued.fingerprint);
 	w->out->cert_der = TAKE(w->issued.der);

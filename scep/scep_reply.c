@@ -7,18 +7,18 @@
 
 enum { NONCE_SIZE = 16 };
 
-/* The issued certificate, degenerate, for who signed the request. */
+/* Certificate or CRL, degenerate, for who signed the request. */
 static bool
-seal_certificate(const struct scep_message *m, struct slice cert_der,
+seal_answer(const struct scep_message *m, const struct scep_reply *r,
     struct buf **out, struct err *e)
 {
-	AUTO(buf_free) struct buf *inner = buf_new(LIMIT_BODY_SCEP);
+	AUTO(buf_free) struct buf *inner = buf_new(LIMIT_SCEP_CRL + 64);
 	int cipher = m->cipher_nid;
 
 	/* Single DES may come in, but never goes out. */
 	if (cipher == NID_des_cbc || cipher == NID_undef)
 		cipher = NID_des_ede3_cbc;
-	scep_degenerate(cert_der, inner);
+	scep_degenerate(r->cert_der, r->crl_der, inner);
 	return buf_ok(inner, e) &&
 	       scep_envelope_make(
 	           buf_slice(inner), m->signer, m->signer_key, cipher, out, e);
@@ -32,8 +32,7 @@ scep_reply_build(const struct scep_message *m, const struct scep_reply *r,
 	bool failed = r->status == SCEP_FAILURE;
 	uint8_t nonce[NONCE_SIZE];
 
-	if (r->status == SCEP_SUCCESS &&
-	    !seal_certificate(m, r->cert_der, &envelope, e))
+	if (r->status == SCEP_SUCCESS && !seal_answer(m, r, &envelope, e))
 		return false;
 	random_bytes(nonce, sizeof(nonce));
 	struct scep_sign in = {

@@ -88,16 +88,23 @@ scep_next_ca(const struct scep_service *s, struct buf *out, struct err *e)
 	return true;
 }
 
+static bool
+purge(struct store_tx *tx, void *lease, struct err *e)
+{
+	return store_lease_keep(tx, lease, e) &&
+	       scep_db_purge(tx, clock_now_ms(), e) &&
+	       scep_approval_purge(tx, e);
+}
+
 bool
 scep_service_purge(
     struct scep_service *s, const struct store_lease *lease, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct store_lease copy;
 
-	return store_begin(s->o.store, STORE_WRITE, &tx, e) &&
-	       store_lease_keep(tx, lease, e) &&
-	       scep_db_purge(tx, clock_now_ms(), e) &&
-	       scep_approval_purge(tx, e) && store_commit(&tx, e);
+	if (lease != NULL)
+		copy = *lease;
+	return store_write(s->o.store, purge, lease != NULL ? &copy : NULL, e);
 }
 
 /* One request on its way; plain is the messageData once opened. */
@@ -165,6 +172,12 @@ get_cert(struct job *j, struct err *e)
 	return scep_get_cert(j->s, &j->rq, j->plain, j->out, e);
 }
 
+static bool
+get_crl(struct job *j, struct err *e)
+{
+	return scep_get_crl(j->s, &j->rq, j->plain, j->out, e);
+}
+
 /* The closed list of message types: what is not here is refused, whatever the
  * RFC or its drafts call it. */
 static const struct kind {
@@ -175,6 +188,7 @@ static const struct kind {
 	{ SCEP_RENEWAL_REQ, renew },
 	{ SCEP_CERT_POLL, poll },
 	{ SCEP_GET_CERT, get_cert },
+	{ SCEP_GET_CRL, get_crl },
 };
 
 static const struct kind *
@@ -234,6 +248,9 @@ log_outcome(const struct scep_message *m, const char *peer,
 	if (out->verdict.fail < 0 && out->pending)
 		log_event(LOG_INFO, "scep.pending", "peer", peer, "transaction",
 		    m->transaction_id, NULL);
+	else if (out->verdict.fail < 0 && out->crl_der != NULL)
+		log_event(LOG_INFO, "scep.crl", "peer", peer, "transaction",
+		    m->transaction_id, NULL);
 	else if (out->verdict.fail < 0)
 		log_event(LOG_INFO,
 		    out->again ? "scep.repeated" : "scep.issued", "peer", peer,
@@ -244,6 +261,12 @@ log_outcome(const struct scep_message *m, const char *peer,
 		    m->transaction_id, "type", LOG_NUM(m->type), "fail",
 		    LOG_NUM(out->verdict.fail), "reason", out->verdict.text,
 		    NULL);
+}
+
+static struct slice
+bytes_of(const struct buf *b)
+{
+	return b != NULL ? buf_slice(b) : slice_str("");
 }
 
 /* Signed by whom the request was addressed to. */
@@ -258,8 +281,8 @@ reply(const struct scep_request *rq, const struct scep_message *m,
 		                         : SCEP_SUCCESS,
 		.fail = good ? SCEP_BAD_ALG : (enum scep_fail)out->verdict.fail,
 		.fail_text = out->verdict.text,
-		.cert_der = good && !out->pending ? buf_slice(out->cert_der)
-		                                  : slice_str(""),
+		.cert_der = good ? bytes_of(out->cert_der) : slice_str(""),
+		.crl_der = good ? bytes_of(out->crl_der) : slice_str(""),
 	};
 
 	return scep_reply_build(m, &r, rq->recipient->certificate,
@@ -270,6 +293,7 @@ static void
 outcome_clear(struct scep_outcome *out)
 {
 	buf_free(&out->cert_der);
+	buf_free(&out->crl_der);
 }
 
 bool

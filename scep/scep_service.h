@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "certs/cert_crl.h"
 #include "certs/cert_ledger.h"
 #include "certs/cert_live.h"
 #include "core/seal.h"
@@ -15,6 +16,7 @@ struct scep_options {
 	struct store *store;
 	const struct seal *seal;
 	struct cert_live *live; /* each operation takes the present snapshot */
+	struct cert_crl *crl;   /* for GetCRL; NULL: it is refused */
 	/* The same key may use its spent challenge again for so long. */
 	int64_t retry_ms; /* 0: 1 h */
 	/* Failed challenges an address may have in a minute before its requests

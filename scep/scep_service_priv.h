@@ -42,6 +42,7 @@ struct scep_outcome {
 	struct scep_verdict verdict; /* -1: pending, or cert_der */
 	bool pending;                /* waits for a person */
 	struct buf *cert_der;        /* caller's */
+	struct buf *crl_der;         /* instead: the answer to GetCRL */
 	char fingerprint[SHA256_HEX_SIZE];
 	bool again;         /* it had been issued before */
 	bool bad_challenge; /* counts against the rate limit */
@@ -79,6 +80,10 @@ MUST_CHECK bool scep_renew_signer(struct scep_service *s,
 
 /* plain: the messageData of a GetCert. */
 MUST_CHECK bool scep_get_cert(struct scep_service *s,
+    const struct scep_request *rq, struct slice plain, struct scep_outcome *out,
+    struct err *e);
+/* plain: the messageData of a GetCRL. */
+MUST_CHECK bool scep_get_crl(struct scep_service *s,
     const struct scep_request *rq, struct slice plain, struct scep_outcome *out,
     struct err *e);
 

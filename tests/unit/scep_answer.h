@@ -29,16 +29,16 @@ answer_number(CMS_SignerInfo *si, const char *oid)
 	return s.p[0] - '0';
 }
 
-/* The certificate in the envelope, which has to be the only one. */
-static UNUSED X509 *
-answer_open(struct slice der, X509 *to, EVP_PKEY *key)
+/* The certificate or CRL in the envelope, which has to be the only one. */
+static UNUSED void
+answer_open(struct slice der, X509 *to, EVP_PKEY *key, struct answer *out)
 {
 	const uint8_t *p = der.p;
 	CMS_ContentInfo *env = d2i_CMS_ContentInfo(NULL, &p, (long)der.len);
 	CMS_ContentInfo *inner;
 	BIO *plain = BIO_new(BIO_s_mem());
 	STACK_OF(X509) * certs;
-	X509 *x;
+	STACK_OF(X509_CRL) * crls;
 
 	assert_non_null(env);
 	assert_ptr_equal(p, der.p + der.len);
@@ -51,13 +51,20 @@ answer_open(struct slice der, X509 *to, EVP_PKEY *key)
 	assert_int_equal(sk_CMS_SignerInfo_num(CMS_get0_SignerInfos(inner)), 0);
 	assert_null(*CMS_get0_content(inner));
 	certs = CMS_get1_certs(inner);
-	assert_int_equal(sk_X509_num(certs), 1);
-	x = sk_X509_shift(certs);
-	sk_X509_free(certs);
+	crls = CMS_get1_crls(inner);
+	if (crls != NULL) {
+		assert_null(certs);
+		assert_int_equal(sk_X509_CRL_num(crls), 1);
+		out->crl = sk_X509_CRL_shift(crls);
+		sk_X509_CRL_free(crls);
+	} else {
+		assert_int_equal(sk_X509_num(certs), 1);
+		out->cert = sk_X509_shift(certs);
+		sk_X509_free(certs);
+	}
 	CMS_ContentInfo_free(inner);
 	CMS_ContentInfo_free(env);
 	BIO_free(plain);
-	return x;
 }
 
 static UNUSED void
@@ -120,8 +127,8 @@ answer_read(struct world *w, const struct forge_message *m, struct slice der,
 	assert_non_null(*CMS_get0_content(cms));
 	len = BIO_get_mem_data(content, &inner);
 	if (out->status == 0)
-		out->cert = answer_open(
-		    slice_of(inner, (size_t)len), m->signer, m->key);
+		answer_open(
+		    slice_of(inner, (size_t)len), m->signer, m->key, out);
 	else
 		assert_int_equal(len, 0);
 	BIO_free(content);

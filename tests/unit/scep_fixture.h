@@ -25,6 +25,7 @@ struct world {
 	struct cert_live *live;
 	struct cert_authority *authority; /* its first snapshot */
 	struct scep_service *service;
+	struct cert_crl *crl; /* NULL unless a test makes it */
 	EVP_PKEY *key, *key2; /* of devices; RSA-2048 */
 	X509 *signer;         /* self-signed, of key */
 	X509 *ra;             /* borrowed */
@@ -46,6 +47,7 @@ world_service(struct world *w, struct scep_options o)
 	o.store = w->store;
 	o.seal = w->seal;
 	o.live = w->live;
+	o.crl = w->crl;
 	if (!scep_service_new(&o, &w->service, &e))
 		fail_msg("%s", e.text);
 }
@@ -83,6 +85,7 @@ static UNUSED void
 world_close(struct world *w)
 {
 	scep_service_free(&w->service);
+	cert_crl_free(&w->crl);
 	cert_authority_free(&w->authority);
 	cert_live_free(&w->live);
 	seal_free(&w->seal);
@@ -194,11 +197,13 @@ struct answer {
 	int status, fail; /* as in the attributes; -1: absent */
 	char text[256];
 	X509 *cert;
+	X509_CRL *crl;
 };
 
 static UNUSED void
 answer_clear(struct answer *a)
 {
 	X509_free(a->cert);
+	X509_CRL_free(a->crl);
 	*a = (struct answer){ 0 };
 }

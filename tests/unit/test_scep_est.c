@@ -132,7 +132,7 @@ answer_of(X509 *x)
 	AUTO(buf_free) struct buf *text = buf_new(1 << 16);
 
 	assert_ok(cert_der(x, &der, e));
-	scep_degenerate(buf_slice(der), p7);
+	scep_degenerate(buf_slice(der), slice_str(""), p7);
 	b64_encode(text, buf_slice(p7));
 	return str_printf("HTTP/1.1 200 OK\r\n"
 	                  "Content-Type: application/pkcs7-mime; "

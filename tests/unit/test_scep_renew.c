@@ -1,6 +1,6 @@
 /*
- * Renewal by signature (section 5.8 of the conformance list), GetCert (5.9),
- * and the closed list of message types.
+ * Renewal by signature (section 5.8 of the conformance list), and the closed
+ * list of message types.
  */
 #include "tests/unit/scep_answer.h"
 
@@ -347,61 +347,12 @@ key_of_another_device(void **state)
 	on_time();
 }
 
-/* ---- GetCert ---- */
-
-static struct answer
-get_cert(struct world *w, X509 *signer, X509 *issuer_of, X509 *serial_of)
-{
-	AUTO(buf_free) struct buf *body = forge_buf();
-	AUTO(buf_free) struct buf *query = forge_buf();
-	AUTO(buf_free) struct buf *env = NULL;
-	uint8_t *der = NULL;
-	int len = i2d_X509_NAME(X509_get_issuer_name(issuer_of), &der);
-	struct forge_message m;
-
-	buf_add(body, der, (size_t)len);
-	OPENSSL_free(der);
-	der = NULL;
-	len = i2d_ASN1_INTEGER(X509_get_serialNumber(serial_of), &der);
-	buf_add(body, der, (size_t)len);
-	OPENSSL_free(der);
-	forge_der(query, 0x30, buf_slice(body));
-	env = forge_envelope(
-	    (struct forge_env){ .to = { w->ra } }, buf_slice(query));
-	m = forge_message(w->key, signer, buf_slice(env));
-	m.attrs[FORGE_MESSAGE_TYPE].value = slice_str("21");
-	return answer_message(w, &m);
-}
-
-static void
-case_125_get_cert(void **state)
-{
-	struct world *w = *state;
-	struct challenge c =
-	    world_grant(w, (struct scep_grant){ .device_id = "d-b" });
-	struct answer other = answer_challenge(w, w->key2, c.text);
-	X509 *own = enrolled(w, (struct scep_grant){ .device_id = "d-a" });
-	AUTO(answer_clear) struct answer a = get_cert(w, own, own, own);
-
-	assert_int_equal(a.status, SCEP_SUCCESS);
-	assert_int_equal(X509_cmp(a.cert, own), 0);
-	EXPECT_F(4, get_cert(w, own, own, other.cert));
-	EXPECT_F(4, get_cert(w, own, own, w->signer));
-	EXPECT_F(4, get_cert(w, own, w->signer, own));
-	/* A stranger learns nothing. */
-	EXPECT_F(4, get_cert(w, w->signer, own, own));
-	put_an_end_to(w, own);
-	EXPECT_F(4, get_cert(w, own, own, own));
-	answer_clear(&other);
-	X509_free(own);
-}
-
 /* ---- message types ---- */
 
 static void
 case_62_message_types_are_a_closed_list(void **state)
 {
-	static const int listed[] = { 17, 19, 20, 21 };
+	static const int listed[] = { 17, 19, 20, 21, 22 };
 	struct world *w = *state;
 	struct challenge c = world_challenge(w);
 	AUTO(buf_free)
@@ -453,7 +404,6 @@ main(void)
 		TEST(renewals_of_one_certificate_have_an_end),
 		TEST(rolled_out_certificates_are_renewed_by_the_server),
 		TEST(key_of_another_device),
-		TEST(case_125_get_cert),
 		TEST(case_62_message_types_are_a_closed_list),
 	};
 
