@@ -16,6 +16,7 @@ readyz(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	struct api_service *s = service;
+	AUTO(json_free) json_t *list = json_array();
 	struct err why = { 0 };
 	json_t *j;
 
@@ -27,6 +28,9 @@ readyz(const struct http_request *rq, struct http_reply *rp, void *service,
 	j = json_object();
 	json_put_str(j, "status", "ready");
 	json_put_str(j, "version", MUTSU_VERSION);
+	if (s->o.warnings != NULL)
+		s->o.warnings(list, s->o.arg);
+	json_object_set_new(j, "warnings", TAKE(list));
 	api_reply(rp, 200, &j);
 	return true;
 }

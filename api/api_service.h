@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apns/apns_canary.h"
+#include "core/json.h"
 #include "core/seal.h"
 #include "http/http.h"
 #include "store/store.h"
@@ -26,6 +27,9 @@ struct api_options {
 	void (*metrics)(struct buf *out, void *arg);
 	/* False and a reason while not ready; may be NULL. */
 	bool (*ready)(void *arg, struct err *e);
+	/* Adds sentences to a JSON list: what somebody should look at though
+	 * this node serves Macs; may be NULL. */
+	void (*warnings)(json_t *list, void *arg);
 	void *arg;
 };
 MUST_CHECK bool api_service_new(

@@ -79,10 +79,10 @@ revive(struct store_tx *tx, const char *topic, int64_t now, struct err *e)
 	int64_t changed;
 
 	if (!store_exec(tx,
-	        "UPDATE enrollment SET push_due_at = $2, "
+	        "UPDATE enrollment SET push_due_at = $2, push_state = 'ok', "
 	        "push_last_reason = NULL WHERE state = 'enrolled' AND "
-	        "topic = $1 AND push_state = 'ok' AND push_token IS NOT NULL "
-	        "AND push_last_reason = 'topic_mismatch'",
+	        "topic = $1 AND push_state <> 'dead' AND push_token IS NOT "
+	        "NULL AND push_last_reason = 'topic_mismatch'",
 	        S_ARGS(S_TEXT(topic), S_INT(now)), &changed, e))
 		return false;
 	if (changed > 0)

@@ -68,10 +68,17 @@ apns_push_abandon(struct store_tx *tx, const char *by, struct err *e)
 	return true;
 }
 
+/* A topic comes from the Mac and may hold spaces; then it is at worst taken
+ * for a stopped one, and has no certificate anyway. */
+#define TOPIC_FITS(except, only)                                               \
+	"(CAST(" except " AS TEXT) = '' OR REPLACE(" except                    \
+	", ' ' || COALESCE(e.topic, '') || ' ', '') = " except ") AND "        \
+	"(CAST(" only " AS TEXT) IS NULL OR e.topic = " only ")"
 #define CLAIM_DUE                                                              \
 	"e.push_due_at <= $1 AND e.state = 'enrolled' AND "                    \
 	"e.push_state = 'ok' AND e.push_token IS NOT NULL AND "                \
-	"(e.push_claim_until IS NULL OR e.push_claim_until <= $1)"
+	"(e.push_claim_until IS NULL OR e.push_claim_until <= $1) "            \
+	"AND " TOPIC_FITS("$5", "$6")
 /* The condition is repeated outside, so that of two nodes that chose the same
  * row the second one's update passes it over. */
 #define CLAIM_START                                                            \
@@ -118,7 +125,7 @@ apns_db_claim(struct store_tx *tx, const struct apns_claim_options *o,
 
 	if (!store_query(tx, o->urgent ? claim_urgent : claim_any,
 	        S_ARGS(S_INT(o->now), S_INT(o->until), S_TEXT(o->by),
-	            S_INT(o->limit)),
+	            S_INT(o->limit), S_TEXT(o->except), S_TEXT(o->only)),
 	        &r, e))
 		return err_wrap(e, "push claim");
 	for (;;) {
@@ -276,16 +283,18 @@ apns_db_record(struct store_tx *tx, const char *by, const struct apns_claim *c,
 }
 
 bool
-apns_db_next_due(struct store_tx *tx, int64_t *out, struct err *e)
+apns_db_next_due(struct store_tx *tx, const char *except, const char *only,
+    int64_t *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
 	if (!store_query(tx,
-	        "SELECT push_due_at FROM enrollment WHERE push_due_at IS NOT "
-	        "NULL AND state = 'enrolled' AND push_state = 'ok' AND "
-	        "push_token IS NOT NULL ORDER BY push_due_at LIMIT 1",
-	        S_ARGS(), &r, e) ||
+	        "SELECT e.push_due_at FROM enrollment e WHERE e.push_due_at "
+	        "IS NOT NULL AND e.state = 'enrolled' AND e.push_state = "
+	        "'ok' AND e.push_token IS NOT NULL AND " TOPIC_FITS(
+	            "$1", "$2") " ORDER BY e.push_due_at LIMIT 1",
+	        S_ARGS(S_TEXT(except), S_TEXT(only)), &r, e) ||
 	    !store_next(r, &more, e))
 		return false;
 	*out = more ? store_int(r, 0) : 0;
@@ -309,12 +318,13 @@ apns_db_count_due(struct store_tx *tx, int64_t now, int64_t *out, struct err *e)
 }
 
 bool
-apns_db_event(
-    struct store_tx *tx, const char *kind, const char *reason, struct err *e)
+apns_db_event(struct store_tx *tx, const char *kind, const char *topic,
+    const char *reason, struct err *e)
 {
 	AUTO(json_free) json_t *o = json_object();
 	AUTO(str_free) char *data = NULL;
 
+	json_put_str(o, "topic", topic);
 	json_put_str(o, "reason", reason);
 	data = json_text(o);
 	return store_event_add(tx,

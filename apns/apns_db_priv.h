@@ -30,7 +30,9 @@ struct apns_claim_options {
 	const char *by;
 	int64_t now, until;
 	int64_t limit;
-	bool urgent; /* only those for which a lock or wipe waits */
+	bool urgent;        /* only those for which a lock or wipe waits */
+	const char *except; /* not these topics, each between spaces */
+	const char *only;   /* this topic; NULL: any */
 };
 /*
  * Claims due enrolments, the longest due first, and puts them in front of
@@ -49,12 +51,13 @@ MUST_CHECK bool apns_db_mismatch(
 /* What the answer in c means: columns, commands, event. */
 MUST_CHECK bool apns_db_record(struct store_tx *tx, const char *by,
     const struct apns_claim *c, int64_t now, struct err *e);
-/* push_due_at of the next one that can be claimed; 0: none. */
-MUST_CHECK bool apns_db_next_due(
-    struct store_tx *tx, int64_t *out, struct err *e);
+/* push_due_at of the next one that can be claimed; 0: none.  For except and
+ * only see struct apns_claim_options. */
+MUST_CHECK bool apns_db_next_due(struct store_tx *tx, const char *except,
+    const char *only, int64_t *out, struct err *e);
 /* How many are due now. */
 MUST_CHECK bool apns_db_count_due(
     struct store_tx *tx, int64_t now, int64_t *out, struct err *e);
 /* The events push.stopped and push.resumed. */
-MUST_CHECK bool apns_db_event(
-    struct store_tx *tx, const char *kind, const char *reason, struct err *e);
+MUST_CHECK bool apns_db_event(struct store_tx *tx, const char *kind,
+    const char *topic, const char *reason, struct err *e);

@@ -10,6 +10,7 @@
 #include "apns/apns_scheduler_priv.h"
 #include "core/clock.h"
 #include "core/encode.h"
+#include "core/limits.h"
 #include "core/log.h"
 
 enum { DRAIN_MS = 2000 };
@@ -52,17 +53,6 @@ apns_scheduler_database_failed(struct apns_scheduler *s, const struct err *e)
 	s->not_before_ms = clock_mono_ms() + MS_S;
 }
 
-void
-apns_scheduler_set_stopped(
-    struct apns_scheduler *s, bool stopped, const char *reason)
-{
-	s->halted = stopped;
-	pthread_mutex_lock(&s->lock);
-	s->stopped = stopped;
-	str_copy_cut(s->stop_reason, sizeof(s->stop_reason), reason);
-	pthread_mutex_unlock(&s->lock);
-}
-
 static bool
 load(struct apns_scheduler *s, struct apns_cert **out, struct err *e)
 {
@@ -86,65 +76,6 @@ drain(struct apns_scheduler *s)
 }
 
 static void
-set_not_after(struct apns_scheduler *s, int64_t not_after)
-{
-	pthread_mutex_lock(&s->lock);
-	s->cert_not_after = not_after;
-	pthread_mutex_unlock(&s->lock);
-}
-
-/* Several may tell of one import. */
-static bool
-is_in_use(const struct apns_scheduler *s, const struct apns_cert *fresh)
-{
-	const struct apns_cert *mine = s->cert;
-
-	for (; fresh != NULL && mine != NULL; fresh = fresh->next) {
-		if (!str_eq(fresh->id, mine->id))
-			return false;
-		mine = mine->next;
-	}
-	return !s->halted && fresh == NULL && mine == NULL && s->cert != NULL;
-}
-
-bool
-apns_scheduler_has_topic(const struct apns_scheduler *s, const char *topic)
-{
-	for (const struct apns_cert *c = s->cert; c != NULL; c = c->next)
-		if (str_eq(c->topic, topic))
-			return true;
-	return false;
-}
-
-/*
- * Gives each topic its certificate; one that cannot be used is left out.
- * Connections with an old one answer what is under way on them, and close
- * (Apple: after a new certificate close all).
- */
-static void
-take_over(struct apns_scheduler *s, struct apns_cert *list)
-{
-	struct apns_cert **at = &s->cert;
-	struct err e = { 0 };
-
-	while (list != NULL) {
-		struct apns_cert *c = list;
-
-		list = c->next;
-		c->next = NULL;
-		if (apns_client_identity(
-		        s->client, c->topic, c->cert_pem, c->key_pem, &e)) {
-			*at = c;
-			at = &c->next;
-			continue;
-		}
-		log_event(LOG_ERROR, "push_certificate_unusable", "topic",
-		    c->topic, "why", e.text, NULL);
-		apns_cert_free(&c);
-	}
-}
-
-static void
 reload(struct apns_scheduler *s)
 {
 	AUTO(apns_cert_free) struct apns_cert *list = NULL;
@@ -158,22 +89,10 @@ reload(struct apns_scheduler *s)
 		return;
 	}
 	s->reload_ms = 0;
-	if (is_in_use(s, list))
-		return;
-	s->generation++;
-	apns_cert_free(&s->cert);
-	if (s->halted)
-		log_event(LOG_INFO, "push_resumed", NULL);
-	apns_scheduler_set_stopped(s, false, "");
-	set_not_after(s, 0);
 	s->not_before_ms = s->pause_ms = 0;
-	if (list == NULL) {
+	if (list == NULL)
 		log_event(LOG_WARN, "push_certificate_missing", NULL);
-		return;
-	}
-	take_over(s, TAKE(list));
-	if (s->cert != NULL)
-		set_not_after(s, s->cert->not_after);
+	apns_topics_take(s, TAKE(list));
 }
 
 /* Sleeps until there is something to do; false: stop. */
@@ -210,7 +129,7 @@ run(void *arg)
 		s->next_ms = clock_mono_ms() + APNS_SLEEP_MAX_MS;
 		if (!apns_scheduler_record(s))
 			s->next_ms = s->not_before_ms;
-		else if (s->cert != NULL)
+		else if (s->topics_count > 0)
 			apns_scheduler_dispatch(s);
 		if (s->reload_ms != 0 && s->reload_ms < s->next_ms)
 			s->next_ms = s->reload_ms;
@@ -225,7 +144,9 @@ release(struct apns_scheduler *s)
 	apns_client_free(&s->client);
 	apns_claim_list_free(&s->unrecorded);
 	apns_claim_list_free(&s->answered);
-	apns_cert_free(&s->cert);
+	for (size_t i = 0; i < s->topics_count; i++)
+		apns_cert_free(&s->topics[i].cert);
+	buf_free(&s->except);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
 	mem_free(&s);
@@ -269,6 +190,7 @@ apns_scheduler_new(const struct apns_scheduler_options *o,
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->wake, &attr);
 	pthread_condattr_destroy(&attr);
+	s->except = buf_new(APNS_TOPICS_MAX * (LIMIT_TOPIC + 2));
 	s->store = o->store;
 	s->seal = o->seal;
 	s->expiration_s =
@@ -335,9 +257,13 @@ apns_scheduler_stats(struct apns_scheduler *s, struct apns_scheduler_stats *out)
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < COUNT(st.pushes); i++)
 		st.pushes[i] = s->pushes[i];
-	st.cert_not_after = s->cert_not_after;
-	st.stopped = s->stopped;
-	str_copy_cut(st.stop_reason, sizeof(st.stop_reason), s->stop_reason);
+	for (size_t i = 0; i < s->topics_count; i++) {
+		int64_t end = s->topics[i].cert->not_after;
+
+		st.stopped += s->topics[i].stopped;
+		if (st.cert_not_after == 0 || end < st.cert_not_after)
+			st.cert_not_after = end;
+	}
 	pthread_mutex_unlock(&s->lock);
 	/* -1: the database cannot say. */
 	if (!store_begin(s->store, STORE_READ, &tx, &e) ||

@@ -40,7 +40,7 @@ struct apns_scheduler_options {
 	int64_t claim_ms;     /* 0: 60 s */
 	const char *ca_pem;   /* trust anchors as text; NULL: none */
 	int64_t answer_ms;    /* see apns_client.h; 0: its default */
-	int64_t stop_ms;      /* after APNS_OUR_FAULT; 0: 10 min */
+	int64_t stop_ms;      /* of a topic after APNS_OUR_FAULT; 0: 10 min */
 	int64_t per_s;        /* pushes a second; 0: no limit */
 	const char *proxy, *proxy_credentials; /* see apns_client.h */
 };
@@ -53,8 +53,9 @@ MUST_CHECK bool apns_scheduler_new(const struct apns_scheduler_options *o,
     struct apns_scheduler **out, struct err *e);
 /* Waits up to 2 s for answers under way, records them, stops. */
 void apns_scheduler_free(struct apns_scheduler **s);
-/* Reads the push certificate again (after an import).  What is under way is
- * answered on the old one's connections. */
+/* Reads the push certificates again (after an import).  What is under way is
+ * answered on the old one's connections.  A topic that is stopped and has the
+ * same certificate as before is tried at once. */
 void apns_scheduler_reload(struct apns_scheduler *s);
 
 /* apns_canary_push() to the hosts that the scheduler pushes to. */
@@ -65,12 +66,21 @@ MUST_CHECK bool apns_scheduler_canary(struct apns_scheduler *s,
 struct apns_scheduler_stats {
 	int64_t pushes[7];      /* by apns_outcome */
 	int64_t due;            /* enrolments due now; -1: unknown */
-	int64_t cert_not_after; /* 0: no certificate */
-	bool stopped; /* APNS_OUR_FAULT: waiting for a new certificate */
-	char stop_reason[64];
+	int64_t cert_not_after; /* the earliest end of all; 0: none */
+	int64_t stopped; /* topics after APNS_OUR_FAULT: one push tries now
+	                  * and then, or a new certificate ends it */
 };
 void apns_scheduler_stats(
     struct apns_scheduler *s, struct apns_scheduler_stats *out);
+struct apns_topic_stats {
+	char topic[257];
+	int64_t not_after; /* of its certificate */
+	bool stopped;
+	char reason[64]; /* why */
+};
+/* The topics that have a certificate, at most max; how many. */
+size_t apns_scheduler_topics(
+    struct apns_scheduler *s, struct apns_topic_stats *out, size_t max);
 /*
  * How long to wait after attempt pushes (1: the first) for which the device
  * has not come.  urgent: a lock or wipe waits; age_ms is the age of the newest

@@ -5,16 +5,25 @@
 #include "apns/apns_scheduler_priv.h"
 #include "core/clock.h"
 
+/* What a batch may claim. */
+struct wish {
+	int64_t limit;
+	const char *only; /* the topic; NULL: all that are not stopped */
+	bool urgent;      /* nothing else */
+};
+
 /* Urgent ones first, then the longest due. */
 static bool
-claim(struct apns_scheduler *s, struct store_tx *tx, int64_t limit,
+claim(struct apns_scheduler *s, struct store_tx *tx, const struct wish *w,
     struct apns_claim **list, int64_t *count, struct err *e)
 {
 	int64_t now = clock_now_ms();
 	struct apns_claim_options o = { .by = s->by,
 		.now = now,
 		.until = now + s->claim_ms,
-		.limit = limit };
+		.limit = w->limit,
+		.except = w->only == NULL ? buf_str(s->except) : "",
+		.only = w->only };
 	struct apns_claim *rest = NULL;
 	bool ok;
 
@@ -22,8 +31,8 @@ claim(struct apns_scheduler *s, struct store_tx *tx, int64_t limit,
 	if (!apns_db_claim(tx, &o, list, count, e))
 		return false;
 	o.urgent = false;
-	o.limit = limit - *count;
-	if (o.limit <= 0)
+	o.limit = w->limit - *count;
+	if (o.limit <= 0 || w->urgent)
 		return true;
 	ok = apns_db_claim(tx, &o, &rest, count, e);
 	/* Behind the urgent ones. */
@@ -44,7 +53,7 @@ sort_out(struct apns_scheduler *s, struct store_tx *tx,
 
 	while (*at != NULL) {
 		struct apns_claim *c = *at;
-		bool other = !apns_scheduler_has_topic(s, c->topic);
+		bool other = apns_topic_find(s, c->topic) == NULL;
 
 		if (c->open && !other) {
 			at = &c->next;
@@ -69,9 +78,10 @@ push(struct apns_scheduler *s, struct apns_claim *list)
 	/* From here on the claims belong to the client. */
 	for (; list != NULL && n < COUNT(pushes); list = list->next) {
 		struct apns_push *p = &pushes[n++];
+		struct apns_topic *t = apns_topic_find(s, list->topic);
 
-		list->probe = s->halted;
-		list->generation = s->generation;
+		list->probe = t->probing = t->stopped;
+		list->generation = t->generation;
 		*p = (struct apns_push){ .token = buf_slice(list->token),
 			.magic = list->magic,
 			.topic = list->topic,
@@ -85,16 +95,17 @@ push(struct apns_scheduler *s, struct apns_claim *list)
 
 /* One batch; *more: there may be more to claim. */
 static bool
-push_batch(struct apns_scheduler *s, int64_t limit, bool *more, struct err *e)
+push_batch(
+    struct apns_scheduler *s, const struct wish *w, bool *more, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(apns_claim_list_free) struct apns_claim *list = NULL;
 	int64_t count = 0, began_ms = clock_mono_ms();
 
 	if (!store_begin(s->store, STORE_WRITE, &tx, e) ||
-	    !claim(s, tx, limit, &list, &count, e))
+	    !claim(s, tx, w, &list, &count, e))
 		return false;
-	*more = count == limit;
+	*more = count == w->limit;
 	if (count == 0)
 		return true;
 	if (!sort_out(s, tx, &list, e) || !store_commit(&tx, e))
@@ -105,47 +116,91 @@ push_batch(struct apns_scheduler *s, int64_t limit, bool *more, struct err *e)
 	return true;
 }
 
-/* Sees without a write transaction whether anything is due; sets next_ms. */
+/*
+ * Sees without a write transaction when something is due, within
+ * APNS_SLEEP_MAX_MS; 0: now.
+ */
 static bool
-look(struct apns_scheduler *s, bool *due, struct err *e)
+look(struct apns_scheduler *s, const char *only, int64_t *left, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
-	int64_t at, now = clock_now_ms(), left = APNS_SLEEP_MAX_MS;
+	int64_t at, now = clock_now_ms();
 
 	if (!store_begin(s->store, STORE_READ, &tx, e) ||
-	    !apns_db_next_due(tx, &at, e))
+	    !apns_db_next_due(
+	        tx, only == NULL ? buf_str(s->except) : "", only, &at, e))
 		return false;
-	*due = at != 0 && at <= now;
-	if (*due)
-		left = APNS_SLEEP_MIN_MS;
-	else if (at != 0 && at - now < left)
-		left = at - now;
-	s->next_ms = clock_mono_ms() + left;
+	*left = APNS_SLEEP_MAX_MS;
+	if (at != 0 && at - now < *left)
+		*left = at > now ? at - now : 0;
+	return true;
+}
+
+static void
+wake_at(struct apns_scheduler *s, int64_t at_ms)
+{
+	if (at_ms < s->next_ms)
+		s->next_ms = at_ms;
+}
+
+/* A stopped topic: one push tries, now and then. */
+static bool
+probe(struct apns_scheduler *s, const struct apns_topic *t, struct err *e)
+{
+	int64_t left, now_ms = clock_mono_ms();
+	struct wish one = { .limit = 1, .only = t->cert->topic };
+	bool more;
+
+	if (!t->stopped || t->probing)
+		return true;
+	if (now_ms < t->probe_ms) {
+		wake_at(s, t->probe_ms);
+		return true;
+	}
+	if (!look(s, one.only, &left, e))
+		return false;
+	wake_at(s, now_ms + (left > 0 ? left : APNS_SLEEP_MIN_MS));
+	return left > 0 || push_batch(s, &one, &more, e);
+}
+
+/* The topics that are not stopped. */
+static bool
+push_due(struct apns_scheduler *s, struct err *e)
+{
+	/* After a pause one push goes ahead of the others. */
+	int64_t window = s->pause_ms > 0 ? 1 : s->window;
+	struct wish all = { .limit =
+		                window < APNS_BATCH ? window : APNS_BATCH };
+	int64_t left;
+	bool more;
+
+	if (!look(s, NULL, &left, e))
+		return false;
+	wake_at(s, clock_mono_ms() + (left > 0 ? left : APNS_SLEEP_MIN_MS));
+	more = left == 0;
+	while (more && s->in_flight < window)
+		if (!push_batch(s, &all, &more, e))
+			return false;
 	return true;
 }
 
 void
 apns_scheduler_dispatch(struct apns_scheduler *s)
 {
-	bool probing = s->halted || s->pause_ms > 0;
-	bool more = true;
 	struct err e = { 0 };
+	bool ok = true;
 
 	if (clock_mono_ms() < s->not_before_ms) {
 		s->next_ms = s->not_before_ms;
 		return;
 	}
-	if (!look(s, &more, &e)) {
-		apns_scheduler_database_failed(s, &e);
-		s->next_ms = s->not_before_ms;
+	for (size_t i = 0; ok && i < s->topics_count; i++)
+		ok = apns_topic_expire(s, &s->topics[i], &e) &&
+		     probe(s, &s->topics[i], &e);
+	if (ok && push_due(s, &e)) {
+		s->db_failed = false;
 		return;
 	}
-	/* After a stop one push goes ahead of the others. */
-	while (more && s->in_flight < (probing ? 1 : s->window)) {
-		if (!push_batch(s, probing ? 1 : APNS_BATCH, &more, &e)) {
-			apns_scheduler_database_failed(s, &e);
-			return;
-		}
-		s->db_failed = false;
-	}
+	apns_scheduler_database_failed(s, &e);
+	s->next_ms = s->not_before_ms;
 }

@@ -11,6 +11,7 @@
 #include "apns/apns_scheduler.h"
 
 enum {
+	APNS_TOPICS_MAX = 64,
 	APNS_BATCH = 500,   /* claims, and records, in one transaction */
 	APNS_WINDOW = 4000, /* claimed and not yet recorded */
 	APNS_SLEEP_MAX_MS = 10 * 1000, /* without a notification */
@@ -18,15 +19,25 @@ enum {
 	APNS_PAUSE_MAX_MS = 60 * 1000
 };
 
+/* A topic with a certificate. */
+struct apns_topic {
+	struct apns_cert *cert; /* a list of one */
+	int64_t generation;     /* another one with each certificate */
+	int64_t probe_ms;       /* monotonic; while stopped: the next try */
+	bool stopped, probing;  /* probing: that try is under way */
+	bool overdue;           /* was stopped at its certificate's end */
+	char reason[64];
+};
+
 struct apns_scheduler {
-	pthread_mutex_t lock; /* guards down to stop_reason */
+	pthread_mutex_t lock; /* guards down to topics */
 	pthread_cond_t wake;
 	bool poked, stopping, reload;
 	struct apns_claim *answered; /* the last one first */
 	int64_t pushes[7];
-	int64_t cert_not_after;
-	bool stopped;
-	char stop_reason[64];
+	/* The scheduler's thread alone writes them, and reads without. */
+	size_t topics_count;
+	struct apns_topic topics[APNS_TOPICS_MAX];
 
 	/* Read-only once the thread runs. */
 	pthread_t thread;
@@ -39,9 +50,9 @@ struct apns_scheduler {
 	struct apns_client_options client_options; /* what it points to is
 	                                            * borrowed */
 	struct apns_client *client;
-	struct apns_cert *cert;        /* NULL: none */
 	struct apns_claim *unrecorded; /* waiting for the database */
-	int64_t generation;            /* of the certificate */
+	int64_t generation;            /* the last one given */
+	struct buf *except;            /* topics that are stopped */
 	int64_t window;                /* most in_flight */
 	int64_t in_flight;             /* claimed, not recorded */
 	int64_t not_before_ms;         /* monotonic: no claims until then */
@@ -49,19 +60,29 @@ struct apns_scheduler {
 	int64_t next_ms;               /* monotonic: when to look again */
 	int64_t reload_ms; /* monotonic: the certificate could not be read, and
 	                    * is tried again then; 0: it could */
-	bool halted;       /* as stopped, without the lock */
 	bool db_failed;    /* logged already */
 };
 
 /* apns_scheduler.c. */
 void apns_scheduler_database_failed(
     struct apns_scheduler *s, const struct err *e);
-void apns_scheduler_set_stopped(
-    struct apns_scheduler *s, bool stopped, const char *reason);
 
-/* There is a certificate for it. */
-bool apns_scheduler_has_topic(
-    const struct apns_scheduler *s, const char *topic);
+/* apns_scheduler_topic.c. */
+/* NULL: there is no certificate for it. */
+struct apns_topic *apns_topic_find(struct apns_scheduler *s, const char *topic);
+/* Its pushes wait; one tries in stop_ms. */
+void apns_topic_stop(
+    struct apns_scheduler *s, struct apns_topic *t, const char *reason);
+void apns_topic_resume(struct apns_scheduler *s, struct apns_topic *t);
+/* Stops it, once, when its certificate is past its end; with an event. */
+MUST_CHECK bool apns_topic_expire(
+    struct apns_scheduler *s, struct apns_topic *t, struct err *e);
+/*
+ * Makes these the topics; takes the list.  A certificate that cannot be used
+ * is left out.  Connections with an old one answer what is under way on them,
+ * and close (Apple: after a new certificate close all).
+ */
+void apns_topics_take(struct apns_scheduler *s, struct apns_cert *list);
 
 /* apns_scheduler_record.c: records the answers that have come.  false: the
  * database does not take them; they stay. */

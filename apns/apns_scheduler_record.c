@@ -19,12 +19,16 @@ apns_claim_list_free(struct apns_claim **list)
 	}
 }
 
-/* What the answers of one batch say about pushing as a whole. */
-struct verdict {
+/* What the answers of one batch say about a topic, ... */
+struct topic_verdict {
 	const struct apns_answer *fault; /* certificate or topic, or NULL */
-	const struct apns_answer *away;  /* APNs out of reach, or NULL */
-	bool reached;                    /* Apple answered something */
-	bool probe_passed;
+	bool probed, passed;             /* a probe came back; well */
+};
+/* ... and about pushing as a whole. */
+struct verdict {
+	struct topic_verdict of[APNS_TOPICS_MAX]; /* as the scheduler's */
+	const struct apns_answer *away; /* APNs out of reach, or NULL */
+	bool reached;                   /* Apple answered something */
 };
 
 /* One push that got no answer on a connection that lives says nothing about
@@ -37,41 +41,60 @@ is_away(const struct apns_answer *a)
 	       !str_eq(a->reason, "stream reset");
 }
 
+static void
+judge_topic(struct topic_verdict *v, const struct apns_claim *c)
+{
+	const struct apns_answer *a = &c->answer;
+
+	if (a->outcome == APNS_OUR_FAULT)
+		v->fault = a;
+	v->probed |= c->probe;
+	v->passed |= c->probe && a->outcome != APNS_OUR_FAULT &&
+	             a->outcome != APNS_UNREACHABLE;
+}
+
 /* What was said of a certificate that has been replaced since counts no
  * more. */
 static void
-judge(const struct apns_scheduler *s, const struct apns_claim *list,
-    struct verdict *v)
+judge(
+    struct apns_scheduler *s, const struct apns_claim *list, struct verdict *v)
 {
 	for (; list != NULL; list = list->next) {
 		const struct apns_answer *a = &list->answer;
+		const struct apns_topic *t = apns_topic_find(s, list->topic);
 
-		if (list->generation != s->generation)
+		if (t == NULL || list->generation != t->generation)
 			continue;
-		if (a->outcome == APNS_OUR_FAULT)
-			v->fault = a;
-		else if (is_away(a))
+		judge_topic(&v->of[t - s->topics], list);
+		if (is_away(a))
 			v->away = a;
-		else if (a->outcome != APNS_UNREACHABLE)
+		else if (a->outcome != APNS_UNREACHABLE &&
+		         a->outcome != APNS_OUR_FAULT)
 			v->reached = true;
-		if (list->probe && a->outcome != APNS_OUR_FAULT &&
-		    a->outcome != APNS_UNREACHABLE)
-			v->probe_passed = true;
 		if (a->outcome == APNS_BUG)
 			log_event(LOG_ERROR, "push_rejected", "reason",
 			    a->reason, "apns_id", a->id, NULL);
 	}
 }
 
-/* In the transaction of the answers: one event however many were refused. */
+/* In the transaction of the answers: one event a topic however many were
+ * refused. */
 static bool
 record_verdict(struct apns_scheduler *s, struct store_tx *tx,
     const struct verdict *v, struct err *e)
 {
-	if (v->fault != NULL && !s->halted)
-		return apns_db_event(tx, "push.stopped", v->fault->reason, e);
-	if (v->fault == NULL && v->probe_passed && s->halted)
-		return apns_db_event(tx, "push.resumed", NULL, e);
+	for (size_t i = 0; i < s->topics_count; i++) {
+		const struct apns_topic *t = &s->topics[i];
+		const struct apns_answer *fault = v->of[i].fault;
+
+		if (fault != NULL && !t->stopped &&
+		    !apns_db_event(
+		        tx, "push.stopped", t->cert->topic, fault->reason, e))
+			return false;
+		if (fault == NULL && v->of[i].passed && t->stopped &&
+		    !apns_db_event(tx, "push.resumed", t->cert->topic, NULL, e))
+			return false;
+	}
 	return true;
 }
 
@@ -85,7 +108,7 @@ pace(struct apns_scheduler *s, const struct verdict *v, int64_t now)
 		s->pause_ms = 0;
 		return;
 	}
-	if (v->away == NULL || s->halted || now < s->not_before_ms)
+	if (v->away == NULL || now < s->not_before_ms)
 		return;
 	if (s->pause_ms == 0)
 		log_event(
@@ -101,18 +124,17 @@ apply_verdict(struct apns_scheduler *s, const struct verdict *v)
 {
 	int64_t now = clock_mono_ms();
 
-	if (v->fault != NULL) {
-		if (!s->halted)
-			log_event(LOG_ERROR, "push_stopped", "reason",
-			    v->fault->reason, NULL);
-		apns_scheduler_set_stopped(s, true, v->fault->reason);
-		s->not_before_ms = now + s->stop_ms;
-		return;
-	}
-	if (v->probe_passed && s->halted) {
-		log_event(LOG_INFO, "push_resumed", NULL);
-		apns_scheduler_set_stopped(s, false, "");
-		s->not_before_ms = now;
+	for (size_t i = 0; i < s->topics_count; i++) {
+		struct apns_topic *t = &s->topics[i];
+
+		if (v->of[i].probed)
+			t->probing = false;
+		if (v->of[i].fault != NULL)
+			apns_topic_stop(s, t, v->of[i].fault->reason);
+		else if (v->of[i].passed && t->stopped)
+			apns_topic_resume(s, t);
+		else if (v->of[i].probed)
+			t->probe_ms = now + APNS_SLEEP_MIN_MS;
 	}
 	pace(s, v, now);
 }

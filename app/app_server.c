@@ -119,11 +119,11 @@ start_services(struct app_server *s, struct err *e)
 	                           .seal = s->seal,
 	                           .renderers = s->renderers,
 	                           .issuers = s->live,
-	                           .topic = s->topic,
 	                           .on_left = device_left,
 	                           .on_enrolled = device_enrolled,
 	                           .hook_arg = s },
 	           &s->mdm, e) &&
+	       app_server_topics(s, e) &&
 	       scep_service_new(
 	           &(struct scep_options){ .store = s->store,
 	               .seal = s->seal,
@@ -147,6 +147,7 @@ start_services(struct app_server *s, struct err *e)
 	               .public_url = s->url,
 	               .http = s->http,
 	               .on_push_certificate = app_server_push_certificate,
+	               .warnings = app_server_push_warnings,
 	               .push_canary = app_server_push_canary,
 	               .metrics = app_server_metrics,
 	               .arg = s },

@@ -37,11 +37,12 @@ static const struct http_metric rows[] = {
 	[ROW_PUSH_DUE] = { "mutsu_push_due", "Enrolments whose push is due",
 	    "gauge", NULL, NULL },
 	[ROW_PUSH_STOPPED] = { "mutsu_push_stopped",
-	    "1 while pushing is stopped by a fault of certificate or topic",
-	    "gauge", NULL, NULL },
+	    "Push topics stopped by a fault of their certificate", "gauge",
+	    NULL, NULL },
 	[ROW_PUSH_CERT] = { "mutsu_push_certificate_not_after_seconds",
-	    "End of the push certificate, Unix time; 0: none", "gauge", NULL,
-	    NULL },
+	    "Earliest end of the push certificates in use, Unix time; "
+	    "0: none",
+	    "gauge", NULL, NULL },
 	[ROW_RSS] = { "process_resident_memory_bytes", "Resident memory",
 	    "gauge", NULL, NULL },
 };

@@ -84,4 +84,9 @@ MUST_CHECK bool app_server_watch(struct app_server *s, struct err *e);
 bool app_server_push_canary(const struct apns_cert *cert,
     const struct apns_canary *c, struct apns_answer *out, void *arg,
     struct err *e);
+enum { APP_TOPICS_MAX = 64 };
+/* Which topics Macs may have, and which one new enrolments get. */
+MUST_CHECK bool app_server_topics(struct app_server *s, struct err *e);
+/* Hooks of the API: what ails pushing; a push certificate took over. */
+void app_server_push_warnings(json_t *list, void *arg);
 void app_server_push_certificate(const char *topic, void *arg);

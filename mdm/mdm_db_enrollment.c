@@ -30,14 +30,19 @@ mdm_db_enrollment_token(struct store_tx *tx, const struct mdm_token *t,
 	if (!store_exec(tx,
 	        "INSERT INTO enrollment (id, device_id, channel, "
 	        "user_short_name, state, topic, push_token, push_magic, "
-	        "token_at, token_updates, push_state, last_seen_at) "
+	        "token_at, token_updates, push_state, last_seen_at, "
+	        "push_last_reason) "
 	        "VALUES ($1, $2, $3, $4, 'enrolled', $5, $6, $7, $8, 1, $9, "
-	        "$8) ON CONFLICT (id) DO UPDATE SET device_id = $2, "
+	        "$8, CASE WHEN $9 = 'ok' THEN NULL ELSE 'topic_mismatch' END) "
+	        "ON CONFLICT (id) DO UPDATE SET device_id = $2, "
 	        "token_updates = CASE WHEN enrollment.state = 'left' THEN 1 "
 	        "ELSE enrollment.token_updates + 1 END, "
 	        "user_short_name = $4, state = 'enrolled', topic = $5, "
 	        "push_token = $6, push_magic = $7, token_at = $8, "
-	        "push_state = $9, last_seen_at = $8",
+	        "push_state = $9, last_seen_at = $8, push_last_reason = CASE "
+	        "WHEN $9 <> 'ok' THEN 'topic_mismatch' "
+	        "WHEN enrollment.push_last_reason = 'topic_mismatch' THEN NULL "
+	        "ELSE enrollment.push_last_reason END",
 	        S_ARGS(S_TEXT(t->enrollment_id), S_TEXT(t->device_id),
 	            S_TEXT(t->channel), mdm_db_text(t->short_name),
 	            S_TEXT(t->topic), S_BLOB(t->token), S_TEXT(t->magic),

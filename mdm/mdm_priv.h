@@ -38,8 +38,8 @@ struct mdm_heard {
 enum { MDM_ADMITTED = 4096 };
 
 struct mdm_service {
-	pthread_mutex_t mutex; /* guards topic and heard */
-	char topic[LIMIT_TOPIC + 1];
+	pthread_mutex_t mutex; /* guards topics and heard */
+	char **topics;         /* NULL ends; none, or NULL: any */
 	struct mdm_heard heard[MDM_HEARD_BUCKETS][MDM_HEARD_WAYS];
 
 	struct mdm_options o;

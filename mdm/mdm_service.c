@@ -13,21 +13,26 @@ enum {
 	STALE_TURNS = 100
 };
 
+static void
+free_topics(char **topics)
+{
+	for (char **t = topics; t != NULL && *t != NULL; t++)
+		str_free(t);
+	mem_free(&topics);
+}
+
 bool
 mdm_service_new(
     const struct mdm_options *o, struct mdm_service **out, struct err *e)
 {
-	struct mdm_service *s;
+	struct mdm_service *s = mem_zalloc(1, sizeof(*s));
 
-	if (o->topic != NULL && strlen(o->topic) > LIMIT_TOPIC)
-		return err_set(e, ERR_INVALID, "the push topic is too long");
-	s = mem_zalloc(1, sizeof(*s));
+	(void)e;
 	pthread_mutex_init(&s->mutex, NULL);
 	s->o = *o;
 	s->verifier = cert_verifier_new(REMEMBERED_SIGNERS);
 	if (o->issuers != NULL)
 		cert_verifier_prefer(s->verifier, o->issuers);
-	mdm_service_set_topic(s, o->topic);
 	*out = s;
 	return true;
 }
@@ -39,15 +44,26 @@ mdm_service_free(struct mdm_service **s)
 		return;
 	cert_verifier_free(&(*s)->verifier);
 	pthread_mutex_destroy(&(*s)->mutex);
+	free_topics((*s)->topics);
 	mem_free(s);
 }
 
 void
-mdm_service_set_topic(struct mdm_service *s, const char *topic)
+mdm_service_set_topics(struct mdm_service *s, const char *const *topics)
 {
+	char **fresh, **old;
+	size_t n = 0;
+
+	while (topics[n] != NULL)
+		n++;
+	fresh = mem_zalloc(n + 1, sizeof(*fresh));
+	for (size_t i = 0; i < n; i++)
+		fresh[i] = str_dup(topics[i]);
 	pthread_mutex_lock(&s->mutex);
-	str_copy_cut(s->topic, sizeof(s->topic), topic != NULL ? topic : "");
+	old = s->topics;
+	s->topics = fresh;
 	pthread_mutex_unlock(&s->mutex);
+	free_topics(old);
 }
 
 bool
@@ -56,7 +72,9 @@ mdm_topic_fits(struct mdm_service *s, const char *topic)
 	bool fits;
 
 	pthread_mutex_lock(&s->mutex);
-	fits = s->topic[0] == '\0' || str_eq(s->topic, topic);
+	fits = s->topics == NULL || s->topics[0] == NULL;
+	for (char **t = s->topics; !fits && *t != NULL; t++)
+		fits = str_eq(*t, topic);
 	pthread_mutex_unlock(&s->mutex);
 	return fits;
 }

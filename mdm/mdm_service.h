@@ -36,8 +36,6 @@ struct mdm_options {
 	/* Who issues the identities of Macs, so that strangers cannot push them
 	 * out of what is remembered; NULL: anybody may.  */
 	struct cert_live *issuers;
-	/* The topic Macs must report; "" : any (no push certificate yet). */
-	const char *topic;
 	/*
 	 * In the transaction that ends an enrolment (checked out, wiped,
 	 * re-enrolled): how certificates of the user are revoked.
@@ -52,8 +50,9 @@ struct mdm_options {
 MUST_CHECK bool mdm_service_new(
     const struct mdm_options *o, struct mdm_service **out, struct err *e);
 void mdm_service_free(struct mdm_service **s);
-/* After a push certificate was imported; any thread.  NULL or "": any. */
-void mdm_service_set_topic(struct mdm_service *s, const char *topic);
+/* The topics that Macs may report: those with a push certificate, NULL ends;
+ * none: any.  Copied; any thread. */
+void mdm_service_set_topics(struct mdm_service *s, const char *const *topics);
 void mdm_http_add(struct http_server *h, struct mdm_service *s);
 /* Periodic work: expire commands and orders.  Called every minute by who has
  * the lease; NULL: nobody else does. */

@@ -37,6 +37,13 @@ admin_topic(const char *topic, void *arg)
 	str_copy_cut(a->topic, sizeof(a->topic), topic);
 }
 
+static inline void
+admin_warnings(json_t *list, void *arg)
+{
+	(void)arg;
+	json_array_append_new(list, json_string("a thing to look at"));
+}
+
 static inline bool
 admin_canary(const struct apns_cert *cert, const struct apns_canary *c,
     struct apns_answer *out, void *arg, struct err *e)
@@ -118,6 +125,7 @@ admin_open(void)
 	                       .push_canary = admin_canary,
 	                       .metrics = admin_metrics,
 	                       .ready = admin_ready,
+	                       .warnings = admin_warnings,
 	                       .arg = a },
 	    &a->api, &e));
 	l.authorizer_arg = a->api;

@@ -94,30 +94,39 @@ pushes(struct rig *r)
 }
 
 static inline void
-save_cert(struct rig *r)
+save_this(struct rig *r, const struct sim_apns_certs *made)
 {
 	AUTO(apns_cert_free) struct apns_cert *c = NULL;
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct err e = { 0 };
 
-	must(apns_cert_parse(slice_str(certs->push_cert_pem),
-	         slice_str(certs->push_key_pem), &c, &e),
+	must(apns_cert_parse(slice_str(made->push_cert_pem),
+	         slice_str(made->push_key_pem), &c, &e),
 	    &e);
 	must(store_begin(r->st, STORE_WRITE, &tx, &e), &e);
-	must(apns_cert_save(tx, r->seal, c,
-	         &(struct apns_cert_import){ .owner = "it", .actor = "system" },
-	         &e),
+	must(
+	    apns_cert_save(tx, r->seal, c,
+	        &(struct apns_cert_import){
+	            .owner = "it", .typed_topic = c->topic, .actor = "system" },
+	        &e),
 	    &e);
 	must(store_commit(&tx, &e), &e);
 }
 
+static inline void
+save_cert(struct rig *r)
+{
+	save_this(r, certs);
+}
+
+/* anchors: of push certificates; NULL: those of certs. */
 static inline struct rig *
-rig_new(void)
+rig_with(const char *anchors)
 {
 	struct rig *r = mem_zalloc(1, sizeof(*r));
 	struct sim_apns_options o = { .cert_pem = certs->server_cert_pem,
 		.key_pem = certs->server_key_pem,
-		.client_ca_pem = certs->ca_pem,
+		.client_ca_pem = anchors != NULL ? anchors : certs->ca_pem,
 		.ids_max = 1000 };
 	struct err e = { 0 };
 	AUTO(str_free) char *database = NULL;
@@ -142,6 +151,12 @@ rig_new(void)
 		.ca_pem = certs->ca_pem };
 	save_cert(r);
 	return r;
+}
+
+static inline struct rig *
+rig_new(void)
+{
+	return rig_with(NULL);
 }
 
 static inline void

@@ -117,8 +117,7 @@ static inline int
 world_make(void **state)
 {
 	struct world *w = mem_zalloc(1, sizeof(*w));
-	struct mdm_options o = { .topic = TOPIC,
-		.on_left = on_left,
+	struct mdm_options o = { .on_left = on_left,
 		.on_enrolled = on_enrolled,
 		.hook_arg = w,
 		.renderers = w->renderers };

@@ -9,6 +9,10 @@ alive_and_ready(void **state)
 	CALL(NOBODY, "GET /healthz", NULL, 200);
 	CALL(NOBODY, "GET /readyz", NULL, 200);
 	assert_string_equal(text_at(a, "status"), "ready");
+	/* 200 all the same: a balancer must not take the node away. */
+	assert_string_equal(
+	    json_string_value(json_array_get(at(a, "warnings"), 0)),
+	    "a thing to look at");
 	a->not_ready = true;
 	REFUSED(NOBODY, "GET /readyz", NULL, 503, "not_ready");
 	assert_non_null(strstr(text_at(a, "detail"), "still thinking"));

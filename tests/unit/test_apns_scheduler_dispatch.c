@@ -135,6 +135,16 @@ other_topic(void **state)
 	assert_int_equal(number(r, "SELECT COUNT(*) FROM event WHERE kind = "
 	                           "'push.refused'"),
 	    1);
+	/* As a check-in leaves one whose topic has no certificate yet; then
+	 * that comes. */
+	enroll(r, 2, TOPIC);
+	queue(r, 2, 1, false);
+	EXEC(r, "UPDATE enrollment SET push_state = 'refused', "
+	        "push_due_at = NULL, push_last_reason = 'topic_mismatch' "
+	        "WHERE id = '2'");
+	save_cert(r);
+	wait_number(
+	    r, "SELECT push_attempts FROM enrollment WHERE id = '2'", 1);
 }
 
 /* The database is away for a moment: that costs seconds, not the minute until

@@ -3,6 +3,8 @@
  */
 #include "apns_scheduler_fixture.h"
 
+#define OTHER "com.apple.mgmt.External.66666666-7777-4888-8999-aaaaaaaaaaaa"
+
 static void
 gone(void **state)
 {
@@ -87,7 +89,7 @@ refused_and_busy(void **state)
 	assert_int_equal(st.pushes[APNS_REFUSED], 1);
 	assert_int_equal(st.pushes[APNS_BACK_OFF], 2);
 	assert_int_equal(st.due, 0);
-	assert_false(st.stopped);
+	assert_int_equal(st.stopped, 0);
 }
 
 /* One event, one stop; what is due stays due, and goes on later. */
@@ -96,6 +98,7 @@ stopped_by_certificate(void **state)
 {
 	AUTO(rig_free) struct rig *r = rig_new();
 	struct apns_scheduler_stats st;
+	struct apns_topic_stats topics[2];
 
 	(void)state;
 	r->options.stop_ms = 300;
@@ -115,8 +118,10 @@ stopped_by_certificate(void **state)
 	    "push_attempts = 0",
 	    50);
 	apns_scheduler_stats(r->scheduler, &st);
-	assert_true(st.stopped);
-	assert_string_equal(st.stop_reason, "BadCertificate");
+	assert_int_equal(st.stopped, 1);
+	assert_int_equal(apns_scheduler_topics(r->scheduler, topics, 2), 1);
+	assert_string_equal(topics[0].topic, TOPIC);
+	assert_string_equal(topics[0].reason, "BadCertificate");
 	assert_int_equal(pushes(r), 50);
 	/* The next try is one push, and no further event. */
 	while (pushes(r) < 51)
@@ -131,7 +136,110 @@ stopped_by_certificate(void **state)
 	    number(r, "SELECT COUNT(*) FROM event WHERE kind = 'push.resumed'"),
 	    1);
 	apns_scheduler_stats(r->scheduler, &st);
-	assert_false(st.stopped);
+	assert_int_equal(st.stopped, 0);
+}
+
+/* A second topic with a certificate of its own. */
+static struct rig *
+two_topics(int64_t not_after_ms)
+{
+	AUTO(sim_apns_certs_free) struct sim_apns_certs *other = NULL;
+	AUTO(str_free) char *anchors = NULL;
+	struct rig *r;
+	struct err e = { 0 };
+
+	must(sim_apns_certs_new(&(struct sim_apns_cert_options){ .topic = OTHER,
+	                            .not_after_ms = not_after_ms },
+	         &other, &e),
+	    &e);
+	anchors = str_printf("%s%s", certs->ca_pem, other->ca_pem);
+	r = rig_with(anchors);
+	save_this(r, other);
+	return r;
+}
+
+/* While the certificate of one topic is refused the other one's pushes go,
+ * and so it is after a new certificate for that one. */
+static void
+one_topic_stops_alone(void **state)
+{
+	AUTO(rig_free) struct rig *r = two_topics(0);
+	struct apns_scheduler_stats st;
+	struct apns_topic_stats topics[3];
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	enroll(r, 2, OTHER);
+	enroll(r, 3, TOPIC);
+	sim_apns_rule(r->sim, &(struct sim_apns_rule){ .token = "00000001",
+	                          .status = 403,
+	                          .reason = "BadCertificate" });
+	rig_start(r);
+	queue(r, 1, 1, true);
+	wait_number(
+	    r, "SELECT COUNT(*) FROM event WHERE kind = 'push.stopped'", 1);
+	wait_number(r,
+	    "SELECT push_claim_by IS NULL FROM enrollment WHERE id = '1'", 1);
+	queue(r, 2, 1, false);
+	queue(r, 3, 1, true);
+	wait_number(
+	    r, "SELECT push_attempts FROM enrollment WHERE id = '2'", 1);
+	apns_scheduler_stats(r->scheduler, &st);
+	assert_int_equal(st.stopped, 1);
+	assert_int_equal(apns_scheduler_topics(r->scheduler, topics, 3), 2);
+	assert_string_equal(topics[0].topic, OTHER);
+	assert_false(topics[0].stopped);
+	assert_true(topics[1].stopped);
+	assert_int_equal(number(r, "SELECT COUNT(*) FROM event WHERE kind = "
+	                           "'push.stopped' AND data LIKE '%" TOPIC
+	                           "%' AND data LIKE '%BadCertificate%'"),
+	    1);
+	assert_int_equal(number(r, "SELECT push_due_at IS NOT NULL AND "
+	                           "push_last_at IS NULL FROM enrollment "
+	                           "WHERE id = '3'"),
+	    1);
+	sim_apns_clear_rules(r->sim);
+	save_cert(r);
+	apns_scheduler_reload(r->scheduler);
+	wait_number(
+	    r, "SELECT COUNT(*) FROM enrollment WHERE push_attempts = 1", 3);
+	apns_scheduler_stats(r->scheduler, &st);
+	assert_int_equal(st.stopped, 0);
+}
+
+/* A certificate that has ended stops its topic before APNs says so; the one
+ * push that tries proves it wrong here, and that lasts. */
+static void
+an_expired_topic_stops_alone(void **state)
+{
+	AUTO(rig_free) struct rig *r = two_topics(0);
+	struct apns_scheduler_stats st;
+
+	(void)state;
+	r->options.stop_ms = 100;
+	enroll(r, 1, TOPIC);
+	enroll(r, 2, OTHER);
+	EXEC(r, "UPDATE push_certificate SET not_after = $1 WHERE topic = $2",
+	    S_INT(clock_now_ms() - 1000), S_TEXT(OTHER));
+	queue(r, 1, 1, false);
+	rig_start(r);
+	wait_number(
+	    r, "SELECT push_attempts FROM enrollment WHERE id = '1'", 1);
+	assert_int_equal(number(r, "SELECT COUNT(*) FROM event WHERE kind = "
+	                           "'push.stopped' AND data LIKE "
+	                           "'%certificate expired%'"),
+	    1);
+	apns_scheduler_stats(r->scheduler, &st);
+	assert_int_equal(st.stopped, 1);
+	assert_true(st.cert_not_after < clock_now_ms());
+	queue(r, 2, 1, false);
+	wait_number(
+	    r, "SELECT push_attempts FROM enrollment WHERE id = '2'", 1);
+	assert_int_equal(number(r, "SELECT COUNT(*) FROM event WHERE kind IN "
+	                           "('push.stopped', 'push.resumed')"),
+	    2);
+	apns_scheduler_stats(r->scheduler, &st);
+	assert_int_equal(st.stopped, 0);
 }
 
 static void
@@ -158,6 +266,8 @@ main(void)
 		cmocka_unit_test(gone),
 		cmocka_unit_test(refused_and_busy),
 		cmocka_unit_test(stopped_by_certificate),
+		cmocka_unit_test(one_topic_stops_alone),
+		cmocka_unit_test(an_expired_topic_stops_alone),
 		cmocka_unit_test(not_reachable),
 	};
 

@@ -64,14 +64,30 @@ static void
 a_token_of_another_topic_is_kept_but_not_pushed(void **state)
 {
 	struct world *w = *state;
+	const char *const other[] = { "com.apple.mgmt.External.other", NULL };
+	const char *const both[] = { "com.apple.mgmt.External.other", TOPIC,
+		NULL };
+	const char *const none[] = { NULL };
 
-	mdm_service_set_topic(w->mdm, "com.apple.mgmt.External.other");
+	mdm_service_set_topics(w->mdm, other);
 	enroll(w, &mac_1);
 	assert_text(w, "SELECT push_state FROM enrollment", "refused");
 	assert_text(w, "SELECT topic FROM enrollment", TOPIC);
-	mdm_service_set_topic(w->mdm, NULL);
+	/* Any of several that have a certificate will do. */
+	mdm_service_set_topics(w->mdm, both);
 	assert_true(update_token(w, &mac_1));
 	assert_text(w, "SELECT push_state FROM enrollment", "ok");
+	mdm_service_set_topics(w->mdm, other);
+	assert_true(update_token(w, &mac_1));
+	assert_text(w, "SELECT push_state FROM enrollment", "refused");
+	assert_text(
+	    w, "SELECT push_last_reason FROM enrollment", "topic_mismatch");
+	mdm_service_set_topics(w->mdm, none);
+	assert_true(update_token(w, &mac_1));
+	assert_text(w, "SELECT push_state FROM enrollment", "ok");
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM enrollment WHERE "
+	                          "push_last_reason IS NULL"),
+	    1);
 }
 
 static void
