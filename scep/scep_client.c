@@ -237,14 +237,22 @@ bool
 scep_client_send(
     struct scep_client *c, struct scep_client_result *out, struct err *e)
 {
-	bool renewal =
-	    c->o.signer != NULL && (c->ca.caps & SCEP_CAP_RENEWAL) != 0;
+	bool renewal = c->o.signer != NULL && c->o.csr.len == 0 &&
+	               (c->ca.caps & SCEP_CAP_RENEWAL) != 0;
 
 	scep_pending_clear(&c->p);
 	return choose(c, e) &&
 	       scep_client_prepare(&c->o,
 	           renewal ? SCEP_RENEWAL_REQ : SCEP_PKCS_REQ, &c->p, e) &&
 	       exchange(c, out, e);
+}
+
+bool
+scep_client_resume(struct scep_client *c, struct err *e)
+{
+	scep_pending_clear(&c->p);
+	return choose(c, e) &&
+	       scep_client_prepare(&c->o, SCEP_PKCS_REQ, &c->p, e);
 }
 
 /* The CA's name; servers decide by the transaction (RFC 8894 3.3.3). */

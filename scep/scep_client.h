@@ -22,6 +22,13 @@ struct scep_client_options {
 	 * place of a self-signed certificate: a renewal.  Borrowed, or NULL. */
 	X509 *signer;
 	EVP_PKEY *signer_key;
+	/*
+	 * Somebody else's PKCS #10 request in DER, sent as it is, by a
+	 * registration authority whose certificate is signer: subject,
+	 * challenge and key do not count, and it is no renewal.  The
+	 * transaction follows from the key in it.  Empty: none.
+	 */
+	struct slice csr;
 	bool get;       /* PKIOperation by GET */
 	int digest_nid; /* of our signature; 0: by GetCACaps */
 	int cipher_nid; /* of our envelope; 0: by GetCACaps */
@@ -82,6 +89,9 @@ struct scep_client_result {
  */
 MUST_CHECK bool scep_client_send(
     struct scep_client *c, struct scep_client_result *out, struct err *e);
+/* In place of scep_client_send(), by who comes back later: the same request
+ * was answered with SCEP_PENDING, and will be polled. */
+MUST_CHECK bool scep_client_resume(struct scep_client *c, struct err *e);
 /* CertPoll (RFC 8894 3.3.3), after scep_client_send() gave SCEP_PENDING. */
 MUST_CHECK bool scep_client_poll(
     struct scep_client *c, struct scep_client_result *out, struct err *e);

@@ -92,22 +92,34 @@ scep_client_read_ca(
 	return true;
 }
 
-/* Up to anchor, which need not be a root. */
-static bool
-leads_to(X509 *anchor, STACK_OF(X509) * chain, X509 *leaf)
+bool
+scep_client_leads_to(
+    STACK_OF(X509) * anchors, STACK_OF(X509) * between, X509 *leaf)
 {
 	X509_STORE *store = X509_STORE_new();
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	bool ok = false;
+	bool ok = store != NULL && ctx != NULL;
 
-	if (store != NULL && ctx != NULL &&
-	    X509_STORE_add_cert(store, anchor) == 1 &&
-	    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
-	    X509_STORE_CTX_init(ctx, store, leaf, chain) == 1)
-		ok = X509_verify_cert(ctx) == 1;
+	for (int i = 0; ok && i < sk_X509_num(anchors); i++)
+		ok = X509_STORE_add_cert(store, sk_X509_value(anchors, i)) == 1;
+	ok = ok &&
+	     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
+	     X509_STORE_CTX_init(ctx, store, leaf, between) == 1 &&
+	     X509_verify_cert(ctx) == 1;
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	ERR_clear_error();
+	return ok;
+}
+
+static bool
+leads_to(X509 *anchor, STACK_OF(X509) * chain, X509 *leaf)
+{
+	STACK_OF(X509) *one = sk_X509_new_null();
+	bool ok = one != NULL && sk_X509_push(one, anchor) > 0 &&
+	          scep_client_leads_to(one, chain, leaf);
+
+	sk_X509_free(one);
 	return ok;
 }
 

@@ -28,6 +28,9 @@ MUST_CHECK bool scep_client_prepare(const struct scep_client_options *o,
 /* Replaces the message by a CertPoll to issuer. */
 MUST_CHECK bool scep_client_prepare_poll(
     X509_NAME *issuer, struct scep_pending *p, struct err *e);
+/* A PKCS #10 request, whole; its signature is not looked at. */
+MUST_CHECK bool scep_client_csr(
+    struct slice der, X509_REQ **out, struct err *e);
 void scep_pending_clear(struct scep_pending *p);
 /* Where requests go: an RSA certificate that may decrypt, best one that may
  * sign too, or the only one there is; NULL: none.  Borrowed. */
@@ -42,6 +45,10 @@ MUST_CHECK bool scep_client_certificates(
 /* The body of GetCACert; ca: the form of one certificate (RFC 8894 4.2.1.1). */
 MUST_CHECK bool scep_client_read_ca(
     struct slice body, bool one, STACK_OF(X509) * *out, struct err *e);
+/* Is leaf valid now, and does it lead to one of anchors, which need not be
+ * roots?  Over between (may be NULL), which need no trust of their own. */
+bool scep_client_leads_to(
+    STACK_OF(X509) * anchors, STACK_OF(X509) * between, X509 *leaf);
 /* ERR_FORBIDDEN: fingerprint is of none of chain, or leaf does not lead there.
  */
 MUST_CHECK bool scep_client_pinned(

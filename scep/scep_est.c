@@ -4,8 +4,6 @@
  */
 #include <string.h>
 
-#include <openssl/err.h>
-#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 #include "core/clock.h"
@@ -99,26 +97,6 @@ read_certificates(
 	       scep_client_certificates(buf_slice(der), out, e);
 }
 
-/* Over certificates that need no trust of their own. */
-static bool
-leads_to_anchor(STACK_OF(X509) * anchors, STACK_OF(X509) * between, X509 *x)
-{
-	X509_STORE *store = X509_STORE_new();
-	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	bool ok = store != NULL && ctx != NULL;
-
-	for (int i = 0; ok && i < sk_X509_num(anchors); i++)
-		ok = X509_STORE_add_cert(store, sk_X509_value(anchors, i)) == 1;
-	ok = ok &&
-	     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
-	     X509_STORE_CTX_init(ctx, store, x, between) == 1 &&
-	     X509_verify_cert(ctx) == 1;
-	X509_STORE_CTX_free(ctx);
-	X509_STORE_free(store);
-	ERR_clear_error();
-	return ok;
-}
-
 bool
 scep_est_cacerts(
     const struct scep_est_options *o, STACK_OF(X509) * *out, struct err *e)
@@ -137,7 +115,7 @@ scep_est_cacerts(
 		X509 *x = sk_X509_value(all, i);
 
 		if (X509_check_ca(x) <= 0 ||
-		    !leads_to_anchor(o->anchors, all, x))
+		    !scep_client_leads_to(o->anchors, all, x))
 			continue;
 		if (good == NULL || sk_X509_push(good, x) == 0)
 			return err_openssl(e, ERR_INTERNAL, "EST cacerts");
@@ -155,13 +133,10 @@ scep_est_cacerts(
 static bool
 key_of_csr(struct slice csr, char spki[SHA256_HEX_SIZE], struct err *e)
 {
-	const uint8_t *p = csr.p;
-	AUTO(cert_req_free)
-	X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)csr.len);
+	AUTO(cert_req_free) X509_REQ *req = NULL;
 
-	if (req == NULL || p != csr.p + csr.len)
-		return err_openssl(e, ERR_INVALID, "not a PKCS #10 request");
-	return cert_spki_pub(X509_REQ_get_X509_PUBKEY(req), spki, e);
+	return scep_client_csr(csr, &req, e) &&
+	       cert_spki_pub(X509_REQ_get_X509_PUBKEY(req), spki, e);
 }
 
 /* RFC 7030 4.2.3: exactly the one that was issued. */
@@ -183,7 +158,7 @@ check(const struct scep_est_options *o, STACK_OF(X509) * certs,
 	if (cert_not_after(x) <= clock_now_ms())
 		return err_set(
 		    e, ERR_INVALID, "EST: the certificate has expired");
-	if (!leads_to_anchor(o->anchors, between, x))
+	if (!scep_client_leads_to(o->anchors, between, x))
 		return err_set(e, ERR_INVALID,
 		    "EST: the certificate does not lead to a configured CA");
 	return true;

@@ -181,19 +181,61 @@ choose_signer(
 }
 
 bool
+scep_client_csr(struct slice der, X509_REQ **out, struct err *e)
+{
+	const uint8_t *p = der.p;
+	AUTO(cert_req_free)
+	X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)der.len);
+
+	if (req == NULL || p != der.p + der.len)
+		return err_openssl(e, ERR_INVALID, "not a PKCS #10 request");
+	*out = TAKE(req);
+	return true;
+}
+
+static bool
+own_csr(const struct scep_client_options *o, struct scep_pending *p,
+    struct buf **out, struct err *e)
+{
+	const EVP_MD *md = EVP_get_digestbynid(p->digest_nid);
+
+	p->subject = X509_NAME_new();
+	if (p->subject == NULL || !fill_name(p->subject, o->subject))
+		return err_openssl(e, ERR_INVALID, "subject");
+	return make_csr(o, md, out, e) &&
+	       cert_spki(o->key, p->transaction_id, e);
+}
+
+static bool
+their_csr(const struct scep_client_options *o, struct scep_pending *p,
+    struct buf **out, struct err *e)
+{
+	AUTO(cert_req_free) X509_REQ *req = NULL;
+
+	if (o->signer == NULL)
+		return err_set(e, ERR_INVALID,
+		    "somebody else's request needs a certificate that signs");
+	if (!scep_client_csr(o->csr, &req, e))
+		return false;
+	p->subject = X509_NAME_dup(X509_REQ_get_subject_name(req));
+	if (p->subject == NULL)
+		return err_openssl(e, ERR_INTERNAL, "subject");
+	*out = buf_new(o->csr.len);
+	buf_add(*out, o->csr.p, o->csr.len);
+	return cert_spki_pub(
+	    X509_REQ_get_X509_PUBKEY(req), p->transaction_id, e);
+}
+
+bool
 scep_client_prepare(const struct scep_client_options *o, enum scep_type type,
     struct scep_pending *p, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *csr = NULL;
-	const EVP_MD *md = EVP_get_digestbynid(p->digest_nid);
 
-	if (md == NULL)
+	if (EVP_get_digestbynid(p->digest_nid) == NULL)
 		return err_set(e, ERR_INVALID, "unknown digest");
-	p->subject = X509_NAME_new();
-	if (p->subject == NULL || !fill_name(p->subject, o->subject))
-		return err_openssl(e, ERR_INVALID, "subject");
-	return choose_signer(o, p, e) && make_csr(o, md, &csr, e) &&
-	       cert_spki(o->key, p->transaction_id, e) &&
+	return choose_signer(o, p, e) &&
+	       (o->csr.len > 0 ? their_csr : own_csr)(o, p, &csr, e) &&
 	       wrap(p, type, buf_slice(csr), e);
 }
 
