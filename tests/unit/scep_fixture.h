@@ -53,7 +53,7 @@ world_service(struct world *w, struct scep_options o)
 }
 
 static UNUSED struct world *
-world_open(void)
+world_make(bool single)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	char db[96], key[96];
@@ -69,7 +69,8 @@ world_open(void)
 	if (!store_open(&so, &w->store, &e) || !seal_open(key, &w->seal, &e))
 		fail_msg("%s", e.text);
 	struct cert_authority_options ao = { .vault = { .seal = w->seal },
-		.organization = "Test" };
+		.organization = "Test",
+		.single = single };
 	if (!cert_live_open(w->store, &ao, &w->live, &e))
 		fail_msg("%s", e.text);
 	world_service(w, (struct scep_options){ .failures_per_min = 1000 });
@@ -79,6 +80,12 @@ world_open(void)
 	w->key2 = forge_rsa(2048);
 	w->signer = forge_certificate((struct forge_cert){ .key = w->key });
 	return w;
+}
+
+static UNUSED struct world *
+world_open(void)
+{
+	return world_make(false);
 }
 
 static UNUSED void

@@ -12,6 +12,7 @@ struct ask {
 	X509 *signer;    /* of that key */
 	const char *tid;
 	bool poll, other_algorithms;
+	struct slice names; /* of the poll; empty ones */
 };
 
 static struct answer
@@ -24,7 +25,9 @@ send(struct world *w, struct ask a)
 		.cipher = a.other_algorithms ? "DES-EDE3-CBC" : NULL };
 	AUTO(buf_free)
 	struct buf *sealed = forge_envelope(
-	    env, a.poll ? TEXT("\x30\x04\x30\x00\x30\x00") : buf_slice(csr));
+	    env, !a.poll             ? buf_slice(csr)
+	         : a.names.p != NULL ? a.names
+	                             : TEXT("\x30\x04\x30\x00\x30\x00"));
 	struct forge_message m = forge_message(a.signs ? a.signs : w->key,
 	    a.signer ? a.signer : w->signer, buf_slice(sealed));
 
@@ -148,6 +151,54 @@ case_102_rejected(void **state)
 	assert_int_equal(e.code, ERR_CONFLICT);
 }
 
+/* The names in a poll decide nothing, nor does their absence. */
+static void
+case_106_names_of_a_poll(void **state)
+{
+	struct world *w = *state;
+	X509 *issuers[] = { w->ra, cert_authority_issuing(w->authority),
+		cert_authority_root(w->authority) };
+
+	EXPECT_P(send(w, (struct ask){ .tid = "A-106" }));
+	for (size_t i = 0; i < COUNT(issuers); i++) {
+		AUTO(buf_free) struct buf *both = forge_buf();
+		AUTO(buf_free) struct buf *der = forge_buf();
+		uint8_t *name = NULL;
+		int len =
+		    i2d_X509_NAME(X509_get_subject_name(issuers[i]), &name);
+
+		buf_add(both, name, (size_t)len);
+		buf_add(both, "\x30\x00", 2);
+		OPENSSL_free(name);
+		forge_der(der, 0x30, buf_slice(both));
+		EXPECT_P(send(w, (struct ask){ .tid = "A-106",
+		                     .poll = true,
+		                     .names = buf_slice(der) }));
+	}
+	EXPECT_P(send(
+	    w, (struct ask){
+	           .tid = "A-106", .poll = true, .names = TEXT("garbage") }));
+}
+
+/* What waits is in the database. */
+static void
+case_109_restart_between_request_and_poll(void **state)
+{
+	struct world *w = *state;
+	char id[UUID_SIZE];
+	struct err e = { 0 };
+	struct scep_options o = { .failures_per_min = 1000,
+		.approval_ms = MS_DAY };
+
+	EXPECT_P(send(w, (struct ask){ .tid = "A-109" }));
+	world_service(w, o);
+	EXPECT_P(send(w, (struct ask){ .tid = "A-109", .poll = true }));
+	id_of(w, "A-109", id);
+	assert_true(scep_approve(w->service, id, "test", &e));
+	world_service(w, o);
+	EXPECT_S(send(w, (struct ask){ .tid = "A-109", .poll = true }));
+}
+
 static void
 case_104_unknown_transaction(void **state)
 {
@@ -245,6 +296,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(case_101_102_103_108_approved),
 		cmocka_unit_test(case_102_rejected),
+		cmocka_unit_test(case_106_names_of_a_poll),
+		cmocka_unit_test(case_109_restart_between_request_and_poll),
 		cmocka_unit_test(case_104_unknown_transaction),
 		cmocka_unit_test(case_105_poll_by_another_key),
 		cmocka_unit_test(same_transaction_with_another_key),

@@ -102,9 +102,7 @@ case_3_5_6_ca_certificates(void **state)
 static void
 case_7_to_12_what_there_is_not(void **state)
 {
-	AUTO(fetch_answer_clear)
-	struct fetch_answer put = ask(*state, "PUT",
-	    "/scep?operation=GetCACaps", slice_of(NULL, 0), NULL);
+	static const char *const methods[] = { "PUT", "DELETE", "OPTIONS" };
 
 	status_of(*state, "/scep?operation=GetNextCACert", 404);
 	status_of(*state, "/scep", 400);
@@ -113,7 +111,13 @@ case_7_to_12_what_there_is_not(void **state)
 	status_of(*state, "/scep?operation=", 400);
 	status_of(*state, "/scep?operation=GetCACaps&operation=Foo", 200);
 	status_of(*state, "/scep/unknown-profile", 404);
-	assert_int_equal(put.status, 405);
+	for (size_t i = 0; i < COUNT(methods); i++) {
+		AUTO(fetch_answer_clear)
+		struct fetch_answer a = ask(*state, methods[i],
+		    "/scep?operation=GetCACaps", slice_of(NULL, 0), NULL);
+
+		assert_int_equal(a.status, 405);
+	}
 }
 
 static void
@@ -282,6 +286,31 @@ case_25_to_28_forms_of_base64(void **state)
 	}
 }
 
+/* A client that sends its chain along. */
+static void
+case_31_long_get(void **state)
+{
+	struct served *s = *state;
+	struct challenge c = world_challenge(s->w);
+	AUTO(buf_free)
+	struct buf *csr = forge_csr_make((struct forge_csr){
+	    .key = s->w->key, .challenge = slice_str(c.text) });
+	AUTO(buf_free)
+	struct buf *env = forge_envelope(
+	    (struct forge_env){ .to = { s->w->ra } }, buf_slice(csr));
+	struct forge_message m =
+	    forge_message(s->w->key, s->w->signer, buf_slice(env));
+	AUTO(buf_free) struct buf *bytes = NULL;
+	AUTO(str_free) char *path = NULL;
+
+	for (size_t i = 1; i < 14; i++)
+		m.certs[i] = cert_authority_issuing(s->w->authority);
+	bytes = forge_signed(&m);
+	path = write_get(buf_slice(bytes), (struct form){ .url_safe = true });
+	assert_in_range(strlen(path), 14000, 30000);
+	success(s, get(s, path));
+}
+
 static void
 case_29_30_bad_base64(void **state)
 {
@@ -313,6 +342,7 @@ main(void)
 		cmocka_unit_test(case_19_paths),
 		cmocka_unit_test(case_21_body_too_large),
 		cmocka_unit_test(case_25_to_28_forms_of_base64),
+		cmocka_unit_test(case_31_long_get),
 		cmocka_unit_test(case_29_30_bad_base64),
 	};
 

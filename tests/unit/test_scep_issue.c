@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "scep/scep_priv.h"
+#include "scep/scep_service_priv.h"
 #include "tests/unit/scep_answer.h"
 
 static struct answer
@@ -435,6 +436,77 @@ purge_forgets_what_is_old(void **state)
 	clock_set_offset_ms(0);
 }
 
+/* Nobody used them: a day after their end nobody misses them. */
+static void
+unused_challenges_go_after_a_day(void **state)
+{
+	struct world *w = *state;
+	struct challenge c = world_challenge(w);
+	const char *sql = "SELECT count(*) FROM challenge WHERE id = $1";
+	struct err e;
+
+	clock_set_offset_ms(MS_H + 23 * MS_H);
+	assert_true(scep_service_purge(w->service, NULL, &e));
+	assert_int_equal(world_number(w, sql, c.id), 1);
+	clock_set_offset_ms(MS_H + 25 * MS_H);
+	assert_true(scep_service_purge(w->service, NULL, &e));
+	assert_int_equal(world_number(w, sql, c.id), 0);
+	clock_set_offset_ms(0);
+}
+
+/* What the template does not allow, is not issued. */
+static void
+case_78_sha1_and_3des_switched_off(void **state)
+{
+	struct world *w = *state;
+	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+	AUTO(buf_free)
+	struct buf *der = forge_csr_make((struct forge_csr){ .key = w->key });
+	struct cert_template t = *cert_template_find(CERT_TEMPLATE_SCEP);
+	struct scep_message m = { .digest_nid = NID_sha1,
+		.cipher_nid = NID_aes_128_cbc };
+	struct scep_request rq = { .message = &m };
+	struct scep_verdict v = { -1, NULL };
+
+	scep_csr_parse(buf_slice(der), true, NULL, &csr, &v);
+	rq.csr = csr;
+	assert_true(scep_template_permits(&t, &rq, &v));
+	t.sha1 = false;
+	assert_false(scep_template_permits(&t, &rq, &v));
+	assert_int_equal(v.fail, SCEP_BAD_ALG);
+	m.digest_nid = NID_sha256;
+	v = (struct scep_verdict){ -1, NULL };
+	assert_true(scep_template_permits(&t, &rq, &v));
+	m.cipher_nid = NID_des_ede3_cbc;
+	assert_true(scep_template_permits(&t, &rq, &v));
+	t.des3 = false;
+	assert_false(scep_template_permits(&t, &rq, &v));
+	assert_int_equal(v.fail, SCEP_BAD_ALG);
+}
+
+static bool
+superseded(
+    struct store_tx *tx, const struct cert_record *r, void *arg, struct err *e)
+{
+	(void)tx, (void)r, (void)arg;
+	return err_set(e, ERR_REFUSED, "the user has changed");
+}
+
+/* What a challenge was made for may end before it is used. */
+static void
+superseded_rollout_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct challenge c = world_challenge(w);
+
+	world_service(w, (struct scep_options){ .failures_per_min = 1000,
+	                     .on_issued = superseded });
+	refused(w, w->key, c.text);
+	assert_false(world_spent(w, &c));
+	assert_int_equal(world_issued_for(w, &c), 0);
+	world_service(w, (struct scep_options){ .failures_per_min = 1000 });
+}
+
 int
 main(void)
 {
@@ -457,6 +529,9 @@ main(void)
 		cmocka_unit_test(case_99_same_transaction_used_challenge),
 		cmocka_unit_test(case_100_identical_requests_at_once),
 		cmocka_unit_test(purge_forgets_what_is_old),
+		cmocka_unit_test(unused_challenges_go_after_a_day),
+		cmocka_unit_test(case_78_sha1_and_3des_switched_off),
+		cmocka_unit_test(superseded_rollout_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);

@@ -399,6 +399,25 @@ case_136_request_for_the_ra_before(void **state)
 	X509_free(ca);
 }
 
+/* One certificate that is all three: no list, and it opens and answers. */
+static void
+case_4_single_mode(void **state)
+{
+	struct world *w = world_make(true);
+	AUTO(buf_free) struct buf *body = buf_new(64 << 10);
+	AUTO(cert_x509_free) X509 *x = NULL;
+	struct challenge c = world_challenge(w);
+	struct err e;
+
+	(void)state;
+	assert_string_equal(
+	    scep_ca_chain(w->service, body), "application/x-x509-ca-cert");
+	assert_true(cert_parse(buf_slice(body), &x, &e));
+	assert_int_equal(X509_cmp(x, w->ra), 0);
+	EXPECT_S(answer_challenge(w, w->key, c.text));
+	world_close(w);
+}
+
 /* A database each: the authority changes. */
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
@@ -413,6 +432,7 @@ main(void)
 		TEST(each_generation_has_its_crl),
 		TEST(case_8_next_ca_certificate),
 		TEST(case_136_request_for_the_ra_before),
+		cmocka_unit_test(case_4_single_mode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
