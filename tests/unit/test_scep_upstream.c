@@ -10,6 +10,7 @@
 #include "scep/scep_upstream.h"
 #include "tests/unit/core_test.h"
 #include "tests/unit/scep_served.h"
+#include "tests/unit/scep_server.h"
 
 struct up {
 	struct world *w;
@@ -21,6 +22,8 @@ struct up {
 	/* What simpleenroll does. */
 	int status; /* 0: it issues */
 	X509 *cert; /* is given in place of one that it issues */
+	bool allow_des;
+	struct scep_server server;
 };
 
 /* ---- the EST server ---- */
@@ -149,6 +152,7 @@ teardown(void **state)
 {
 	struct up *u = *state;
 
+	scep_server_stop(&u->server);
 	fetch_free(&u->fetch);
 	http_free(&u->http);
 	sk_X509_free(u->anchors);
@@ -168,7 +172,8 @@ ask_at(struct up *u, bool est, const char *url, struct scep_upstream_request rq)
 		.fetch = u->fetch,
 		.anchors = u->anchors,
 		.ra = u->w->signer,
-		.ra_key = u->w->key };
+		.ra_key = u->w->key,
+		.allow_des = u->allow_des };
 	struct scep_upstream_answer a;
 
 	if (rq.csr.len == 0)
@@ -400,6 +405,37 @@ scep_server_is_pinned(void **state)
 	sk_X509_set(u->anchors, 0, root);
 }
 
+/* The upstream is somebody else's program, which answers in single DES. */
+static void
+scepserver_issues(void **state)
+{
+	struct up *u = *state;
+	AUTO(scep_legacy_free) struct scep_legacy *legacy = NULL;
+	X509 *root = sk_X509_value(u->anchors, 0);
+	struct scep_upstream_answer a;
+
+	assert_ok(scep_legacy_load(&legacy, e));
+	scep_server_start(&u->server, u->w->dir, "secret", u->fetch);
+	sk_X509_set(u->anchors, 0, u->server.ca);
+	for (int good = 0; good < 2; good++) {
+		AUTO(buf_free)
+		struct buf *csr =
+		    forge_csr_make((struct forge_csr){ .key = u->w->key2,
+		        .challenge = slice_str(good ? "secret" : "wrong") });
+
+		u->allow_des = true;
+		a = ask_at(u, false, u->server.url,
+		    (struct scep_upstream_request){ .csr = buf_slice(csr) });
+		u->allow_des = false;
+		if (good)
+			assert_ours(u, &a);
+		else
+			assert_int_equal(a.state, SCEP_UPSTREAM_REFUSED);
+		scep_upstream_answer_clear(&a);
+	}
+	sk_X509_set(u->anchors, 0, root);
+}
+
 static void
 attempts_back_off(void **state)
 {
@@ -435,6 +471,7 @@ main(void)
 		cmocka_unit_test(scep_refusal_is_for_good),
 		cmocka_unit_test(scep_pending_is_polled),
 		cmocka_unit_test(scep_server_is_pinned),
+		cmocka_unit_test(scepserver_issues),
 		cmocka_unit_test(attempts_back_off),
 	};
 
