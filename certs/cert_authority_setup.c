@@ -11,6 +11,7 @@ enum { RANKS = 3 };
 struct generation {
 	struct cert_member *m[RANKS];
 	size_t count;
+	bool added; /* to the database, by us */
 };
 
 static bool
@@ -33,24 +34,20 @@ make_members(
 	return true;
 }
 
-/* *added false: there is an authority already. */
+/* Nothing, if there is an authority already.  May be run again. */
 static bool
-add_members(
-    struct store *st, const struct generation *g, bool *added, struct err *e)
+add_members(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct generation *g = arg;
 	bool any;
 
-	if (!store_begin(st, STORE_WRITE, &tx, e) ||
-	    !cert_authority_db_any(tx, &any, e))
+	if (!cert_authority_db_any(tx, &any, e))
 		return false;
-	*added = !any;
-	if (any)
-		return true;
-	for (size_t i = 0; i < g->count; i++)
+	g->added = !any;
+	for (size_t i = 0; i < g->count && g->added; i++)
 		if (!cert_authority_db_add(tx, g->m[i], e))
 			return false;
-	return store_commit(&tx, e);
+	return true;
 }
 
 bool
@@ -58,11 +55,11 @@ cert_authority_setup(
     struct store *st, const struct cert_authority_options *o, struct err *e)
 {
 	struct generation g = { 0 };
-	bool added = false;
-	bool good = make_members(&g, o, e) && add_members(st, &g, &added, e);
+	bool good =
+	    make_members(&g, o, e) && store_write(st, add_members, &g, e);
 
 	for (size_t i = 0; i < g.count; i++) {
-		if (!good || !added)
+		if (!good || !g.added)
 			cert_vault_abandon(&o->vault, &g.m[i]->place);
 		cert_member_free(&g.m[i]);
 	}
@@ -80,20 +77,22 @@ cert_authority_ra_due(const struct cert_authority *a)
 	       cert_not_after(a->issuing->certificate) > last;
 }
 
+struct renewal {
+	const struct cert_member *m;
+	const char *old_id;
+	bool added; /* by us, and not by another node before */
+};
+
+/* May be run again. */
 static bool
-replace_ra(struct store *st, const struct cert_member *m, const char *old_id,
-    bool *added, struct err *e)
+replace_ra(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	const struct cert_authority_move move = { old_id, CERT_STATE_ACTIVE,
+	struct renewal *r = arg;
+	const struct cert_authority_move move = { r->old_id, CERT_STATE_ACTIVE,
 		CERT_STATE_OLD };
 
-	if (!store_begin(st, STORE_WRITE, &tx, e) ||
-	    !cert_authority_db_move(tx, &move, added, e))
-		return false;
-	if (!*added)
-		return true;
-	return cert_authority_db_add(tx, m, e) && store_commit(&tx, e);
+	return cert_authority_db_move(tx, &move, &r->added, e) &&
+	       (!r->added || cert_authority_db_add(tx, r->m, e));
 }
 
 bool
@@ -106,11 +105,12 @@ cert_authority_renew_ra(struct store *st, const struct cert_authority *a,
 		.issuer = a->issuing,
 		.old = a->ra,
 		.state = CERT_STATE_ACTIVE };
-	bool added = false;
-	bool good = cert_authority_make(&in, &m, e) &&
-	            replace_ra(st, m, a->ra->id, &added, e);
+	struct renewal r = { .old_id = a->ra->id };
+	bool good = cert_authority_make(&in, &m, e);
 
-	if (m != NULL && (!good || !added))
+	r.m = m;
+	good = good && store_write(st, replace_ra, &r, e);
+	if (m != NULL && (!good || !r.added))
 		cert_vault_abandon(&o->vault, &m->place);
 	return good || err_wrap(e, "renewing the RA certificate");
 }

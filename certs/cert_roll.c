@@ -27,6 +27,7 @@ next_generation(const struct cert_authority *a)
 
 struct next {
 	struct cert_member *issuing, *ra;
+	int64_t version; /* of the authority that it follows */
 };
 
 static void
@@ -85,22 +86,21 @@ make_next(const struct cert_authority *a,
 	return single || cert_authority_make(&in, &n->ra, e);
 }
 
+/* May be run again. */
 static bool
-add_next(struct store *st, const struct next *n, int64_t version, struct err *e)
+add_next(struct store_tx *tx, void *arg, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const struct next *n = arg;
 	int64_t now;
 
-	if (!store_begin(st, STORE_WRITE, &tx, e) ||
-	    !cert_authority_db_version(tx, &now, e))
+	if (!cert_authority_db_version(tx, &now, e))
 		return false;
-	if (now != version)
+	if (now != n->version)
 		return err_set(e, ERR_CONFLICT,
 		    "the authority changed meanwhile; look at it and try "
 		    "again");
 	return cert_authority_db_add(tx, n->issuing, e) &&
-	       (n->ra == NULL || cert_authority_db_add(tx, n->ra, e)) &&
-	       store_commit(&tx, e);
+	       (n->ra == NULL || cert_authority_db_add(tx, n->ra, e));
 }
 
 bool
@@ -119,7 +119,8 @@ cert_roll_prepare(struct store *st, const struct cert_authority_options *o,
 	if (!cert_authority_single(a) &&
 	    !use_root_key(a, &o->vault, root_key, e))
 		return false;
-	if (make_next(a, o, &n, e) && add_next(st, &n, a->version, e))
+	n.version = a->version;
+	if (make_next(a, o, &n, e) && store_write(st, add_next, &n, e))
 		return true;
 	if (n.issuing != NULL)
 		cert_vault_abandon(&o->vault, &n.issuing->place);
@@ -150,16 +151,23 @@ move_all(struct store_tx *tx, const struct cert_authority *a,
 	return true;
 }
 
+static bool
+switch_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct cert_authority *a = arg;
+	const struct cert_authority_move retire = { NULL, CERT_STATE_ACTIVE,
+		CERT_STATE_OLD };
+	const struct cert_authority_move promote = { NULL, CERT_STATE_NEXT,
+		CERT_STATE_ACTIVE };
+
+	return move_all(tx, a, &retire, e) && move_all(tx, a, &promote, e);
+}
+
 bool
 cert_roll_switch(
     struct store *st, const struct cert_authority_options *o, struct err *e)
 {
 	AUTO(cert_authority_free) struct cert_authority *a = NULL;
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	const struct cert_authority_move retire = { NULL, CERT_STATE_ACTIVE,
-		CERT_STATE_OLD };
-	const struct cert_authority_move promote = { NULL, CERT_STATE_NEXT,
-		CERT_STATE_ACTIVE };
 
 	if (!load(st, o, &a, e))
 		return false;
@@ -167,9 +175,15 @@ cert_roll_switch(
 		return err_set(e, ERR_CONFLICT,
 		    "no next authority is prepared; mutsu ca rollover does "
 		    "that");
-	return store_begin(st, STORE_WRITE, &tx, e) &&
-	       move_all(tx, a, &retire, e) && move_all(tx, a, &promote, e) &&
-	       store_commit(&tx, e);
+	return store_write(st, switch_once, a, e);
+}
+
+static bool
+forget_root(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct cert_member *root = arg;
+
+	return cert_authority_db_forget_key(tx, root->id, e);
 }
 
 bool
@@ -177,7 +191,6 @@ cert_roll_take_root(struct store *st, const struct cert_authority_options *o,
     const struct cert_roll_keep *k, struct err *e)
 {
 	AUTO(cert_authority_free) struct cert_authority *a = NULL;
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(buf_wipe) struct buf *pem = NULL;
 
 	if (!load(st, o, &a, e))
@@ -191,9 +204,7 @@ cert_roll_take_root(struct store *st, const struct cert_authority_options *o,
 	    !cert_key_encrypt(a->root->key, k->passphrase, &pem, e) ||
 	    !k->keep(buf_slice(pem), k->arg, e))
 		return false;
-	if (!store_begin(st, STORE_WRITE, &tx, e) ||
-	    !cert_authority_db_forget_key(tx, a->root->id, e) ||
-	    !store_commit(&tx, e))
+	if (!store_write(st, forget_root, a->root, e))
 		return false;
 	cert_vault_abandon(&o->vault, &a->root->place);
 	return true;

@@ -129,21 +129,50 @@ member_of(const struct cert_vault *v, const json_t *o, struct slice passphrase,
 	return true;
 }
 
-static bool
-restore_rows(struct store_tx *tx, const struct cert_vault *v,
-    struct slice passphrase, const json_t *rows, struct err *e)
+struct restored {
+	struct cert_member *m[CERT_MEMBERS_MAX];
+	size_t count;
+};
+
+static void
+restored_clear(struct restored *r)
 {
-	size_t i;
-	const json_t *o;
+	for (size_t i = 0; i < r->count; i++)
+		cert_member_free(&r->m[i]);
+}
 
-	json_array_foreach(rows, i, o)
-	{
-		AUTO(cert_member_free) struct cert_member *m = NULL;
+static bool
+need_none(struct store_tx *tx, struct err *e)
+{
+	bool any;
 
-		if (!member_of(v, o, passphrase, &m, e) ||
-		    !cert_authority_db_add(tx, m, e))
+	if (!cert_authority_db_any(tx, &any, e))
+		return false;
+	return !any || err_set(e, ERR_CONFLICT,
+	                   "there is an authority already; a restore is for an "
+	                   "empty installation");
+}
+
+/* Before any key is put anywhere. */
+static bool
+look(struct store *st, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	return store_begin(st, STORE_READ, &tx, e) && need_none(tx, e);
+}
+
+/* May be run again. */
+static bool
+add_restored(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct restored *r = arg;
+
+	if (!need_none(tx, e))
+		return false;
+	for (size_t i = 0; i < r->count; i++)
+		if (!cert_authority_db_add(tx, r->m[i], e))
 			return false;
-	}
 	return true;
 }
 
@@ -152,10 +181,9 @@ cert_roll_restore(struct store *st, const struct cert_vault *v,
     struct slice passphrase, struct slice text, struct err *e)
 {
 	AUTO(json_free) json_t *o = NULL;
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(restored_clear) struct restored r = { 0 };
 	const json_t *rows;
 	const char *format = NULL;
-	bool any;
 
 	if (text.len > BACKUP_MAX || !json_parse(text, &o, e) ||
 	    !json_get_str(o, "format", 64, &format, e))
@@ -166,12 +194,11 @@ cert_roll_restore(struct store *st, const struct cert_vault *v,
 	    json_array_size(rows) > CERT_MEMBERS_MAX)
 		return err_set(
 		    e, ERR_INVALID, "this is no backup of an authority");
-	if (!store_begin(st, STORE_WRITE, &tx, e) ||
-	    !cert_authority_db_any(tx, &any, e))
+	if (!look(st, e))
 		return false;
-	if (any)
-		return err_set(e, ERR_CONFLICT,
-		    "there is an authority already; a restore is for an empty "
-		    "installation");
-	return restore_rows(tx, v, passphrase, rows, e) && store_commit(&tx, e);
+	for (; r.count < json_array_size(rows); r.count++)
+		if (!member_of(v, json_array_get(rows, r.count), passphrase,
+		        &r.m[r.count], e))
+			return false;
+	return store_write(st, add_restored, &r, e);
 }
