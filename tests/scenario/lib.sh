@@ -49,6 +49,13 @@ background() {
 # says_or_ended PID PATTERN FILE: no use in waiting for what has ended.
 says_or_ended() { grep -q "$2" "$3" || ! alive "$1"; }
 
+# Ports below those that the kernel gives out by itself.
+free_port() {
+	local port
+	while port=$((RANDOM % 20000 + 10000)); (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+	echo $port
+}
+
 start_apns() {
 	rm -f "$T/apns/ports" # of an earlier run
 	background apns "$MUTSU" sim apns --dir "$T/apns" "$@"

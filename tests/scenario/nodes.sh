@@ -10,13 +10,6 @@ server() { psql -h "$PRIMARY" -U mutsu -Atqc "$1" postgres; }
 db() { psql "$MUTSU_DATABASE" -Atqc "$1"; }
 db_is() { [ "$(db "$2")" = "$1" ]; }
 
-# Ports below those that the kernel gives out by itself.
-free_port() {
-	local port
-	while port=$((RANDOM % 20000 + 10000)); (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
-	echo $port
-}
-
 start_standby() {
 	(cd "$PRIMARY" && "${as[@]}" pg_basebackup -h "$PRIMARY" -U mutsu -D "$STANDBY" -R -X stream -c fast)
 	printf '%s\n' "unix_socket_directories = '$STANDBY'" "cluster_name = 'standby'" |
