@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 
+#include "core/clock.h"
 #include "core/limits.h"
 #include "scep/scep_client_priv.h"
 
@@ -104,8 +105,12 @@ scep_client_leads_to(
 		ok = X509_STORE_add_cert(store, sk_X509_value(anchors, i)) == 1;
 	ok = ok &&
 	     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
-	     X509_STORE_CTX_init(ctx, store, leaf, between) == 1 &&
-	     X509_verify_cert(ctx) == 1;
+	     X509_STORE_CTX_init(ctx, store, leaf, between) == 1;
+	if (ok) {
+		X509_STORE_CTX_set_time(
+		    ctx, 0, (clock_now_ms() + SCEP_CLIENT_SKEW_MS) / MS_S);
+		ok = X509_verify_cert(ctx) == 1;
+	}
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	ERR_clear_error();

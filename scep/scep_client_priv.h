@@ -4,6 +4,10 @@
 #include "scep/scep_client.h"
 #include "scep/scep_priv.h"
 
+/* Clocks of servers may be so far ahead of ours: what they just issued is not
+ * valid yet. */
+#define SCEP_CLIENT_SKEW_MS (5 * MS_MIN)
+
 enum { SCEP_CLIENT_NONCE = 16, SCEP_CLIENT_ANSWER_MAX = 256 << 10 };
 
 /* ---- scep_request.c: our messages ---- */
@@ -45,8 +49,9 @@ MUST_CHECK bool scep_client_certificates(
 /* The body of GetCACert; ca: the form of one certificate (RFC 8894 4.2.1.1). */
 MUST_CHECK bool scep_client_read_ca(
     struct slice body, bool one, STACK_OF(X509) * *out, struct err *e);
-/* Is leaf valid now, and does it lead to one of anchors, which need not be
- * roots?  Over between (may be NULL), which need no trust of their own. */
+/* Is leaf valid SCEP_CLIENT_SKEW_MS from now, and does it lead to one of
+ * anchors, which need not be roots?  Over between (may be NULL), which need no
+ * trust of their own. */
 bool scep_client_leads_to(
     STACK_OF(X509) * anchors, STACK_OF(X509) * between, X509 *leaf);
 /* ERR_FORBIDDEN: fingerprint is of none of chain, or leaf does not lead there.

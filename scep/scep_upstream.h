@@ -50,8 +50,9 @@ struct scep_upstream_answer {
 /*
  * Asks once.  There is no failure but what *out says.  The same request asked
  * again is the same transaction of SCEP.  A certificate that is returned is of
- * the key of the CSR, valid now, leads to an anchor, and is not one of a CA.
- * Clear *out with scep_upstream_answer_clear().
+ * the key of the CSR, valid but for clocks that differ by five minutes, leads
+ * to an anchor, and is not one of a CA. Clear *out with
+ * scep_upstream_answer_clear().
  */
 void scep_upstream_ask(const struct scep_upstream_options *o,
     const struct scep_upstream_request *rq, struct scep_upstream_answer *out);

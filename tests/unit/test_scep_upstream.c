@@ -316,6 +316,9 @@ wrong_certificates_are_refused(void **state)
 	c = good;
 	c.from_s = 1800;
 	assert_int_equal(given_made(u, c), SCEP_UPSTREAM_REFUSED);
+	/* An upstream whose clock is ahead of ours. */
+	c.from_s = 120;
+	assert_int_equal(given_made(u, c), SCEP_UPSTREAM_ISSUED);
 	/* Another key. */
 	assert_int_equal(given(u, u->w->ra), SCEP_UPSTREAM_REFUSED);
 }
@@ -399,9 +402,20 @@ scep_server_is_pinned(void **state)
 {
 	struct up *u = *state;
 	X509 *root = sk_X509_value(u->anchors, 0);
+	struct challenge c = world_challenge(u->w);
+	AUTO(buf_free)
+	struct buf *csr = forge_csr_make((struct forge_csr){
+	    .key = u->w->key2, .challenge = slice_str(c.text) });
+	AUTO(scep_upstream_answer_clear) struct scep_upstream_answer a = { 0 };
 
 	sk_X509_set(u->anchors, 0, u->w->signer);
 	EXPECT(SCEP_UPSTREAM_REFUSED, ask_scep(u, u->csr, false));
+	/* Whoever takes requests is right, but no CA above the certificate. */
+	sk_X509_set(u->anchors, 0, u->w->ra);
+	a = ask_scep(u, csr, false);
+	assert_int_equal(a.state, SCEP_UPSTREAM_REFUSED);
+	assert_string_equal(
+	    a.reason, "the certificate does not lead to a configured CA");
 	sk_X509_set(u->anchors, 0, root);
 }
 
