@@ -70,7 +70,7 @@ sort_in(struct apns_client *c, struct apns_jobs *jobs)
 
 		apns_jobs_remove(jobs, j);
 		if (s != NULL)
-			apns_jobs_append(&s->queue, j);
+			apns_set_queue(s, j);
 		else
 			apns_client_give_up(c, j, APNS_OUR_FAULT,
 			    "no certificate for the topic");
@@ -96,13 +96,36 @@ take_incoming(struct apns_client *c)
 	return go_on;
 }
 
+/* They share the limit of pushes a second: each is the first one in turn. */
+static void
+rotate(struct apns_client *c)
+{
+	struct apns_set *first = c->sets, **at = &c->sets;
+
+	if (first == NULL || first->next == NULL)
+		return;
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = first;
+	c->sets = first->next;
+	first->next = NULL;
+}
+
+/* Those for which something urgent waits come before the others. */
 static void
 work(struct apns_client *c)
 {
 	int64_t now_ms = clock_mono_ms();
 
+	rotate(c);
+	for (struct apns_set *s = c->sets; s != NULL; s = s->next) {
+		s->served = s->urgent.head != NULL;
+		if (s->served)
+			apns_set_work(s, now_ms);
+	}
 	for (struct apns_set *s = c->sets; s != NULL; s = s->next)
-		apns_set_work(s, now_ms);
+		if (!s->served)
+			apns_set_work(s, now_ms);
 }
 
 static int

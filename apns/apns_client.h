@@ -37,6 +37,7 @@ struct apns_push {
 	const char *topic;
 	char id[37];          /* apns-id, lower case */
 	int64_t expiration_s; /* Unix seconds */
+	bool urgent;          /* overtakes those that are not and wait */
 	uint64_t ref;         /* handed back with the answer */
 };
 

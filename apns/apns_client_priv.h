@@ -29,7 +29,8 @@ enum {
 struct apns_job {
 	struct apns_job *prev, *next; /* in exactly one struct apns_jobs */
 	int32_t stream;
-	unsigned sends;   /* that were refused, or did not leave whole */
+	unsigned sends; /* that were refused, or did not leave whole */
+	bool urgent;
 	bool whole;       /* nghttp2 handed out its last frame ... */
 	int64_t out_at;   /* ... behind so many bytes of the connection */
 	int64_t since_ms; /* monotonic: queued, later submitted */
@@ -233,7 +234,8 @@ struct apns_set {
 	struct apns_set *next;
 	char topic[APNS_TOPIC_MAX]; /* "": for topics without their own */
 	SSL_CTX *tls;
-	struct apns_jobs queue;
+	struct apns_jobs urgent, queue; /* wait; urgent ones go first */
+	bool served;                    /* in this round of work */
 	struct apns_connection *connections[APNS_CONNECTIONS_MAX];
 	int open;           /* connections */
 	unsigned host_good; /* the one that worked last ... */
@@ -311,7 +313,11 @@ void apns_set_replace(struct apns_set *s, SSL_CTX *tls);
 void apns_set_work(struct apns_set *s, int64_t now_ms);
 /* When to work again; INT64_MAX: when something comes. */
 int64_t apns_set_next_ms(const struct apns_set *s);
-/* Back in front of the queue: the peer has not processed it. */
+/* The push that goes next; NULL: none waits. */
+struct apns_job *apns_set_head(const struct apns_set *s);
+/* Behind its like. */
+void apns_set_queue(struct apns_set *s, struct apns_job *j);
+/* Back in front of its like: the peer has not processed it. */
 void apns_set_again(struct apns_set *s, struct apns_job *j);
 /*
  * No connection came about, or one died without ever having answered: backs

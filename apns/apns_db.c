@@ -87,19 +87,19 @@ apns_push_abandon(struct store_tx *tx, const char *by, struct err *e)
 #define CLAIM_END                                                              \
 	" LIMIT $4) AND (push_claim_until IS NULL OR push_claim_until <= $1) " \
 	"RETURNING id, device_id, topic, push_token, push_magic, token_at, "   \
-	"(SELECT COUNT(*) FROM command c WHERE "                               \
-	"c.enrollment_id = enrollment.id AND c.done_at IS NULL)"
+	"push_attempts, (SELECT MAX(c.queued_at) FROM command c WHERE "        \
+	"c.enrollment_id = enrollment.id AND c.done_at IS NULL"
 
 static const char claim_any[] =
     CLAIM_START "SELECT e.id FROM enrollment e WHERE " CLAIM_DUE
-                " ORDER BY e.push_due_at" CLAIM_END;
+                " ORDER BY e.push_due_at" CLAIM_END ")";
 static const char claim_urgent[] = CLAIM_START
     "SELECT c.enrollment_id FROM command c CROSS JOIN enrollment e WHERE "
     "c.done_at IS NULL AND c.urgent = 1 AND "
-    "e.id = c.enrollment_id AND " CLAIM_DUE CLAIM_END;
+    "e.id = c.enrollment_id AND " CLAIM_DUE CLAIM_END " AND c.urgent = 1)";
 
 static struct apns_claim *
-read_claim(const struct store_rows *r, int64_t until)
+read_claim(const struct store_rows *r, const struct apns_claim_options *o)
 {
 	struct apns_claim *c = mem_zalloc(1, sizeof(*c));
 	struct slice token = store_blob(r, 3);
@@ -111,8 +111,11 @@ read_claim(const struct store_rows *r, int64_t until)
 	buf_add(c->token, token.p, token.len);
 	c->magic = str_dup(store_null(r, 4) ? "" : store_text(r, 4));
 	c->token_at = store_int(r, 5);
-	c->open = store_int(r, 6) > 0;
-	c->until = until;
+	c->attempts = store_int(r, 6);
+	c->open = !store_null(r, 7);
+	c->newest_at = store_int(r, 7);
+	c->urgent = o->urgent;
+	c->until = o->until;
 	return c;
 }
 
@@ -135,7 +138,7 @@ apns_db_claim(struct store_tx *tx, const struct apns_claim_options *o,
 			return err_wrap(e, "push claim");
 		if (!more)
 			return true;
-		c = read_claim(r, o->until);
+		c = read_claim(r, o);
 		c->next = *list;
 		*list = c;
 		(*count)++;
@@ -252,6 +255,53 @@ write_answer(struct store_tx *tx, const struct apns_claim *c,
 	    NULL, e);
 }
 
+/*
+ * What the claim told is enough, and nothing is asked: whoever queued a
+ * command since, and a Mac that came, has moved push_due_at.
+ */
+static bool
+record_quickly(struct store_tx *tx, const char *by, const struct apns_claim *c,
+    int64_t now, struct err *e)
+{
+	const struct apns_answer *a = &c->answer;
+	struct apns_situation s = { .now = now,
+		.token_at = c->token_at,
+		.sent_token_at = c->token_at,
+		.attempts = c->attempts,
+		.newest_at = c->newest_at,
+		.urgent_at = c->urgent ? c->newest_at : 0 };
+	struct apns_reaction re;
+
+	apns_react(a, &s, &re);
+	if (!store_exec_later(tx,
+	        "UPDATE enrollment SET push_due_at = CASE "
+	        "WHEN push_state <> 'ok' OR state <> 'enrolled' THEN NULL "
+	        "WHEN push_due_at = $2 THEN $3 "
+	        "WHEN push_due_at >= $4 OR EXISTS (SELECT 1 FROM command c "
+	        "WHERE c.enrollment_id = $1 AND c.done_at IS NULL AND "
+	        "c.urgent = 1) THEN push_due_at "
+	        "WHEN push_due_at IS NULL THEN NULL ELSE $4 END, "
+	        "push_attempts = CASE WHEN push_due_at = $2 "
+	        "THEN push_attempts + $5 ELSE push_attempts END, "
+	        "push_claim_until = NULL, push_claim_by = NULL, "
+	        "push_last_at = $6, push_last_id = $7, push_last_status = $8, "
+	        "push_last_reason = $9 WHERE id = $1 AND "
+	        "push_claim_by = $10 AND push_claim_until = $2",
+	        S_ARGS(S_TEXT(c->enrollment_id), S_INT(c->until),
+	            S_TIME(re.next), S_INT(now + DEBOUNCE_MS),
+	            S_INT(re.counts ? 1 : 0), S_INT(now), S_TEXT(a->id),
+	            a->status != 0 ? S_INT(a->status) : S_NULL,
+	            S_TEXT(a->reason[0] != '\0' ? a->reason : NULL),
+	            S_TEXT(by)),
+	        e))
+		return err_wrap(e, "push answer");
+	return !re.pushed ||
+	       store_exec_later(tx,
+	           "UPDATE command SET state = 'pushed' WHERE enrollment_id = "
+	           "$1 AND done_at IS NULL AND state = 'queued'",
+	           S_ARGS(S_TEXT(c->enrollment_id)), e);
+}
+
 bool
 apns_db_record(struct store_tx *tx, const char *by, const struct apns_claim *c,
     int64_t now, struct err *e)
@@ -260,6 +310,8 @@ apns_db_record(struct store_tx *tx, const char *by, const struct apns_claim *c,
 		               .now = now, .sent_token_at = c->token_at } };
 	struct apns_reaction re;
 
+	if (c->answer.outcome != APNS_DEAD && c->answer.outcome != APNS_REFUSED)
+		return record_quickly(tx, by, c, now, e);
 	if (!read_situation(tx, by, c, &row, e))
 		return err_wrap(e, "push answer");
 	/* The claim ran out and another node has it, or the enrolment ended. */
@@ -299,6 +351,25 @@ apns_db_next_due(struct store_tx *tx, const char *except, const char *only,
 		return false;
 	*out = more ? store_int(r, 0) : 0;
 	return true;
+}
+
+bool
+apns_db_urgent_due(struct store_tx *tx, const char *except, int64_t now,
+    bool *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT 1 FROM command c CROSS JOIN enrollment e WHERE "
+	           "c.done_at IS NULL AND c.urgent = 1 AND "
+	           "e.id = c.enrollment_id AND e.push_due_at <= $1 AND "
+	           "e.state = 'enrolled' AND e.push_state = 'ok' AND "
+	           "e.push_token IS NOT NULL AND "
+	           "(e.push_claim_until IS NULL OR "
+	           "e.push_claim_until <= $1) AND " TOPIC_FITS(
+	               "$2", "$3") " LIMIT 1",
+	           S_ARGS(S_INT(now), S_TEXT(except), S_NULL), &r, e) &&
+	       store_next(r, out, e);
 }
 
 bool

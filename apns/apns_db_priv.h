@@ -21,6 +21,9 @@ struct apns_claim {
 	int64_t until;
 	int64_t generation; /* of the certificate it was sent with */
 	bool open;          /* a command waits */
+	bool urgent;        /* a lock or wipe does */
+	int64_t attempts;   /* pushes before it */
+	int64_t newest_at;  /* open command, or urgent one; 0: none */
 	bool probe;         /* sent to find out whether a stop is over */
 	struct apns_answer answer;
 };
@@ -55,6 +58,9 @@ MUST_CHECK bool apns_db_record(struct store_tx *tx, const char *by,
  * only see struct apns_claim_options. */
 MUST_CHECK bool apns_db_next_due(struct store_tx *tx, const char *except,
     const char *only, int64_t *out, struct err *e);
+/* A lock or wipe waits for a push that is due; not of the topics of except. */
+MUST_CHECK bool apns_db_urgent_due(struct store_tx *tx, const char *except,
+    int64_t now, bool *out, struct err *e);
 /* How many are due now. */
 MUST_CHECK bool apns_db_count_due(
     struct store_tx *tx, int64_t now, int64_t *out, struct err *e);

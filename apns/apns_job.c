@@ -101,7 +101,9 @@ apns_job_new(const struct apns_push *p, int64_t now_ms)
 	struct apns_job *j = mem_alloc(sizeof(*j) + most);
 	char *at = j->text;
 
-	*j = (struct apns_job){ .since_ms = now_ms, .ref = p->ref };
+	*j = (struct apns_job){
+		.since_ms = now_ms, .ref = p->ref, .urgent = p->urgent
+	};
 	str_copy_cut(j->id, sizeof(j->id), p->id);
 	(void)snprintf(
 	    j->expiration, sizeof(j->expiration), "%" PRId64, p->expiration_s);

@@ -85,6 +85,7 @@ push(struct apns_scheduler *s, struct apns_claim *list)
 		*p = (struct apns_push){ .token = buf_slice(list->token),
 			.magic = list->magic,
 			.topic = list->topic,
+			.urgent = list->urgent,
 			.expiration_s = expires,
 			.ref = (uintptr_t)list };
 		uuid_new_lower(p->id);
@@ -163,6 +164,24 @@ probe(struct apns_scheduler *s, const struct apns_topic *t, struct err *e)
 	return left > 0 || push_batch(s, &one, &more, e);
 }
 
+/* A lock does not wait for the end of a wave that fills the window. */
+static bool
+push_urgent(struct apns_scheduler *s, struct err *e)
+{
+	struct wish urgent = { .limit = APNS_BATCH, .urgent = true };
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	bool due;
+
+	if (s->in_flight >= s->window + APNS_BATCH)
+		return true;
+	if (!store_begin(s->store, STORE_READ, &tx, e) ||
+	    !apns_db_urgent_due(
+	        tx, buf_str(s->except), clock_now_ms(), &due, e))
+		return false;
+	store_rollback(&tx);
+	return !due || push_batch(s, &urgent, &due, e);
+}
+
 /* The topics that are not stopped. */
 static bool
 push_due(struct apns_scheduler *s, struct err *e)
@@ -181,7 +200,7 @@ push_due(struct apns_scheduler *s, struct err *e)
 	while (more && s->in_flight < window)
 		if (!push_batch(s, &all, &more, e))
 			return false;
-	return true;
+	return !more || s->pause_ms > 0 || push_urgent(s, e);
 }
 
 void

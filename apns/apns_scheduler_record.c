@@ -152,20 +152,32 @@ cut(struct apns_claim **list, int64_t *count)
 	return first;
 }
 
+struct record {
+	struct apns_scheduler *s;
+	const struct apns_claim *batch;
+	const struct verdict *v;
+	int64_t now;
+};
+
+static bool
+record_some(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct record *r = arg;
+
+	for (const struct apns_claim *c = r->batch; c != NULL; c = c->next) {
+		if (!apns_db_record(tx, r->s->by, c, r->now, e))
+			return false;
+	}
+	return record_verdict(r->s, tx, r->v, e);
+}
+
 static bool
 record_batch(struct apns_scheduler *s, const struct apns_claim *batch,
     const struct verdict *v, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	int64_t now = clock_now_ms();
+	struct record r = { s, batch, v, clock_now_ms() };
 
-	if (!store_begin(s->store, STORE_WRITE, &tx, e))
-		return false;
-	for (; batch != NULL; batch = batch->next) {
-		if (!apns_db_record(tx, s->by, batch, now, e))
-			return false;
-	}
-	return record_verdict(s, tx, v, e) && store_commit(&tx, e);
+	return store_write(s->store, record_some, &r, e);
 }
 
 /* Puts batch in front of list. */

@@ -25,13 +25,31 @@ apns_set_new(struct apns_client *c, const char *topic, SSL_CTX *tls)
 	return s;
 }
 
+struct apns_job *
+apns_set_head(const struct apns_set *s)
+{
+	return s->urgent.head != NULL ? s->urgent.head : s->queue.head;
+}
+
+static struct apns_jobs *
+its_queue(struct apns_set *s, const struct apns_job *j)
+{
+	return j->urgent ? &s->urgent : &s->queue;
+}
+
+void
+apns_set_queue(struct apns_set *s, struct apns_job *j)
+{
+	apns_jobs_append(its_queue(s, j), j);
+}
+
 static void
 fail_queue(struct apns_set *s, enum apns_outcome outcome, const char *reason)
 {
-	while (s->queue.head != NULL) {
-		struct apns_job *j = s->queue.head;
+	struct apns_job *j;
 
-		apns_jobs_remove(&s->queue, j);
+	while ((j = apns_set_head(s)) != NULL) {
+		apns_jobs_remove(its_queue(s, j), j);
 		apns_client_give_up(s->client, j, outcome, reason);
 	}
 }
@@ -46,7 +64,12 @@ apns_set_free(struct apns_set **set)
 
 		if (k == NULL)
 			continue;
-		apns_jobs_move(&s->queue, &k->jobs);
+		while (k->jobs.head != NULL) {
+			struct apns_job *j = k->jobs.head;
+
+			apns_jobs_remove(&k->jobs, j);
+			apns_set_queue(s, j);
+		}
 		apns_dial_clear(k);
 		apns_connection_close(k);
 		mem_free(&k);
@@ -91,7 +114,7 @@ apns_set_again(struct apns_set *s, struct apns_job *j)
 	j->ended = j->overlong = false;
 	j->retry_after_s = 0;
 	buf_free(&j->body);
-	apns_jobs_prepend(&s->queue, j);
+	apns_jobs_prepend(its_queue(s, j), j);
 }
 
 void
@@ -126,10 +149,10 @@ submit(struct apns_set *s, struct apns_connection *k, int64_t now_ms)
 	}
 	rate = apns_rate_room(s->client, now_ms);
 	room = room < rate ? room : rate;
-	for (left = room; left > 0 && s->queue.head != NULL; left--) {
-		struct apns_job *j = s->queue.head;
+	for (left = room; left > 0 && apns_set_head(s) != NULL; left--) {
+		struct apns_job *j = apns_set_head(s);
 
-		apns_jobs_remove(&s->queue, j);
+		apns_jobs_remove(its_queue(s, j), j);
 		apns_stream_submit(k, j);
 		if (k->state != APNS_OPEN)
 			break;
@@ -153,7 +176,7 @@ connection_new(struct apns_set *s, unsigned slot)
 static bool
 wants_connection(const struct apns_set *s, int64_t now_ms)
 {
-	if (s->queue.head == NULL || now_ms < s->connect_at_ms)
+	if (apns_set_head(s) == NULL || now_ms < s->connect_at_ms)
 		return false;
 	return s->open == 0 || apns_rate_next_ms(s->client) == 0;
 }
@@ -184,23 +207,27 @@ dial(struct apns_set *s, int64_t now_ms)
 		apns_dial_start(unused);
 }
 
-/* When a push that waits has waited for too long: nothing was answered. */
+/* When the push at the front has waited for too long: nothing was answered.
+ */
 static int64_t
-queue_deadline_ms(const struct apns_set *s)
+deadline_ms(const struct apns_set *s, const struct apns_jobs *l)
 {
-	int64_t since = s->queue.head->since_ms;
+	int64_t since;
 
+	if (l->head == NULL)
+		return INT64_MAX;
+	since = l->head->since_ms;
 	return (since > s->answered_ms ? since : s->answered_ms) +
 	       s->client->answer_ms;
 }
 
 static void
-expire_queue(struct apns_set *s, int64_t now_ms)
+expire(struct apns_set *s, struct apns_jobs *l, int64_t now_ms)
 {
-	while (s->queue.head != NULL && now_ms >= queue_deadline_ms(s)) {
-		struct apns_job *j = s->queue.head;
+	while (now_ms >= deadline_ms(s, l)) {
+		struct apns_job *j = l->head;
 
-		apns_jobs_remove(&s->queue, j);
+		apns_jobs_remove(l, j);
 		apns_client_give_up(
 		    s->client, j, APNS_UNREACHABLE, "no connection");
 	}
@@ -219,11 +246,12 @@ apns_set_work(struct apns_set *s, int64_t now_ms)
 
 		if (k == NULL)
 			continue;
-		if (s->queue.head != NULL)
+		if (apns_set_head(s) != NULL)
 			submit(s, k, now_ms);
 		apns_connection_flush(k);
 	}
-	expire_queue(s, now_ms);
+	expire(s, &s->urgent, now_ms);
+	expire(s, &s->queue, now_ms);
 	dial(s, now_ms);
 }
 
@@ -238,9 +266,11 @@ apns_set_next_ms(const struct apns_set *s)
 		at = apns_connection_next_ms(s->connections[i]);
 		next = at < next ? at : next;
 	}
-	if (s->queue.head == NULL)
+	if (apns_set_head(s) == NULL)
 		return next;
-	at = queue_deadline_ms(s);
+	at = deadline_ms(s, &s->urgent);
+	next = at < next ? at : next;
+	at = deadline_ms(s, &s->queue);
 	next = at < next ? at : next;
 	at = s->connect_at_ms;
 	next = now_ms < at && at < next ? at : next;

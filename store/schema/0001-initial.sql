@@ -54,7 +54,6 @@ CREATE TABLE enrollment (
 );
 CREATE INDEX enrollment_device ON enrollment (device_id);
 CREATE INDEX enrollment_due ON enrollment (push_due_at) WHERE push_due_at IS NOT NULL;
-CREATE INDEX enrollment_claim ON enrollment (push_claim_by) WHERE push_claim_by IS NOT NULL;
 
 -- One command from birth to end.
 CREATE TABLE command (

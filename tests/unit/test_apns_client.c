@@ -211,10 +211,52 @@ devices_hear(void **state)
 	assert_int_equal(e.code, ERR_UNAVAILABLE);
 }
 
+static void
+keep_first(const char *id, void *arg)
+{
+	char *first = arg;
+
+	if (first[0] == '\0')
+		memcpy(first, id, UUID_SIZE);
+}
+
+/* Pushes that wait let later urgent ones pass: by the order of what APNs
+ * accepted. */
+static void
+urgent_overtakes(void **state)
+{
+	enum { COUNT_OF = 40 };
+	struct apns_push pushes[COUNT_OF] = { 0 };
+	AUTO(rig_free) struct rig *r = rig_new();
+	char first[UUID_SIZE] = "";
+
+	(void)state;
+	r->options.connections_max = r->options.streams_max = 1;
+	rig_start(r, NULL);
+	for (size_t i = 0; i < COUNT_OF; i++) {
+		struct apns_push *p = &pushes[i];
+
+		*p = (struct apns_push){ .token = slice_of("abcd", 4),
+			.magic = "magic",
+			.topic = TOPIC,
+			.expiration_s = 2000000000,
+			.urgent = i >= COUNT_OF - 2,
+			.ref = r->pushed };
+		uuid_new_lower(p->id);
+		memcpy(r->id[r->pushed++], p->id, sizeof(p->id));
+	}
+	/* All at once: the connection is not there yet. */
+	apns_client_push(r->client, pushes, COUNT_OF);
+	wait_answers(r, COUNT_OF);
+	sim_apns_each_id(r->sim, keep_first, first);
+	assert_string_equal(first, pushes[COUNT_OF - 2].id);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(urgent_overtakes),
 		cmocka_unit_test(accepted),
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(cut_by_a_push),

@@ -45,6 +45,62 @@ urgent_first(void **state)
 	    1);
 }
 
+struct place {
+	char id[UUID_SIZE];
+	int64_t at, seen; /* from 1 */
+};
+
+static void
+find_place(const char *id, void *arg)
+{
+	struct place *p = arg;
+
+	p->seen++;
+	if (str_eq(id, p->id))
+		p->at = p->seen;
+}
+
+/* A wave fills the window, and APNs is slow: a lock that comes then goes
+ * before what was claimed long ago. */
+static void
+a_lock_overtakes_a_wave(void **state)
+{
+	enum { WAVE = 40, LATER = 20 };
+	AUTO(rig_free) struct rig *r = rig_new();
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+	struct place p = { 0 };
+	struct err e = { 0 };
+	bool more;
+
+	(void)state;
+	/* A window of 30: half of what may leave while a claim lives. */
+	r->options.per_s = 10;
+	r->options.claim_ms = 6 * MS_S;
+	for (uint32_t n = 1; n <= WAVE; n++) {
+		enroll(r, n, TOPIC);
+		queue(r, n, 1, false);
+	}
+	enroll(r, WAVE + 1, TOPIC);
+	rig_start(r);
+	while (pushes(r) == 0)
+		clock_sleep_ms(1);
+	queue(r, WAVE + 1, 1, true);
+	wait_number(
+	    r, "SELECT push_attempts FROM enrollment WHERE id = '41'", 1);
+	assert_true(number(r, "SELECT COUNT(*) FROM enrollment WHERE "
+	                      "push_last_id IS NULL") >= WAVE - LATER);
+	must(store_begin(r->st, STORE_READ, &tx, &e), &e);
+	must(store_query(tx,
+	         "SELECT push_last_id FROM enrollment WHERE id = '41'",
+	         S_ARGS(), &rows, &e),
+	    &e);
+	must(store_next(rows, &more, &e), &e);
+	str_copy_cut(p.id, sizeof(p.id), store_text(rows, 0));
+	sim_apns_each_id(r->sim, find_place, &p);
+	assert_in_range(p.at, 1, LATER);
+}
+
 static void
 nothing_open_no_push(void **state)
 {
@@ -172,6 +228,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urgent_first),
+		cmocka_unit_test(a_lock_overtakes_a_wave),
 		cmocka_unit_test(nothing_open_no_push),
 		cmocka_unit_test(crash),
 		cmocka_unit_test(claims_of_the_dead_are_free),
