@@ -1,6 +1,9 @@
 /*
  * What the push scheduler claims, and in which order.
  */
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "apns_scheduler_fixture.h"
 
 struct order {
@@ -99,6 +102,97 @@ a_lock_overtakes_a_wave(void **state)
 	str_copy_cut(p.id, sizeof(p.id), store_text(rows, 0));
 	sim_apns_each_id(r->sim, find_place, &p);
 	assert_in_range(p.at, 1, LATER);
+}
+
+enum { NODES_TIMES = 5, NODES_MOST_MS = 3000 };
+
+/* What one node queues another one pushes, by NOTIFY: well before it would
+ * have looked by itself, after 10 s. */
+static void
+another_node_pushes(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct store *mine = r->st, *other = NULL;
+	AUTO(str_free) char *path = str_printf("%s/db", r->dir);
+	AUTO(str_free) char *database = NULL;
+	int64_t worst_ms = 0;
+	struct err e = { 0 };
+
+	(void)state;
+	if (!test_on_pgsql())
+		return; /* a file has one node only */
+	database = test_database(path);
+	must(
+	    store_open(&(struct store_options){ .path = database }, &other, &e),
+	    &e);
+	enroll(r, 1, TOPIC);
+	rig_start(r);
+	/* It has looked once, and sleeps. */
+	queue(r, 1, 1, true);
+	wait_number(r, "SELECT push_attempts FROM enrollment", 1);
+	for (int i = 0; i < NODES_TIMES; i++) {
+		int64_t took_ms, start_ms = clock_mono_ms();
+
+		r->st = other;
+		queue(r, 1, 1, true);
+		r->st = mine;
+		while (pushes(r) < i + 2)
+			clock_sleep_ms(1);
+		took_ms = clock_mono_ms() - start_ms;
+		worst_ms = took_ms > worst_ms ? took_ms : worst_ms;
+		wait_number(
+		    r, "SELECT push_claim_by IS NULL FROM enrollment", 1);
+	}
+	print_message(
+	    "from another node, at worst %lld ms\n", (long long)worst_ms);
+	assert_in_range(worst_ms, 0, NODES_MOST_MS - 1);
+	store_close(&other);
+}
+
+/* "PUSH <token> <payload>" as the Mac with this token hears it. */
+static void
+hear(struct rig *r, const char *token, char *line, size_t size)
+{
+	AUTO(str_free) char *hello = str_printf("HELLO %s\n", token);
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(sim_apns_device_port(r->sim)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t n = 0;
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(
+	    write(fd, hello, strlen(hello)), (ssize_t)strlen(hello));
+	while (n + 1 < size && read(fd, &line[n], 1) == 1 && line[n] != '\n')
+		n++;
+	line[n] = '\0';
+	close(fd);
+}
+
+/* A user's channel has a token and a magic of its own. */
+static void
+a_user_is_pushed_as_itself(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	char line[256];
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	enroll(r, 2, TOPIC);
+	EXEC(r, "UPDATE enrollment SET device_id = '1', channel = 'user', "
+	        "user_short_name = 'anna', push_magic = 'of the user' "
+	        "WHERE id = '2'");
+	rig_start(r);
+	queue(r, 2, 1, false);
+	hear(r, "00000002", line, sizeof(line));
+	assert_string_equal(line, "PUSH 00000002 {\"mdm\":\"of the user\"}");
+	wait_number(
+	    r, "SELECT push_attempts FROM enrollment WHERE id = '2'", 1);
+	assert_int_equal(pushes(r), 1);
+	assert_int_equal(
+	    number(r, "SELECT push_last_at IS NULL FROM enrollment WHERE "
+	              "id = '1'"),
+	    1);
 }
 
 static void
@@ -229,6 +323,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urgent_first),
 		cmocka_unit_test(a_lock_overtakes_a_wave),
+		cmocka_unit_test(another_node_pushes),
+		cmocka_unit_test(a_user_is_pushed_as_itself),
 		cmocka_unit_test(nothing_open_no_push),
 		cmocka_unit_test(crash),
 		cmocka_unit_test(claims_of_the_dead_are_free),
