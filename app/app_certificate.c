@@ -117,16 +117,16 @@ static int export(const struct app_args *a)
 	while (path != NULL) {
 		AUTO(json_free) json_t *page = NULL;
 		AUTO(str_free) char *after = NULL;
-		const json_t *row;
+		const json_t *rows;
 		const char *next;
-		size_t i;
 		int code = app_call(a,
 		    &(struct app_call){ .method = "GET", .path = path }, &page);
 
 		if (code != APP_OK)
 			return code;
-		json_array_foreach(json_object_get(page, "certificates"), i,
-		    row) print_csv(row);
+		rows = json_object_get(page, "certificates");
+		for (size_t i = 0; i < json_array_size(rows); i++)
+			print_csv(json_array_get(rows, i));
 		next = json_string_value(json_object_get(page, "next"));
 		str_free(&path);
 		if (next == NULL)

@@ -319,6 +319,9 @@ cert_authority_tls(const struct cert_authority *a, const char *host,
 	struct cert_issue in = { cert_authority_template(a, CERT_TEMPLATE_TLS),
 		&subject, NULL, clock_now_ms(), NULL };
 
+	if (in.template == NULL)
+		return err_set(e, ERR_INTERNAL, "there is no template %s",
+		    CERT_TEMPLATE_TLS);
 	/* A P-256 signature takes a tenth of an RSA 2048 one's time. */
 	if (!cert_key_new(CERT_P256, &key, e) ||
 	    !cert_key_pem(key, &key_pem, e))
