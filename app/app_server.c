@@ -296,9 +296,13 @@ app_server_start(
 	struct http_options http = { .workers =
 		                         (int)settings_int(set, "workers"),
 		.request_ms = settings_int(set, "request-seconds") * MS_S };
+	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	s->settings = set;
 	s->data = str_dup(settings_str(set, "data"));
 	s->metrics = app_server_metrics_new();

@@ -71,7 +71,7 @@ wait_a_minute(struct app_server *s)
 	int timed_out = 0;
 	bool go_on;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += 60;
 	pthread_mutex_lock(&s->lock);
 	while (!s->stopping && !s->jobs_freed && timed_out == 0)

@@ -188,7 +188,7 @@ wait_due(struct cert_crl *c, int64_t ms, bool for_due)
 	int timed_out = 0;
 	bool go_on;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += ms % MS_S * 1000000;
 	until.tv_sec += ms / MS_S + until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
@@ -239,11 +239,15 @@ cert_crl_new(
     const struct cert_crl_options *o, struct cert_crl **out, struct err *e)
 {
 	AUTO(cert_crl_free) struct cert_crl *c = mem_zalloc(1, sizeof(*c));
+	pthread_condattr_t monotonic;
 
 	c->o = *o;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->copies_lock, NULL);
-	pthread_cond_init(&c->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	store_listen(o->store, STORE_CHANNEL_REVOKED, revoked, c);
 	if (!cert_crl_make(c, e))
 		return false;

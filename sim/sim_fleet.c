@@ -90,7 +90,7 @@ line_take(struct sim_fleet *f)
 			}
 		if (m != NULL)
 			break;
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += 50 * 1000 * 1000;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_nsec -= 1000000000;
@@ -275,9 +275,13 @@ sim_fleet_start(const struct sim_fleet_options *o, struct sim_mac *const *macs,
     size_t count, struct sim_fleet **out, struct err *e)
 {
 	AUTO(sim_fleet_free) struct sim_fleet *f = mem_zalloc(1, sizeof(*f));
+	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_cond_init(&f->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&f->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	f->o = *o;
 	f->count = count;
 	f->last = &f->first;
