@@ -11,12 +11,16 @@ enum { ASK_MS = 5000, PAUSE_MS = 20 };
 
 /*
  * Numbers are given anew by a server that was restored, or promoted before it
- * had heard of all commits: it tells by its identity and timeline.
+ * had heard of all commits: it tells by its identity and timeline.  So they
+ * are by one that crashed, where nothing that bore them had reached its disk:
+ * it tells by its statistics, which no crash survives.
  */
 #define LINEAGE                                                                \
 	"CASE WHEN pg_is_in_recovery() THEN '' ELSE (SELECT "                  \
 	"CAST(system_identifier AS TEXT) FROM pg_control_system()) || '/' || " \
-	"SUBSTR(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END"
+	"SUBSTR(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '/' "   \
+	"|| (SELECT CAST(EXTRACT(EPOCH FROM stats_reset) AS TEXT) FROM "       \
+	"pg_stat_wal) END"
 
 void
 store_pgsql_lineage(PGconn *h, char out[PG_LINEAGE_SIZE])

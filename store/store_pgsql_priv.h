@@ -55,7 +55,7 @@ struct pg_want {
 	struct pg_want *next;
 };
 
-enum { PG_LINEAGE_SIZE = 48 };
+enum { PG_LINEAGE_SIZE = 64 };
 
 /*
  * Commands are queued, and sent together with the next statement that
@@ -74,7 +74,8 @@ struct pg_conn {
 	 * there is none yet. */
 	PGresult *locked;
 	struct pg_want locked_want;
-	/* Server and timeline, or "": numbers mean nothing on another one. */
+	/* Server, timeline and crash, or "": numbers mean nothing on another
+	 * one. */
 	char lineage[PG_LINEAGE_SIZE];
 	/* Prepared statements by the address of their SQL: open addressing,
 	 * cap is a power of two, NULL is free. */
