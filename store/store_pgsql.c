@@ -115,6 +115,10 @@ driver_begin(struct store *st, enum store_mode mode, struct store_tx **out,
 	struct pgsql *q = (struct pgsql *)st;
 	struct pg_tx *tx = NULL;
 
+	if (atomic_load(&q->listen.lost))
+		return err_set(e, ERR_UNAVAILABLE,
+		    "the connection that kept others out of the database was "
+		    "lost");
 	if (mode == STORE_READ ? !begin_read(q, &tx, e)
 	                       : !begin_write(q, &tx, e))
 		return false;

@@ -5,7 +5,8 @@
  * listeners were called by the thread that committed.
  *
  * struct pg_listen belongs to the driver.  After a lost connection everybody
- * is called, for what was missed.
+ * is called, for what was missed; but a copy, which others may have used the
+ * loss to get around, is over.
  */
 #include <errno.h>
 #include <poll.h>
@@ -43,7 +44,23 @@ store_pgsql_notify_queue(
 	return true;
 }
 
-/* Ends with the connection: shared by nodes, not by a copy. */
+/*
+ * Ends with the connection: shared by nodes, not by a copy.  A node that lost
+ * only this connection still has its writer's: a copy of what it writes keeps
+ * that out by the writers' own lock.
+ */
+static bool
+keep_writers_out(const struct pg_listen *l, PGconn *h, struct err *e)
+{
+	AUTO(store_pgsql_result_free) PGresult *res = NULL;
+
+	if (!l->still)
+		return true;
+	res = PQexec(h, "SELECT pg_advisory_lock(1836414067, 1)");
+	return PQresultStatus(res) == PGRES_TUPLES_OK ||
+	       store_pgsql_err(h, res, e);
+}
+
 static bool
 lock_out(const struct pg_listen *l, PGconn *h, struct err *e)
 {
@@ -55,7 +72,7 @@ lock_out(const struct pg_listen *l, PGconn *h, struct err *e)
 	if (PQresultStatus(res) != PGRES_TUPLES_OK)
 		return store_pgsql_err(h, res, e);
 	if (str_eq(PQgetvalue(res, 0, 0), "t"))
-		return true;
+		return keep_writers_out(l, h, e);
 	return err_set(e, ERR_CONFLICT, "the database is in use by %s",
 	    l->alone ? "a server or another copy"
 	             : "\"mutsu store copy\" at the moment");
@@ -155,7 +172,10 @@ run(void *arg)
 		} else {
 			PQfinish(l->h);
 			l->h = NULL;
+			atomic_store(&l->lost, l->alone);
 		}
+		if (atomic_load(&l->lost))
+			return NULL;
 	}
 }
 
@@ -189,7 +209,8 @@ store_pgsql_listen_start(struct pg_listen *l, struct pgsql *q, struct err *e)
 {
 	*l = (struct pg_listen){ .st = &q->base,
 		.dial = &q->dial,
-		.alone = q->use == STORE_COPY_FROM || q->use == STORE_COPY_TO };
+		.alone = q->use == STORE_COPY_FROM || q->use == STORE_COPY_TO,
+		.still = q->use == STORE_COPY_FROM };
 	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->stop_fd < 0)
 		return err_errno(e, ERR_UNAVAILABLE, "eventfd");

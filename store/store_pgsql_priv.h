@@ -251,8 +251,10 @@ enum { PG_NODE_SIZE = 17 }; /* hexadecimal digits and NUL */
 struct pgsql;
 
 struct pg_listen {
-	struct store *st; /* NULL: never started */
-	bool alone;       /* keeps everybody else out of the database */
+	struct store *st;  /* NULL: never started */
+	bool alone;        /* keeps everybody else out of the database */
+	bool still;        /* and whoever may be left from writing */
+	_Atomic bool lost; /* alone, and no longer: no transaction begins */
 	struct pg_dial *dial;
 	char node[PG_NODE_SIZE]; /* whose notifications are our own */
 	int stop_fd;

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "store/store_event.h"
+#include "store/store_pgsql_priv.h"
 
 enum { NODES = 3, WRITERS = 8, EVENTS = 25 };
 
@@ -291,6 +292,103 @@ text_that_is_none_is_refused(void **state)
 	must(store_commit(&tx, &e), &e);
 }
 
+/* ---- what became of a commit ---- */
+
+static bool
+took_place(struct pg_dial *d, const struct pg_number *n)
+{
+	struct err e = { 0 };
+	bool ok = store_pgsql_outcome(d, n, &e);
+
+	assert_true(ok || e.code == ERR_UNAVAILABLE);
+	assert_null(e.slug);
+	return ok;
+}
+
+/* The number of a commit that a crash undid may be that of another one. */
+static void
+numbers_from_before_a_crash_tell_nothing(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(str_free) char *database = test_database(f->path);
+	struct store_counters counters = { 0 };
+	struct pg_number n = { 0 };
+	struct pg_dial d;
+	struct err e = { 0 };
+	PGconn *h;
+
+	snprintf(n.xid, sizeof(n.xid), "%lld",
+	    (long long)number(f->st,
+	        "SELECT CAST(CAST(xmin AS TEXT) AS BIGINT) FROM "
+	        "schema_version"));
+	store_pgsql_dial_init(&d, database, &counters);
+	must(store_pgsql_dial(&d, &h, &e), &e);
+	store_pgsql_lineage(h, n.lineage);
+	PQfinish(h);
+	assert_true(took_place(&d, &n));
+	/* Statistics do not survive a crash. */
+	assert_int_equal(strtoll(strrchr(n.lineage, '/') + 1, NULL, 10),
+	    number(f->st, "SELECT CAST(FLOOR(EXTRACT(EPOCH FROM stats_reset)) "
+	                  "AS BIGINT) FROM pg_stat_wal"));
+	n.lineage[strlen(n.lineage) - 1] ^= 1;
+	assert_false(took_place(&d, &n));
+	str_copy_cut(strrchr(n.lineage, '/'), 2, "/");
+	assert_false(took_place(&d, &n));
+	store_pgsql_dial_clear(&d);
+}
+
+/* ---- a copy has the database for itself ---- */
+
+static struct store *
+open_to_copy(const struct fixture *f)
+{
+	AUTO(str_free) char *database = test_database(f->path);
+	struct store_options o = { .path = database, .use = STORE_COPY_FROM };
+	struct store *st = NULL;
+	struct err e = { 0 };
+
+	must(store_open(&o, &st, &e), &e);
+	return st;
+}
+
+/* A node of which only the writer's connection is left cannot write. */
+static void
+copies_keep_writers_out(void **state)
+{
+	struct fixture *f = *state;
+	struct store *st;
+
+	store_close(&f->st);
+	st = open_to_copy(f);
+	assert_int_equal(number(st, "SELECT CASE WHEN pg_try_advisory_xact_lock"
+	                            "(1836414067, 1) THEN 1 ELSE 0 END"),
+	    0);
+	store_close(&st);
+}
+
+/* Others may have come in meanwhile. */
+static void
+copies_end_with_their_lock(void **state)
+{
+	struct fixture *f = *state;
+	int64_t end_ms = clock_mono_ms() + 20000;
+	struct store_tx *tx = NULL;
+	struct store *st;
+	struct err e = { 0 };
+
+	store_close(&f->st);
+	st = open_to_copy(f);
+	cut_connections(st);
+	while (store_begin(st, STORE_READ, &tx, &e)) {
+		store_rollback(&tx);
+		assert_true(clock_mono_ms() < end_ms);
+		clock_sleep_ms(1);
+	}
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
+	assert_non_null(strstr(e.text, "kept others out"));
+	store_close(&st);
+}
+
 int
 main(void)
 {
@@ -305,6 +403,9 @@ main(void)
 		TEST(bad_addresses_are_told_in_one_line),
 		TEST(backup_is_not_ours),
 		TEST(text_that_is_none_is_refused),
+		TEST(numbers_from_before_a_crash_tell_nothing),
+		TEST(copies_keep_writers_out),
+		TEST(copies_end_with_their_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
