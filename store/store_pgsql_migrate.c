@@ -117,8 +117,12 @@ record(PGconn *h, const struct embedded *file, int64_t version, struct err *e)
 	return true;
 }
 
-/* A file that older programs cannot live with waits until none of them runs.
- * Whoever has a lease is one, since the newer ones queue behind us. */
+/*
+ * A file that older programs cannot live with waits until none of them runs.
+ * Whoever has a lease is one, since the newer ones queue behind us; and so is
+ * whoever holds the lock that keeps copies out: a node that stands still loses
+ * its lease, but goes on some day.
+ */
 static bool
 nobody_older(PGconn *h, const struct embedded *file, int64_t version,
     int64_t present, struct err *e)
@@ -135,8 +139,12 @@ nobody_older(PGconn *h, const struct embedded *file, int64_t version,
 	if (tables == 0)
 		return true;
 	if (!number(h,
-	        "SELECT COUNT(*) FROM lease WHERE name LIKE 'node:%' AND "
-	        "until > EXTRACT(EPOCH FROM clock_timestamp()) * 1000",
+	        "SELECT GREATEST((SELECT COUNT(*) FROM lease WHERE name LIKE "
+	        "'node:%' AND until > EXTRACT(EPOCH FROM clock_timestamp()) * "
+	        "1000), (SELECT COUNT(*) FROM pg_locks l JOIN pg_database d "
+	        "ON d.oid = l.database WHERE d.datname = current_database() "
+	        "AND l.locktype = 'advisory' AND l.classid = 1836414067 AND "
+	        "l.objid = 3 AND l.objsubid = 2 AND l.granted))",
 	        &living, e))
 		return false;
 	return living == 0 ||

@@ -125,6 +125,24 @@ old_nodes_hold_a_migration_up(void **state)
 	assert_non_null(strstr(e.text, "stop them all first"));
 }
 
+/* Also while it stands still, and has lost its lease. */
+static void
+nodes_without_a_lease_do_too(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(str_free) char *database = test_database(f->path);
+	struct store_options o = { .path = database };
+	struct store *st = NULL;
+	struct err e = { 0 };
+
+	if (!test_on_pgsql())
+		skip();
+	write_sql(f->st, "UPDATE schema_version SET version = 0", S_ARGS());
+	assert_false(store_open(&o, &st, &e));
+	assert_int_equal(e.code, ERR_CONFLICT);
+	assert_non_null(strstr(e.text, "1 nodes of an older version run"));
+}
+
 static void
 foreign_files_are_refused(void **state)
 {
@@ -242,6 +260,7 @@ main(void)
 		TEST(newer_schema_may_say_that_we_fit),
 		TEST(files_say_whom_they_fit),
 		TEST(old_nodes_hold_a_migration_up),
+		TEST(nodes_without_a_lease_do_too),
 		TEST(looking_is_for_readers_beside_a_server),
 	};
 	/* Of files, and of what only a file does. */
