@@ -26,7 +26,8 @@ struct store_watch {
 	struct store *st;
 	struct hook hooks[HOOKS_MAX];
 	size_t count;
-	int64_t began; /* the last touch before any copy was made */
+	int64_t began;  /* the last touch before any copy, or the last look */
+	int64_t newest; /* for which all hooks ran; -1: one failed */
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t lock; /* guards poked and stopping */
@@ -66,40 +67,53 @@ last_touch(struct store *st, const char *name, int64_t *out, struct err *e)
 	return true;
 }
 
-/* The number is read before the hook reads what it stands for: a touch in
- * between calls the hook again. */
-static void
+/*
+ * The number is read before the hook reads what it stands for: a touch in
+ * between calls the hook again.  False: look again soon.
+ */
+static bool
 look_for(struct store_watch *w, struct hook *h)
 {
 	struct err e = { 0 };
 	int64_t now;
 
 	if (!last_touch(w->st, h->name, &now, &e))
-		return; /* the database is away: the driver says so */
+		return false; /* the database is away: the driver says so */
 	if (now <= h->seen)
-		return;
+		return true;
 	if (h->fn(h->arg, &e)) {
 		h->seen = now;
 		h->told = false;
-	} else if (!h->told) {
+		return true;
+	}
+	if (!h->told)
 		log_event(LOG_ERROR, "watch_failed", "name", h->name, "why",
 		    e.text, NULL);
-		h->told = true;
-	}
+	h->told = true;
+	return false;
 }
 
-/* What needs no look at all is most of it: one read for all names. */
+/*
+ * What needs no look at all is most of it: one read for all names.  A database
+ * that was restored, or lost touches in a fail-over, counts from an earlier
+ * number on, and every copy is of something that it may not know.
+ */
 static void
 look(struct store_watch *w)
 {
 	struct err e = { 0 };
+	bool done = true;
 	int64_t now;
 
-	if (!last_touch(w->st, NULL, &now, &e))
+	if (!last_touch(w->st, NULL, &now, &e) || now == w->newest)
 		return;
-	for (size_t i = 0; i < w->count; i++)
-		if (now > w->hooks[i].seen)
-			look_for(w, &w->hooks[i]);
+	for (size_t i = 0; i < w->count; i++) {
+		if (now < w->began)
+			w->hooks[i].seen = -1;
+		done = look_for(w, &w->hooks[i]) && done;
+	}
+	w->began = now;
+	w->newest = done ? now : -1;
 }
 
 /* Until somebody pokes or it is time; false: stop. */
@@ -155,7 +169,7 @@ store_watch_new(struct store *st, struct store_watch **out, struct err *e)
 		return false;
 	w = mem_zalloc(1, sizeof(*w));
 	w->st = st;
-	w->began = began;
+	w->began = w->newest = began;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -134,6 +134,28 @@ looking_is_enough(void **state)
 	wait_calls(&a, 1);
 }
 
+/* Restored from a backup, or failed over to a standby that was behind. */
+static void
+going_back_calls_everybody(void **state)
+{
+	struct fixture *f = *state;
+	struct counter a = { 0 }, b = { 0 };
+	AUTO(store_watch_free) struct store_watch *w = NULL;
+
+	touch(f->st, "a", true);
+	touch(f->st, "a", true);
+	touch(f->st, "a", true);
+	w = watch_new(f->st);
+	store_watch_add(w, "a", count, &a);
+	store_watch_add(w, "b", count, &b);
+	start(w);
+	write_sql(f->st, "UPDATE touched SET seq = 1", S_ARGS());
+	wait_calls(&b, 1);
+	wait_calls(&a, 1);
+	touch(f->st, "a", true);
+	wait_calls(&a, 2);
+}
+
 static void
 another_node_hears(void **state)
 {
@@ -165,6 +187,7 @@ main(void)
 		TEST(nothing_falls_between),
 		TEST(failed_hook_runs_again),
 		TEST(looking_is_enough),
+		TEST(going_back_calls_everybody),
 		TEST(another_node_hears),
 	};
 
