@@ -8,8 +8,9 @@
 #include "core/random.h"
 #include "store/store_priv.h"
 
-/* About a second in all: somebody waits for the answer. */
-enum { TRIES = 7, PAUSE_FIRST_MS = 10 };
+/* About a second in all, and no further attempt behind a slow one (that waited
+ * for a lock, or a server): somebody waits for the answer. */
+enum { TRIES = 7, PAUSE_FIRST_MS = 10, MOST_MS = 1500 };
 
 /* *again_out: nothing was kept, and the next attempt may succeed. */
 static bool
@@ -49,9 +50,12 @@ store_write(struct store *st,
     bool (*fn)(struct store_tx *tx, void *arg, struct err *e), void *arg,
     struct err *e)
 {
+	int64_t until_ms = clock_mono_ms() + MOST_MS;
 	bool again = true;
 
 	for (int try = 0; again && try < TRIES; try++) {
+		if (try > 0 && clock_mono_ms() >= until_ms)
+			break;
 		if (try > 0) {
 			atomic_fetch_add_explicit(
 			    &st->counters.retries, 1, memory_order_relaxed);

@@ -2,6 +2,7 @@
  * Write transactions as functions: what is run again, and what is not.  With
  * PostgreSQL each way to lose a transaction is forced.
  */
+#include "store/store_priv.h"
 #include "tests/store/proxy.h"
 
 /* What a function of these tests does, and how often it was called. */
@@ -204,6 +205,31 @@ what_fails_always_is_given_up(void **state)
 	assert_int_equal(number(f->st, "SELECT COUNT(*) FROM t"), 0);
 }
 
+static bool
+fail_slowly(struct store_tx *tx, void *arg, struct err *e)
+{
+	int *calls = arg;
+
+	++*calls;
+	tx->again = true;
+	clock_sleep_ms(1500);
+	return err_set(e, ERR_UNAVAILABLE, "waited for a lock");
+}
+
+/* Somebody waits for the answer. */
+static void
+slow_failures_are_not_repeated_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	int calls = 0;
+	struct err e = { 0 };
+
+	if (!test_on_pgsql())
+		return; /* nothing is run again */
+	assert_false(store_write(f->st, fail_slowly, &calls, &e));
+	assert_int_equal(calls, 1);
+}
+
 struct knot {
 	struct store_tx *other;
 	pthread_t thread;
@@ -353,6 +379,7 @@ main(void)
 		TEST(serialization_failures_are_run_again),
 		TEST(lost_connections_are_run_again),
 		TEST(what_fails_always_is_given_up),
+		TEST(slow_failures_are_not_repeated_for_ever),
 		TEST(deadlocks_are_run_again),
 		TEST(a_commit_that_took_place_is_found),
 		TEST(a_commit_that_did_not_is_run_again),
