@@ -6,6 +6,7 @@
 
 #include "api/api_priv.h"
 #include "certs/cert_ledger.h"
+#include "certs/cert_template_set.h"
 #include "core/csv.h"
 #include "enroll-profiles/enroll_service.h"
 
@@ -84,8 +85,6 @@ check_values(const struct api_certificate_search *q, struct err *e)
 	if (q->purpose != NULL && !one_of(q->purpose, purposes))
 		return err_set(e, ERR_INVALID,
 		    "purpose is none of enroll, renew, rollout, scep, service");
-	if (q->template != NULL && cert_template_find(q->template) == NULL)
-		return err_set(e, ERR_INVALID, "there is no such template");
 	if (q->fingerprint != NULL &&
 	    !is_hex(q->fingerprint, SHA256_HEX_SIZE - 1, SHA256_HEX_SIZE - 1))
 		return err_set(e, ERR_INVALID,
@@ -96,6 +95,19 @@ check_values(const struct api_certificate_search *q, struct err *e)
 	if (q->transaction != NULL && strlen(q->transaction) > TEXT_MAX)
 		return err_set(e, ERR_INVALID, "transaction is too long");
 	return true;
+}
+
+/* Certificates of a removed template are still found. */
+static bool
+check_template(struct store_tx *tx, const char *name, struct err *e)
+{
+	bool known;
+
+	if (name == NULL)
+		return true;
+	if (!cert_template_known(tx, name, &known, e))
+		return false;
+	return known || err_set(e, ERR_INVALID, "there is no such template");
 }
 
 static bool
@@ -273,7 +285,7 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	if (!wants_csv(rq, &csv, e) || !read_search(rq, csv, &q, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !api_device_filter(tx, rq, q.device_id, e) ||
-	    !find_user(tx, rq, &q, e))
+	    !check_template(tx, q.template, e) || !find_user(tx, rq, &q, e))
 		return false;
 	if (csv)
 		return answer_csv(rq, rp, tx, &q, e);

@@ -76,7 +76,7 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	static const char *const keys[] = { "cn", "o", "email", "dns",
-		"minutes", NULL };
+		"minutes", "template", NULL };
 	AUTO(json_free) json_t *body = NULL, *j = NULL;
 	struct api_service *s = service;
 	struct cert_subject subject = { 0 };
@@ -85,12 +85,16 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 		.subject = &subject };
 	AUTO(str_free) char *url = scep_url(s->o.public_url);
 	struct making m = { .seal = s->o.seal, .grant = &g, .by = api_by(rq) };
+	const char *template;
 	int64_t minutes, expires_at;
 	bool ok;
 
 	if (!api_body(rq, keys, &body, e) ||
-	    !decode(body, &subject, &minutes, e))
+	    !decode(body, &subject, &minutes, e) ||
+	    !json_get_str(body, "template", LIMIT_NAME, &template, e))
 		return false;
+	if (template != NULL)
+		g.template = template;
 	g.ttl_ms = minutes * MS_MIN;
 	expires_at = clock_now_ms() + g.ttl_ms;
 	ok = store_write(s->o.store, create_once, &m, e);

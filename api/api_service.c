@@ -65,6 +65,7 @@ api_http_add(struct http_server *h, struct api_service *s)
 	api_push_add(h, s);
 	api_challenge_add(h, s);
 	api_scep_request_add(h, s);
+	api_template_add(h, s);
 	api_token_add(h, s);
 	api_health_add(h, s);
 }

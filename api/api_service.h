@@ -23,6 +23,9 @@ struct api_options {
 	bool (*push_canary)(const struct apns_cert *cert,
 	    const struct apns_canary *c, struct apns_answer *out, void *arg,
 	    struct err *e);
+	/* After a template was changed: works by it from now on; may be NULL.
+	 */
+	bool (*on_template)(void *arg, struct err *e);
 	/* Text of /metrics beyond the API's own; may be NULL. */
 	void (*metrics)(struct buf *out, void *arg);
 	/* False and a reason while not ready; may be NULL. */

@@ -21,6 +21,7 @@ static const struct app_option scep_options[] = {
 	{ "o", "NAME", "organization" },
 	{ "email", "ADDRESS", "alternative name" },
 	{ "dns", "NAME", "alternative name" },
+	{ "template", "NAME", "certificate template (scep)" },
 	{ "minutes", "N", "life of the challenge (60)" },
 	{ NULL, NULL, NULL },
 };
@@ -86,7 +87,7 @@ scep_challenge(const struct app_args *a)
 		{ "Expires", "expires_at" },
 		{ NULL, NULL },
 	};
-	static const char *const names[] = { "o", "email", "dns" };
+	static const char *const names[] = { "o", "email", "dns", "template" };
 	AUTO(json_free) json_t *body = json_object();
 	AUTO(json_free) json_t *challenge = NULL;
 	const char *minutes = app_arg(a, "minutes");

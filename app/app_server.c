@@ -149,6 +149,7 @@ start_services(struct app_server *s, struct err *e)
 	               .on_push_certificate = app_server_push_certificate,
 	               .warnings = app_server_push_warnings,
 	               .push_canary = app_server_push_canary,
+	               .on_template = app_server_authority_refresh,
 	               .metrics = app_server_metrics,
 	               .arg = s },
 	           &s->api, e);

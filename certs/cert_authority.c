@@ -39,6 +39,7 @@ cert_authority_free(struct cert_authority **ap)
 		cert_build_extensions_free(&a->usages[i].ec);
 	}
 	mem_free(&a->usages);
+	cert_template_set_free(&a->set);
 	cert_authority_status_free(a); /* while it knows how many */
 	for (size_t i = 0; i < a->count; i++)
 		cert_member_free(&a->members[i]);

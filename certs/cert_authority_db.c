@@ -3,8 +3,8 @@
 #include "core/clock.h"
 #include "store/store_watch.h"
 
-bool
-cert_authority_db_version(struct store_tx *tx, int64_t *out, struct err *e)
+static bool
+sum(struct store_tx *tx, int64_t *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *rows = NULL;
 	bool more;
@@ -20,11 +20,23 @@ cert_authority_db_version(struct store_tx *tx, int64_t *out, struct err *e)
 }
 
 bool
+cert_authority_db_version(struct store_tx *tx, int64_t *out, struct err *e)
+{
+	int64_t authority, templates;
+
+	if (!sum(tx, &authority, e) ||
+	    !cert_template_version(tx, &templates, e))
+		return false;
+	*out = authority + templates;
+	return true;
+}
+
+bool
 cert_authority_db_any(struct store_tx *tx, bool *any, struct err *e)
 {
 	int64_t version;
 
-	if (!cert_authority_db_version(tx, &version, e))
+	if (!sum(tx, &version, e))
 		return false;
 	*any = version > 0;
 	return true;

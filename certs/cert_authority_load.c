@@ -199,6 +199,7 @@ read_rows(struct store *st, struct cert_authority *a, struct err *e)
 
 	return store_begin(st, STORE_READ, &tx, e) &&
 	       cert_authority_db_version(tx, &a->version, e) &&
+	       cert_template_set_load(tx, &a->set, e) &&
 	       cert_authority_db_load(tx, a, e);
 }
 
@@ -210,9 +211,9 @@ cert_authority_load(struct store *st, const struct cert_authority_options *o,
 	struct cert_authority *a = mem_zalloc(1, sizeof(*a));
 
 	atomic_init(&a->references, 1);
-	a->templates = cert_templates();
 	if (!read_rows(st, a, e))
 		return false;
+	a->templates = cert_template_set_all(a->set);
 	if (a->count > 0) {
 		if (!prepare(a, o, e))
 			return false;

@@ -5,6 +5,7 @@
 
 #include "certs/cert_authority.h"
 #include "certs/cert_build_priv.h"
+#include "certs/cert_template_set.h"
 
 /* Rows in the database; each rollover leaves two. */
 enum { CERT_MEMBERS_MAX = 256 };
@@ -26,8 +27,9 @@ struct cert_authority {
 	STACK_OF(X509_EXTENSION) * *status;
 	bool status_https; /* these addresses need TLS themselves */
 	struct buf *chain, *next_chain;
-	const struct cert_template *templates;
-	struct cert_usages *usages; /* one for each of templates */
+	struct cert_template_set *set;
+	const struct cert_template *templates; /* of set */
+	struct cert_usages *usages;            /* one for each of templates */
 	EVP_MD *md;
 	int64_t version;
 };

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "certs/cert_template_set.h"
 #include "core/clock.h"
 #include "core/random.h"
 #include "scep/scep_service_priv.h"
@@ -22,10 +23,13 @@ scep_challenge_clear(struct scep_challenge *c)
 }
 
 static bool
-check(const struct scep_grant *g, struct err *e)
+check(struct store_tx *tx, const struct scep_grant *g, struct err *e)
 {
-	if (cert_template_find(g->template) == NULL ||
-	    str_eq(g->template, CERT_TEMPLATE_TLS))
+	bool good;
+
+	if (!cert_template_for_challenges(tx, g->template, &good, e))
+		return false;
+	if (!good)
 		return err_set(e, ERR_INVALID,
 		    "no certificate template for challenges: %s", g->template);
 	if (g->subject == NULL || str_empty(g->subject->cn))
@@ -59,7 +63,7 @@ scep_challenge_new(struct store_tx *tx, const struct seal *seal,
 	char text[SCEP_CHALLENGE_SIZE];
 	bool ok;
 
-	if (!check(g, e))
+	if (!check(tx, g, e))
 		return false;
 	if (!fill(&c, g))
 		return err_set(e, ERR_INVALID, "challenge: a name is too long");

@@ -157,6 +157,15 @@ CREATE TABLE authority (
 	version BIGINT NOT NULL DEFAULT 1    -- counts changes; nodes watch the sum
 );
 
+-- Certificate templates: made by administrators, or changes of built-in ones.
+CREATE TABLE template (
+	name TEXT PRIMARY KEY,
+	fields TEXT,                         -- JSON: what it says; NULL: removed
+	version BIGINT NOT NULL,             -- counts changes; nodes watch the sum
+	changed_at BIGINT NOT NULL,
+	changed_by TEXT NOT NULL
+);
+
 -- The issuance ledger: every certificate this installation issued.
 CREATE TABLE certificate (
 	fingerprint TEXT PRIMARY KEY,        -- SHA-256 of the DER, lower-case hex

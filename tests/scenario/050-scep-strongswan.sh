@@ -39,10 +39,23 @@ good "$T/polled.pem" "$T/key.pem" 'I would like to be root'
 issued 2
 # RenewalReq is served, when the template's time for it has come.
 pki --gen --type rsa --size 2048 --outform pem >"$T/next.pem"
-timeout 60 "$(command -v pki)" --scep --url "$SCEP" --in "$T/next.pem" \
-	--dn 'CN=I would like to be root' --cert "$T/polled.pem" --key "$T/key.pem" \
-	--cacert-enc "$T/ra.pem" --cacert-sig "$T/ra.pem" --cacert "$T/issuing.pem" \
-	--cacert "$T/root.pem" --outform pem >"$T/none.pem" 2>>"$T/pki.log" && fail "renewed too early"
+renew() {
+	timeout 60 "$(command -v pki)" --scep --url "$SCEP" --in "$T/next.pem" \
+		--dn 'CN=I would like to be root' --cert "$T/polled.pem" --key "$T/key.pem" \
+		--cacert-enc "$T/ra.pem" --cacert-sig "$T/ra.pem" --cacert "$T/issuing.pem" \
+		--cacert "$T/root.pem" --outform pem 2>>"$T/pki.log"
+}
+renew >"$T/none.pem" && fail "renewed too early"
 grep -q 'reason="\?renewal: too early' "$T/server.log" || fail "no word of the renewal"
 issued 2
+m template set scep --fields '{"renew_days": 0}' >/dev/null
+renew >"$T/renewed.pem" || fail "not renewed by the changed template"
+good "$T/renewed.pem" "$T/next.pem" 'I would like to be root'
+# A template of our own: what it says is what the certificate says.
+! m scep challenge vpn --template vpn >/dev/null 2>&1 || fail "a challenge without a template"
+m template set vpn --fields '{"ext_key_usage": ["clientAuth", "ipsecIKE"], "life_days": 30}' >/dev/null
+pki --gen --type rsa --size 2048 --outform pem >"$T/key.pem"
+enrol --password "$(challenge vpn --template vpn)" >"$T/vpn.pem" || fail "no certificate for vpn"
+openssl x509 -in "$T/vpn.pem" -noout -ext extendedKeyUsage | grep -q 'ipsec Internet Key Exchange' &&
+	! openssl x509 -in "$T/vpn.pem" -noout -checkend $((31 * 86400)) >/dev/null || fail "template vpn"
 stop_server
