@@ -232,11 +232,15 @@ scep_client_prepare(const struct scep_client_options *o, enum scep_type type,
 {
 	AUTO(buf_wipe) struct buf *csr = NULL;
 
+	bool made;
+
 	if (EVP_get_digestbynid(p->digest_nid) == NULL)
 		return err_set(e, ERR_INVALID, "unknown digest");
-	return choose_signer(o, p, e) &&
-	       (o->csr.len > 0 ? their_csr : own_csr)(o, p, &csr, e) &&
-	       wrap(p, type, buf_slice(csr), e);
+	if (!choose_signer(o, p, e))
+		return false;
+	made =
+	    o->csr.len > 0 ? their_csr(o, p, &csr, e) : own_csr(o, p, &csr, e);
+	return made && wrap(p, type, buf_slice(csr), e);
 }
 
 static bool
