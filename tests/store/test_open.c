@@ -130,13 +130,14 @@ static void
 nodes_without_a_lease_do_too(void **state)
 {
 	struct fixture *f = *state;
-	AUTO(str_free) char *database = test_database(f->path);
-	struct store_options o = { .path = database };
+	AUTO(str_free) char *database = NULL;
+	struct store_options o = { 0 };
 	struct store *st = NULL;
 	struct err e = { 0 };
 
 	if (!test_on_pgsql())
 		skip();
+	o.path = database = test_database(f->path);
 	write_sql(f->st, "UPDATE schema_version SET version = 0", S_ARGS());
 	assert_false(store_open(&o, &st, &e));
 	assert_int_equal(e.code, ERR_CONFLICT);
