@@ -7,12 +7,13 @@ createdb -h "$MUTSU_TEST_DATABASE" -U mutsu main
 bash "$here/010-main-path.sh" || exit 1
 
 . "$here/lib.sh"
+. "$here/round-trips.sh"
 createdb -h "$MUTSU_TEST_DATABASE" -U mutsu outage
 export MUTSU_DATABASE="postgresql://mutsu@/outage?host=$MUTSU_TEST_DATABASE"
 db() { psql -h "$MUTSU_TEST_DATABASE" -U mutsu -Atc "$1" outage; }
 status() { [ "$(curl -s -o /dev/null -w '%{http_code}' "$ADMIN$1")" = "$2" ]; }
 start_all
-start_macs macs --count 2
+start_macs macs --count 2 --state "$T/state"
 for s in SIM000001 SIM000002; do
 	until_ok 60 device_is "$s" enrolled .state
 	until_ok 60 device_is "$s" 0 .open_commands
@@ -34,13 +35,13 @@ device_is SIM000001 enrolled .state || fail "a Mac was lost"
 id=$(m lock SIM000001 --note outage --json | jq -r .id)
 until_ok 60 order_is "$id" acknowledged
 [ "$(db 'SELECT COUNT(*) = MAX(seq) FROM event')" = t ] || fail "gap in the feed"
-curl -s -H "Authorization: Bearer $TOKEN" "$ADMIN/metrics" >"$T/metrics"
-grep -q '^mutsu_store_round_trips_total [1-9]' "$T/metrics" || fail "no round trips"
+until_ok 60 device_is SIM000001 0 .open_commands
+kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
+round_trips_are_few "$T/state/SIM000001.json"
 
 # Bad settings end the start with one line.
 code=0
 MUTSU_DATABASE=mysql://x "$MUTSU" serve --data "$T/other" >"$T/bad.log" 2>&1 || code=$?
 [ $code -ne 0 ] || fail "a foreign address was taken"
 grep -q 'postgresql:// address' "$T/bad.log" || fail "no reason"
-kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
 stop_server
