@@ -2,7 +2,16 @@
 # Fails when a source file calls a function of banned.txt elsewhere than in
 # the file that wraps it.  Comments and strings do not count.  Run from the
 # root.  tests/ may call anything.
+#
+# Write transactions are begun by store_write() alone, which runs them again
+# when the database undid them; the push scheduler does that by itself, later.
 set -eu
+
+if git grep -nw STORE_WRITE -- '*.c' '*.h' ':!tests/' ':!store/' \
+	':!apns/apns_scheduler_*.c'; then
+	echo "STORE_WRITE: use store_write() instead" >&2
+	exit 1
+fi
 
 git ls-files -- '*.c' '*.h' | grep -v '^tests/' | while read -r file; do
 	[ ! -f "$file" ] || printf '%s\n' "$file"
