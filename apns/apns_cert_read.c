@@ -71,37 +71,15 @@ mend_lines(struct slice in, struct buf *out)
 	buf_addc(out, '\n');
 }
 
-static int
-give_passphrase(char *buf, int size, int writing, void *arg)
-{
-	const char *word = arg;
-	size_t len = word != NULL ? strlen(word) : 0;
-
-	(void)writing;
-	if (word == NULL || len > (size_t)size)
-		return -1;
-	memcpy(buf, word, len);
-	return (int)len;
-}
-
-/* The first key in the text. */
+/* The first key in the text, in the clear. */
 static bool
 read_key(const struct apns_cert_input *in, struct slice text,
     struct buf **key_out, struct err *e)
 {
-	AUTO(cert_bio_free)
-	BIO *bio = BIO_new_mem_buf(text.p, (int)text.len);
-	AUTO(cert_key_free)
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(
-	    bio, NULL, give_passphrase, (void *)(uintptr_t)in->passphrase);
+	AUTO(cert_key_free) EVP_PKEY *key = NULL;
 
-	if (key == NULL)
-		return err_openssl(e, ERR_INVALID,
-		    in->passphrase != NULL
-		        ? "the key cannot be read: wrong passphrase?"
-		        : "the key cannot be read: not PEM, or encrypted and "
-		          "its passphrase is missing");
-	return cert_key_pem(key, key_out, e);
+	return cert_key_unlock(text, in->passphrase, &key, e) &&
+	       cert_key_pem(key, key_out, e);
 }
 
 bool

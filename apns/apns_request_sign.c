@@ -20,34 +20,11 @@ md_free(EVP_MD_CTX **c)
 	*c = NULL;
 }
 
-static int
-give_passphrase(char *buf, int size, int writing, void *arg)
-{
-	const char *word = arg;
-	size_t len = word != NULL ? strlen(word) : 0;
-
-	(void)writing;
-	if (word == NULL || len > (size_t)size)
-		return -1;
-	memcpy(buf, word, len);
-	return (int)len;
-}
-
 static bool
 read_key(const struct apns_vendor *v, EVP_PKEY **out, struct err *e)
 {
-	AUTO(cert_bio_free) BIO *bio = NULL;
-
-	if (v->key.len == 0 || v->key.len > APNS_REQUEST_MAX)
-		return err_set(e, ERR_INVALID, "the vendor's key is missing");
-	bio = BIO_new_mem_buf(v->key.p, (int)v->key.len);
-	*out = PEM_read_bio_PrivateKey(
-	    bio, NULL, give_passphrase, (void *)(uintptr_t)v->passphrase);
-	if (*out == NULL)
-		return err_openssl(e, ERR_INVALID,
-		    "the vendor's key cannot be read: not PEM, or the "
-		    "passphrase is wrong or missing");
-	return true;
+	return cert_key_unlock(v->key, v->passphrase, out, e) ||
+	       err_wrap(e, "the vendor's key");
 }
 
 static bool

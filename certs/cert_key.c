@@ -8,11 +8,15 @@
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
+#include <string.h>
 
 #include "certs/cert_key.h"
 
 /* A PEM key of RSA 4096 takes 3.3 kB. */
-enum { KEY_PEM_MAX = 16 << 10 };
+enum {
+	KEY_PEM_MAX = 16 << 10,
+	LOCKED_PEM_MAX = 256 << 10 /* with certificates around the key */
+};
 /* 16 MB and 50 ms a try; the limit of OpenSSL's own decoder is 32 MB. */
 enum { SCRYPT_N = 1 << 14, SCRYPT_R = 8, SCRYPT_P = 1 };
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, EXPONENT_BITS_MAX = 64 };
@@ -115,12 +119,18 @@ cert_key_pem(EVP_PKEY *k, struct buf **out, struct err *e)
 	return true;
 }
 
-/* OpenSSL would ask on the terminal otherwise. */
+/* arg NULL: none.  OpenSSL would ask on the terminal otherwise. */
 static int
-no_passphrase(char *buf, int size, int writing, void *arg)
+give_passphrase(char *buf, int size, int writing, void *arg)
 {
-	(void)buf, (void)size, (void)writing, (void)arg;
-	return -1;
+	const char *word = arg;
+	size_t len = word != NULL ? strlen(word) : 0;
+
+	(void)writing;
+	if (word == NULL || len > (size_t)size)
+		return -1;
+	memcpy(buf, word, len);
+	return (int)len;
 }
 
 bool
@@ -135,10 +145,35 @@ cert_key_parse(struct slice pem, EVP_PKEY **out, struct err *e)
 	bio = BIO_new_mem_buf(pem.p, (int)pem.len);
 	if (bio == NULL)
 		return err_openssl(e, ERR_INTERNAL, "reading a key");
-	k = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	k = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, NULL);
 	if (k == NULL)
 		return err_openssl(
 		    e, ERR_INVALID, "not an unencrypted PEM private key");
+	*out = k;
+	return true;
+}
+
+bool
+cert_key_unlock(
+    struct slice pem, const char *passphrase, EVP_PKEY **out, struct err *e)
+{
+	AUTO(cert_bio_free) BIO *bio = NULL;
+	EVP_PKEY *k;
+
+	if (pem.len == 0 || pem.len > LOCKED_PEM_MAX)
+		return err_set(
+		    e, ERR_INVALID, "a PEM key of %zu bytes", pem.len);
+	bio = BIO_new_mem_buf(pem.p, (int)pem.len);
+	if (bio == NULL)
+		return err_openssl(e, ERR_INTERNAL, "reading a key");
+	k = PEM_read_bio_PrivateKey(
+	    bio, NULL, give_passphrase, (void *)(uintptr_t)passphrase);
+	if (k == NULL)
+		return err_openssl(e, ERR_INVALID,
+		    passphrase != NULL
+		        ? "the key cannot be read: wrong passphrase?"
+		        : "the key cannot be read: not PEM, or encrypted and "
+		          "its passphrase is missing");
 	*out = k;
 	return true;
 }
@@ -210,7 +245,7 @@ cert_key_decrypt(
 	bio = BIO_new_mem_buf(pem.p, (int)pem.len);
 	if (bio == NULL)
 		return err_openssl(e, ERR_INTERNAL, "reading a key");
-	sealed = PEM_read_bio_PKCS8(bio, NULL, no_passphrase, NULL);
+	sealed = PEM_read_bio_PKCS8(bio, NULL, give_passphrase, NULL);
 	if (sealed == NULL)
 		return err_openssl(
 		    e, ERR_INVALID, "not an encrypted PEM private key");

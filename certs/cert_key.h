@@ -35,6 +35,12 @@ MUST_CHECK bool cert_key_pem(EVP_PKEY *k, struct buf **out, struct err *e);
 /* One unencrypted PEM key; ERR_INVALID for anything else. */
 MUST_CHECK bool cert_key_parse(struct slice pem, EVP_PKEY **out, struct err *e);
 /*
+ * The first key of a PEM text, encrypted or not; passphrase NULL: there is
+ * none.  ERR_INVALID says whether it is wrong or missing.
+ */
+MUST_CHECK bool cert_key_unlock(
+    struct slice pem, const char *passphrase, EVP_PKEY **out, struct err *e);
+/*
  * PEM "ENCRYPTED PRIVATE KEY": PBES2 with scrypt (N 2^14, r 8, p 1) and
  * AES-256-CBC.  The passphrase has at least one character.
  */
