@@ -226,6 +226,11 @@ read_situation(struct store_tx *tx, const char *by, const struct apns_claim *c,
 	return true;
 }
 
+/* Why nothing can be pushed any more, since a check-in behind the push, is
+ * worth more than the push's answer: apns_cert_save() looks for it. */
+#define REASON(p)                                                              \
+	"CASE WHEN push_state <> 'ok' THEN push_last_reason ELSE " p " END"
+
 /* push_due_at differs from the claim's end when somebody asked for another
  * push meanwhile, or when the device came: then it is theirs. */
 static bool
@@ -245,8 +250,8 @@ write_answer(struct store_tx *tx, const struct apns_claim *c,
 	    "THEN push_attempts + $5 ELSE push_attempts END, "
 	    "push_claim_until = NULL, push_claim_by = NULL, "
 	    "push_last_at = $6, push_last_id = $7, push_last_status = $8, "
-	    "push_state = COALESCE($9, push_state), push_last_reason = $10 "
-	    "WHERE id = $1",
+	    "push_state = COALESCE($9, push_state), "
+	    "push_last_reason = " REASON("$10") " WHERE id = $1",
 	    S_ARGS(S_TEXT(c->enrollment_id), S_INT(c->until), S_TIME(re->next),
 	        S_INT(floor), S_INT(re->counts ? 1 : 0), S_INT(s->now),
 	        S_TEXT(a->id), a->status != 0 ? S_INT(a->status) : S_NULL,
@@ -285,8 +290,9 @@ record_quickly(struct store_tx *tx, const char *by, const struct apns_claim *c,
 	        "THEN push_attempts + $5 ELSE push_attempts END, "
 	        "push_claim_until = NULL, push_claim_by = NULL, "
 	        "push_last_at = $6, push_last_id = $7, push_last_status = $8, "
-	        "push_last_reason = $9 WHERE id = $1 AND "
-	        "push_claim_by = $10 AND push_claim_until = $2",
+	        "push_last_reason = " REASON(
+	            "$9") " WHERE id = $1 AND "
+	                  "push_claim_by = $10 AND push_claim_until = $2",
 	        S_ARGS(S_TEXT(c->enrollment_id), S_INT(c->until),
 	            S_TIME(re.next), S_INT(now + DEBOUNCE_MS),
 	            S_INT(re.counts ? 1 : 0), S_INT(now), S_TEXT(a->id),

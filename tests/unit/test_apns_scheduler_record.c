@@ -1,6 +1,7 @@
 /*
  * What the answers do to the rows, and to pushing as a whole.
  */
+#include "apns/apns_db_priv.h"
 #include "apns_scheduler_fixture.h"
 
 #define OTHER "com.apple.mgmt.External.66666666-7777-4888-8999-aaaaaaaaaaaa"
@@ -259,10 +260,83 @@ not_reachable(void **state)
 	    1);
 }
 
+/* The one that is due, as this node; only the test's thread works. */
+static void
+claim_by_hand(struct rig *r, struct apns_claim **out)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	int64_t now = clock_now_ms(), count = 0;
+	struct err e = { 0 };
+
+	must(store_begin(r->st, STORE_WRITE, &tx, &e), &e);
+	must(apns_db_claim(tx,
+	         &(struct apns_claim_options){ .by = "me",
+	             .now = now,
+	             .until = now + MS_MIN,
+	             .limit = 1,
+	             .except = "" },
+	         out, &count, &e),
+	    &e);
+	must(store_commit(&tx, &e), &e);
+	assert_int_equal(count, 1);
+}
+
+static void
+record_by_hand(struct rig *r, const struct apns_claim *c)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct err e = { 0 };
+
+	must(store_begin(r->st, STORE_WRITE, &tx, &e), &e);
+	must(apns_db_record(tx, "me", c, clock_now_ms(), &e), &e);
+	must(store_commit(&tx, &e), &e);
+}
+
+/* While a push is under way its Mac checks in with a topic that has no
+ * certificate.  The answer does not hide that, so that a certificate that
+ * comes later finds the Mac. */
+static void
+answer_after_a_mismatch(void **state)
+{
+	static const struct apns_answer answers[] = {
+		{ .outcome = APNS_ACCEPTED, .status = 200 },
+		{ .outcome = APNS_DEAD,
+		    .status = 410,
+		    .reason = "Unregistered",
+		    .timestamp_ms = 2000000 },
+	};
+	AUTO(rig_free) struct rig *r = rig_new();
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		AUTO(apns_claim_free) struct apns_claim *c = NULL;
+
+		EXEC(r, "UPDATE enrollment SET push_last_at = NULL");
+		queue(r, 1, 1, false);
+		claim_by_hand(r, &c);
+		EXEC(r, "UPDATE enrollment SET push_state = 'refused', "
+		        "push_last_reason = 'topic_mismatch'");
+		c->answer = answers[i];
+		record_by_hand(r, c);
+		assert_int_equal(
+		    number(r, "SELECT push_last_reason = 'topic_mismatch' AND "
+		              "push_state = 'refused' AND push_due_at IS NULL "
+		              "AND push_claim_by IS NULL FROM enrollment"),
+		    1);
+		save_cert(r);
+		assert_int_equal(
+		    number(r, "SELECT push_state = 'ok' AND push_due_at > 0 "
+		              "FROM enrollment"),
+		    1);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answer_after_a_mismatch),
 		cmocka_unit_test(gone),
 		cmocka_unit_test(refused_and_busy),
 		cmocka_unit_test(stopped_by_certificate),
