@@ -61,21 +61,29 @@ apns_connection_close(struct apns_connection *k)
 	k->state = APNS_CLOSED;
 }
 
-/* What never left whole waits for the next connection; the youngest first,
- * so that the queue keeps its order. */
+/*
+ * What never left whole waits for the next connection; the youngest first, so
+ * that the queue keeps its order.  Of what did leave nobody knows whether APNs
+ * took it, even when it blamed our certificate since.
+ */
 static void
-give_up_all(
-    struct apns_connection *k, enum apns_outcome outcome, const char *why)
+give_up_all(struct apns_connection *k, const struct err *why)
 {
 	while (k->jobs.tail != NULL) {
 		struct apns_job *j = k->jobs.tail;
 
 		apns_jobs_remove(&k->jobs, j);
-		if (outcome == APNS_UNREACHABLE && apns_stream_unsent(k, j) &&
-		    ++j->sends < APNS_SENDS_MAX)
+		if (!apns_stream_unsent(k, j))
+			apns_client_give_up(
+			    k->client, j, APNS_UNREACHABLE, why->text);
+		else if (k->our_fault)
+			apns_client_give_up(
+			    k->client, j, APNS_OUR_FAULT, k->blame);
+		else if (++j->sends < APNS_SENDS_MAX)
 			apns_set_again(k->set, j);
 		else
-			apns_client_give_up(k->client, j, outcome, why);
+			apns_client_give_up(
+			    k->client, j, APNS_UNREACHABLE, why->text);
 	}
 }
 
@@ -85,12 +93,10 @@ apns_connection_fail(struct apns_connection *k, const struct err *why)
 	bool was_open = k->state == APNS_OPEN || k->state == APNS_DRAINING;
 	bool blame = k->our_fault, told = k->retired;
 	bool useless = k->answers == 0 && !k->retired;
-	const char *reason = k->blame[0] != '\0' ? k->blame : why->text;
-	char text[sizeof(why->text)];
+	const char *text = blame ? k->blame : why->text;
 
-	str_copy_cut(text, sizeof(text), blame ? reason : why->text);
 	k->broken = true;
-	give_up_all(k, blame ? APNS_OUR_FAULT : APNS_UNREACHABLE, text);
+	give_up_all(k, why);
 	apns_connection_close(k);
 	if (blame || was_open)
 		apns_dial_clear(k);

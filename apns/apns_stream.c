@@ -256,13 +256,13 @@ on_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 	apns_jobs_remove(&k->jobs, j);
 	if (j->status >= 200 && (j->ended || j->overlong))
 		answered(k, j);
-	else if (k->our_fault)
-		apns_client_give_up(k->client, j, APNS_OUR_FAULT, k->blame);
-	else if (!processed && ++j->sends < APNS_SENDS_MAX)
-		apns_set_again(k->set, j);
-	else if (code != NGHTTP2_REFUSED_STREAM)
+	else if (processed)
 		apns_client_give_up(
 		    k->client, j, APNS_UNREACHABLE, "stream reset");
+	else if (k->our_fault)
+		apns_client_give_up(k->client, j, APNS_OUR_FAULT, k->blame);
+	else if (++j->sends < APNS_SENDS_MAX)
+		apns_set_again(k->set, j);
 	else
 		apns_client_give_up(
 		    k->client, j, APNS_BACK_OFF, "stream refused");

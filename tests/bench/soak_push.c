@@ -3,10 +3,13 @@
  * simulated APNs knows, certificates swapped in between, and accounts for each
  * apns-id at the end.
  *
- *	soak_push [SECONDS]
+ *	soak_push [SECONDS [FAULTS [SWAP_MS]]]
  *
- * Fails if a push is answered other than once, if one was accepted twice, or
- * if one is called accepted that was not.
+ * FAULTS a second (1), a new certificate every SWAP_MS (20000).  Fails if a
+ * push is answered other than once, if one was accepted twice, if one is called
+ * accepted that was not, or the other way round; it says which and why.  What
+ * nobody can know, since the connection ended after the push was sent, has to
+ * be called unreachable, and is counted apart.
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -23,12 +26,14 @@
 #include "sim/sim_apns_cert.h"
 
 #define TOPIC "com.apple.mgmt.External.11111111-2222-4333-8444-555555555555"
-enum { BATCH = 50, PER_S = 1000, PENDING_MAX = 4000, SWAP_EVERY = 20 };
+enum { BATCH = 50, PER_S = 1000, PENDING_MAX = 4000, WORDS = 255, TOLD = 50 };
 
 struct soak {
 	size_t most, pushed;
+	int64_t faults_per_s, swap_ms;
 	/* Of each push; written by the client's thread. */
-	uint8_t *answers, *outcome;
+	uint8_t *answers, *outcome, *word;
+	char words[WORDS][64]; /* the reasons, each once; "": there were more */
 	_Atomic int64_t outcomes[7];
 	uint8_t *taken; /* how often the simulator accepted it */
 	bool bad;
@@ -43,11 +48,25 @@ must(bool ok, const struct err *e)
 	exit(1);
 }
 
+static uint8_t
+word_of(struct soak *s, const char *reason)
+{
+	uint8_t i = 0;
+
+	while (i < WORDS - 1 && s->words[i][0] != '\0' &&
+	       !str_eq(s->words[i], reason))
+		i++;
+	if (i < WORDS - 1)
+		str_copy_cut(s->words[i], sizeof(s->words[i]), reason);
+	return i;
+}
+
 static void
 take(const struct apns_answer *a, void *arg)
 {
 	struct soak *s = arg;
 
+	s->word[a->ref] = word_of(s, a->reason);
 	s->answers[a->ref]++;
 	s->outcome[a->ref] = (uint8_t)a->outcome;
 	atomic_fetch_add(&s->outcomes[a->outcome], 1);
@@ -77,7 +96,7 @@ push_batch(struct soak *s, struct apns_client *c)
 
 /* One of everything that may happen, for a few pushes. */
 static void
-fault(struct sim_apns *sim)
+fault(struct sim_apns *sim, int64_t per_s)
 {
 	static const struct sim_apns_rule faults[] = {
 		{ .status = 200 },
@@ -107,13 +126,16 @@ fault(struct sim_apns *sim)
 
 	rule.token = "";
 	rule.count = 1 + random_below(5);
-	rule.skip = random_below(200);
-	sim_apns_clear_rules(sim);
-	sim_apns_rule(sim, &rule);
-	if (random_below(8) == 0)
+	rule.skip = random_below((uint32_t)(PER_S / 5 / per_s) + 1);
+	if (random_below(8) == 0) {
 		sim_apns_cut(sim,
 		    (enum sim_apns_cut)(1 + random_below(SIM_APNS_CUT_BYTES)),
 		    random_below(2000), 1);
+		/* Both on one connection. */
+		rule.skip = random_below(BATCH);
+	}
+	sim_apns_clear_rules(sim);
+	sim_apns_rule(sim, &rule);
 }
 
 static int64_t
@@ -158,27 +180,47 @@ count_id(const char *id, void *arg)
 		s->bad = true;
 }
 
+enum fate { TRUE_TO_IT, LOST, TWICE, UNTRUE, NOBODY_KNOWS, FATES };
+
+static enum fate
+fate_of(const struct soak *s, size_t i)
+{
+	if (s->answers[i] != 1)
+		return LOST;
+	if (s->taken[i] > 1)
+		return TWICE;
+	if (s->outcome[i] == APNS_UNREACHABLE)
+		return s->taken[i] == 1 ? NOBODY_KNOWS : TRUE_TO_IT;
+	return (s->outcome[i] == APNS_ACCEPTED) == (s->taken[i] == 1)
+	           ? TRUE_TO_IT
+	           : UNTRUE;
+}
+
 /* true: each push was answered once, and as what it was. */
 static bool
 settle(struct soak *s, struct sim_apns *sim)
 {
-	size_t lost = 0, twice = 0, untrue = 0, unknown = 0;
+	static const char *const outcomes[] = { "accepted", "dead", "refused",
+		"back off", "our fault", "bug", "unreachable" };
+	size_t fates[FATES] = { 0 }, told = 0;
 
 	sim_apns_each_id(sim, count_id, s);
 	for (size_t i = 0; i < s->pushed; i++) {
-		lost += s->answers[i] != 1;
-		twice += s->taken[i] > 1;
-		if (s->outcome[i] == APNS_ACCEPTED)
-			untrue += s->taken[i] != 1;
-		else if (s->outcome[i] == APNS_UNREACHABLE)
-			unknown += s->taken[i];
-		else
-			untrue += s->taken[i] != 0;
+		enum fate f = fate_of(s, i);
+
+		fates[f]++;
+		if (f == TRUE_TO_IT || f == NOBODY_KNOWS || told++ >= TOLD)
+			continue;
+		printf("apns-id ...%012zx: answered %d times, as %s (%s); "
+		       "APNs accepted it %d times\n",
+		    i, s->answers[i], outcomes[s->outcome[i]],
+		    s->words[s->word[i]], s->taken[i]);
 	}
 	printf("%zu pushes: %zu not answered once, %zu accepted twice, %zu "
 	       "answered untruly, %zu accepted though nobody could know\n",
-	    s->pushed, lost, twice, untrue, unknown);
-	return lost + twice + untrue == 0 && !s->bad;
+	    s->pushed, fates[LOST], fates[TWICE], fates[UNTRUE],
+	    fates[NOBODY_KNOWS]);
+	return fates[LOST] + fates[TWICE] + fates[UNTRUE] == 0 && !s->bad;
 }
 
 static void
@@ -186,15 +228,20 @@ run(struct soak *s, struct apns_client *c, struct sim_apns *sim,
     const struct sim_apns_certs *certs, int64_t seconds)
 {
 	int64_t start_ms = clock_mono_ms(), next_ms = start_ms;
+	int64_t faults = -1, swaps = -1;
 	struct err e = { 0 };
 
 	for (int64_t n = 0; clock_mono_ms() < start_ms + seconds * MS_S; n++) {
-		if (n % (PER_S / BATCH) == 0)
-			fault(sim);
-		if (n % (SWAP_EVERY * PER_S / BATCH) == 0)
+		if (n * BATCH * s->faults_per_s / PER_S != faults) {
+			faults = n * BATCH * s->faults_per_s / PER_S;
+			fault(sim, s->faults_per_s);
+		}
+		if (n * BATCH * MS_S / PER_S / s->swap_ms != swaps) {
+			swaps = n * BATCH * MS_S / PER_S / s->swap_ms;
 			must(apns_client_identity(c, TOPIC,
 			         certs->push_cert_pem, certs->push_key_pem, &e),
 			    &e);
+		}
 		if (n % (60 * PER_S / BATCH) == 0)
 			report(s, c, start_ms);
 		if (apns_client_pending(c) < PENDING_MAX &&
@@ -217,13 +264,16 @@ main(int argc, char **argv)
 	AUTO(sim_apns_free) struct sim_apns *sim = NULL;
 	AUTO(apns_client_free) struct apns_client *c = NULL;
 	int64_t seconds = argc > 1 ? strtoll(argv[1], NULL, 10) : 60;
-	struct soak s = { .most = (size_t)(seconds + 1) * PER_S };
+	struct soak s = { .most = (size_t)(seconds + 1) * PER_S,
+		.faults_per_s = argc > 2 ? strtoll(argv[2], NULL, 10) : 1,
+		.swap_ms = argc > 3 ? strtoll(argv[3], NULL, 10) : 20 * MS_S };
 	char host[32];
 	const char *hosts[] = { host, NULL };
 	struct err e = { 0 };
 
 	s.answers = mem_zalloc(s.most, 1);
 	s.outcome = mem_zalloc(s.most, 1);
+	s.word = mem_zalloc(s.most, 1);
 	s.taken = mem_zalloc(s.most, 1);
 	must(sim_apns_certs_new(
 	         &(struct sim_apns_cert_options){ .topic = TOPIC }, &certs, &e),
@@ -254,6 +304,7 @@ main(int argc, char **argv)
 	printf("without the simulator: RSS %" PRId64 " KiB\n", memory_kib());
 	mem_free(&s.answers);
 	mem_free(&s.outcome);
+	mem_free(&s.word);
 	mem_free(&s.taken);
 	return s.bad ? 1 : 0;
 }

@@ -284,6 +284,51 @@ unsent_when_it_breaks(void **state)
 	mem_free(&c);
 }
 
+/*
+ * GOAWAY blames the certificate and covers three of ten.  Then the peer resets
+ * one of these, and the connection is cut: what it did with those three nobody
+ * knows, while the others it certainly did not take.
+ */
+static void
+cut_after_blame(void **state)
+{
+	static const uint8_t settings[] = { 0, 0, 0, 4, 0, 0, 0, 0, 0 };
+	static const uint8_t reset[] = { 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0,
+		8 };
+	static const char goaway[] = "\0\0\x23\7\0\0\0\0\0\0\0\0\5\0\0\0\0"
+	                             "{\"reason\":\"BadCertificate\"}";
+	AUTO(rig_free) struct rig *r = rig_new();
+	struct apns_client *c = mem_zalloc(1, sizeof(*c));
+	struct apns_connection *k = by_hand(c, r);
+	struct apns_set *s = k->set;
+	struct err why = { .text = "cut" };
+
+	(void)state;
+	feed(k, settings, sizeof(settings));
+	for (r->pushed = 0; r->pushed < 10; r->pushed++) {
+		struct apns_push p = { .token = slice_str("token"),
+			.magic = "magic",
+			.topic = TOPIC,
+			.ref = r->pushed };
+
+		atomic_fetch_add(&c->pending, 1);
+		apns_stream_submit(k, apns_job_new(&p, clock_mono_ms()));
+	}
+	feed(k, "", 0);
+	feed(k, goaway, sizeof(goaway) - 1);
+	assert_int_equal(r->answered, 7);
+	assert_int_equal(with_outcome(r, APNS_OUR_FAULT), 7);
+	feed(k, reset, sizeof(reset));
+	assert_int_equal(r->answered, 8);
+	apns_connection_fail(k, &why);
+	for (size_t i = 0; i < 10; i++)
+		assert_int_equal(r->answer[i].outcome,
+		    i < 3 ? APNS_UNREACHABLE : APNS_OUR_FAULT);
+	assert_string_equal(r->answer[1].reason, "cut");
+	apns_set_free(&s);
+	mem_free(&c);
+}
+
 /* One octet of window for each stream, and a second for each answer. */
 static void
 slow_peer(void **state)
@@ -442,6 +487,7 @@ main(void)
 		cmocka_unit_test(goaway_in_the_middle),
 		cmocka_unit_test(queued_when_goaway_comes),
 		cmocka_unit_test(unsent_when_it_breaks),
+		cmocka_unit_test(cut_after_blame),
 		cmocka_unit_test(slow_peer),
 		cmocka_unit_test(goaway_blames_certificate),
 		cmocka_unit_test(blame_spares_what_was_accepted),
