@@ -364,6 +364,7 @@ a_target_that_is_not_empty_is_refused(void **state)
 	struct store_copy_options o = options(p->file, p->other);
 	AUTO(store_copy_result_free) struct store_copy_result *r = copy(&o);
 
+	assert_non_null(r);
 	refused(&o, ERR_CONFLICT, "holds an installation already");
 	o.restart = true;
 	refused(&o, ERR_CONFLICT, "holds an installation already");
@@ -447,6 +448,8 @@ what_is_in_use_is_refused(void **state)
 	{
 		AUTO(store_copy_result_free)
 		struct store_copy_result *r = copy(&o);
+
+		assert_non_null(r);
 	}
 	must(store_open(&(struct store_options){ .path = p->other }, &st, &e),
 	    &e);

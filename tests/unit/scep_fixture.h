@@ -130,7 +130,7 @@ world_grant(struct world *w, struct scep_grant g)
 	static const struct cert_subject subject = { .cn = "device-1",
 		.o = "Test" };
 	AUTO(store_rollback) struct store_tx *tx = NULL;
-	struct challenge c;
+	struct challenge c = { 0 };
 	struct err e = { 0 };
 
 	g.template = g.template ? g.template : CERT_TEMPLATE_DEVICE;
@@ -157,7 +157,7 @@ world_number(struct world *w, const char *sql, const char *arg)
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	struct err e = { 0 };
-	bool more;
+	bool more = false;
 
 	if (!store_begin(w->store, STORE_READ, &tx, &e) ||
 	    !store_query(tx, sql, S_ARGS(S_TEXT(arg)), &r, &e) ||

@@ -160,6 +160,7 @@ root_key_may_be_away(void **state)
 	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
 	AUTO(cert_authority_free) struct cert_authority *b = NULL;
 
+	assert_non_null(a);
 	exec(p, "UPDATE authority SET key_kind = 'away', key_sealed = NULL"
 	        " WHERE role = 'root'");
 	b = open_authority(p);
@@ -175,6 +176,7 @@ another_master_key_opens_nothing(void **state)
 	AUTO(str_free) char *path = str_printf("%s/other.key", p->dir);
 	struct err e = { 0 };
 
+	assert_non_null(a);
 	seal_free(&p->seal);
 	must(seal_open(path, &p->seal, &e), &e);
 	must_fail(open_with(p, "Example", &failure), ERR_INTERNAL);

@@ -151,8 +151,8 @@ tls_certificate_names_its_host(void **state)
 	struct cert_authority *a = open_authority(*state);
 	static const char *const hosts[] = { "mdm.example.com", "127.0.0.1",
 		"::1",
-		"a.very.long.name.of.a.host.in.some.domain.of.some.company."
-		"example.com" };
+		("a.very.long.name.of.a.host.in.some.domain.of.some.company."
+		 "example.com") };
 	struct err e = { 0 };
 
 	for (size_t i = 0; i < COUNT(hosts); i++) {

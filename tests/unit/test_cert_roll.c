@@ -180,6 +180,7 @@ root_key_can_leave(void **state)
 	struct cert_roll_keep k = { slice_str("phrase"), keep, &pem };
 	struct err e = { 0 };
 
+	assert_non_null(a);
 	must(cert_roll_take_root(p->st, &o, &k, &e), &e);
 	must_fail(cert_roll_take_root(p->st, &o, &k, &failure), ERR_CONFLICT);
 	must_fail(cert_roll_prepare(p->st, &o, NULL, &failure), ERR_NOT_FOUND);
