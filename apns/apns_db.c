@@ -6,10 +6,6 @@
 #include "core/json.h"
 #include "store/store_event.h"
 
-/* A second push within this time waits for its end, unless it is urgent: a
- * burst of commands is one push or two, not ten. */
-enum { DEBOUNCE_MS = 1000 };
-
 void
 apns_claim_free(struct apns_claim **claim)
 {
@@ -17,11 +13,7 @@ apns_claim_free(struct apns_claim **claim)
 
 	if (c == NULL)
 		return;
-	str_free(&c->enrollment_id);
-	str_free(&c->device_id);
-	str_free(&c->topic);
-	str_wipe(&c->magic);
-	buf_wipe(&c->token);
+	mem_wipe(c->text, c->text_len);
 	mem_free(&c);
 }
 
@@ -42,7 +34,8 @@ apns_push_due(struct store_tx *tx, const char *enrollment_id, int64_t at_ms,
 	        "WHERE id = $1 AND push_token IS NOT NULL AND "
 	        "push_state = 'ok' AND state = 'enrolled' AND "
 	        "(push_due_at IS NULL OR push_due_at > $2)",
-	        S_ARGS(S_TEXT(enrollment_id), S_INT(at_ms), S_INT(DEBOUNCE_MS)),
+	        S_ARGS(S_TEXT(enrollment_id), S_INT(at_ms),
+	            S_INT(APNS_DEBOUNCE_MS)),
 	        &changed, e))
 		return err_wrap(e, "push due");
 	/* Due already: but the scheduler may not know of an urgent one. */
@@ -78,38 +71,56 @@ apns_push_abandon(struct store_tx *tx, const char *by, struct err *e)
 	"e.push_due_at <= $1 AND e.state = 'enrolled' AND "                    \
 	"e.push_state = 'ok' AND e.push_token IS NOT NULL AND "                \
 	"(e.push_claim_until IS NULL OR e.push_claim_until <= $1) "            \
-	"AND " TOPIC_FITS("$5", "$6")
-/* The condition is repeated outside, so that of two nodes that chose the same
- * row the second one's update passes it over. */
-#define CLAIM_START                                                            \
-	"UPDATE enrollment SET push_claim_until = $2, push_due_at = $2, "      \
-	"push_claim_by = $3 WHERE id IN ("
-#define CLAIM_END                                                              \
-	" LIMIT $4) AND (push_claim_until IS NULL OR push_claim_until <= $1) " \
-	"RETURNING id, device_id, topic, push_token, push_magic, token_at, "   \
-	"push_attempts, (SELECT MAX(c.queued_at) FROM command c WHERE "        \
-	"c.enrollment_id = enrollment.id AND c.done_at IS NULL"
+	"AND " TOPIC_FITS("$3", "$4")
+#define CLAIM_COLUMNS                                                          \
+	"e.id, e.device_id, e.topic, e.push_magic, e.push_token, e.token_at, " \
+	"e.push_attempts, (SELECT MAX(c.queued_at) FROM command c WHERE "      \
+	"c.enrollment_id = e.id AND c.done_at IS NULL"
+enum { CLAIM_TEXTS = 4, CLAIM_TOKEN = CLAIM_TEXTS };
 
-static const char claim_any[] =
-    CLAIM_START "SELECT e.id FROM enrollment e WHERE " CLAIM_DUE
-                " ORDER BY e.push_due_at" CLAIM_END ")";
-static const char claim_urgent[] = CLAIM_START
-    "SELECT c.enrollment_id FROM command c CROSS JOIN enrollment e WHERE "
-    "c.done_at IS NULL AND c.urgent = 1 AND "
-    "e.id = c.enrollment_id AND " CLAIM_DUE CLAIM_END " AND c.urgent = 1)";
+static const char due_any[] =
+    "SELECT " CLAIM_COLUMNS ") FROM enrollment e WHERE " CLAIM_DUE
+    " ORDER BY e.push_due_at LIMIT $2";
+static const char due_urgent[] =
+    "SELECT " CLAIM_COLUMNS
+    " AND c.urgent = 1) FROM (SELECT DISTINCT enrollment_id FROM command "
+    "WHERE done_at IS NULL AND urgent = 1) u CROSS JOIN enrollment e WHERE "
+    "e.id = u.enrollment_id AND " CLAIM_DUE " LIMIT $2";
+
+/* Appends a text or blob of the row and a NUL. */
+static char *
+put(char **at, const void *p, size_t len)
+{
+	char *start = *at;
+
+	if (len > 0)
+		memcpy(start, p, len);
+	start[len] = '\0';
+	*at += len + 1;
+	return start;
+}
 
 static struct apns_claim *
 read_claim(const struct store_rows *r, const struct apns_claim_options *o)
 {
-	struct apns_claim *c = mem_zalloc(1, sizeof(*c));
-	struct slice token = store_blob(r, 3);
+	struct slice token = store_blob(r, CLAIM_TOKEN);
+	size_t len = token.len + 1;
+	struct apns_claim *c;
+	char *at;
 
-	c->enrollment_id = str_dup(store_text(r, 0));
-	c->device_id = str_dup(store_text(r, 1));
-	c->topic = str_dup(store_text(r, 2));
-	c->token = buf_new(token.len + 1);
-	buf_add(c->token, token.p, token.len);
-	c->magic = str_dup(store_null(r, 4) ? "" : store_text(r, 4));
+	for (int i = 0; i < CLAIM_TEXTS; i++)
+		len += slice_str(store_text(r, i)).len + 1;
+	c = mem_zalloc(1, sizeof(*c) + len);
+	c->text_len = len;
+	at = c->text;
+	c->token = slice_of(put(&at, token.p, token.len), token.len);
+	for (int i = 0; i < CLAIM_TEXTS; i++) {
+		char **const to[CLAIM_TEXTS] = { &c->enrollment_id,
+			&c->device_id, &c->topic, &c->magic };
+		struct slice text = slice_str(store_text(r, i));
+
+		*to[i] = put(&at, text.p, text.len);
+	}
 	c->token_at = store_int(r, 5);
 	c->attempts = store_int(r, 6);
 	c->open = !store_null(r, 7);
@@ -119,23 +130,23 @@ read_claim(const struct store_rows *r, const struct apns_claim_options *o)
 	return c;
 }
 
-bool
-apns_db_claim(struct store_tx *tx, const struct apns_claim_options *o,
+static bool
+find_due(struct store_tx *tx, const struct apns_claim_options *o,
     struct apns_claim **list, int64_t *count, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
-	if (!store_query(tx, o->urgent ? claim_urgent : claim_any,
-	        S_ARGS(S_INT(o->now), S_INT(o->until), S_TEXT(o->by),
-	            S_INT(o->limit), S_TEXT(o->except), S_TEXT(o->only)),
+	if (!store_query(tx, o->urgent ? due_urgent : due_any,
+	        S_ARGS(S_INT(o->now), S_INT(o->limit), S_TEXT(o->except),
+	            S_TEXT(o->only)),
 	        &r, e))
-		return err_wrap(e, "push claim");
+		return false;
 	for (;;) {
 		struct apns_claim *c;
 
 		if (!store_next(r, &more, e))
-			return err_wrap(e, "push claim");
+			return false;
 		if (!more)
 			return true;
 		c = read_claim(r, o);
@@ -143,6 +154,66 @@ apns_db_claim(struct store_tx *tx, const struct apns_claim_options *o,
 		*list = c;
 		(*count)++;
 	}
+}
+
+/* Writers are serial: what was found due is still. */
+#define CLAIM_SET                                                              \
+	"UPDATE enrollment SET push_claim_until = $1, push_due_at = $1, "      \
+	"push_claim_by = $2 WHERE id "
+enum { CLAIM_MANY = 60, CLAIM_FEW = 4 };
+
+static bool
+mark_one(struct store_tx *tx, const struct apns_claim_options *o,
+    const struct apns_claim *c, struct err *e)
+{
+	return store_exec_later(tx, CLAIM_SET "= $3",
+	    S_ARGS(S_INT(o->until), S_TEXT(o->by), S_TEXT(c->enrollment_id)),
+	    e);
+}
+
+/* From *c on; the statement has as many ids as it has, and NULL is nobody. */
+static bool
+mark_many(struct store_tx *tx, const struct apns_claim_options *o,
+    const struct apns_claim **c, struct err *e)
+{
+	static const char sql[] = CLAIM_SET
+	    "IN ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+	    "$16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, "
+	    "$29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, "
+	    "$42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, "
+	    "$55, $56, $57, $58, $59, $60, $61, $62)";
+	struct store_value args[2 + CLAIM_MANY + 1] = { S_INT(o->until),
+		S_TEXT(o->by) };
+
+	for (size_t i = 0; i < CLAIM_MANY; i++) {
+		args[2 + i] = *c != NULL ? S_TEXT((*c)->enrollment_id) : S_NULL;
+		*c = *c != NULL ? (*c)->next : NULL;
+	}
+	args[2 + CLAIM_MANY].type = STORE_END;
+	return store_exec_later(tx, sql, args, e);
+}
+
+bool
+apns_db_claim(struct store_tx *tx, const struct apns_claim_options *o,
+    struct apns_claim **list, int64_t *count, struct err *e)
+{
+	const struct apns_claim *c;
+	int64_t before = *count, left;
+
+	if (!find_due(tx, o, list, count, e))
+		return err_wrap(e, "push claim");
+	/* The new ones are in front. */
+	left = *count - before;
+	if (left < CLAIM_FEW) {
+		for (c = *list; left > 0; c = c->next, left--)
+			if (!mark_one(tx, o, c, e))
+				return err_wrap(e, "push claim");
+		return true;
+	}
+	for (c = *list; left > 0; left -= CLAIM_MANY)
+		if (!mark_many(tx, o, &c, e))
+			return err_wrap(e, "push claim");
+	return true;
 }
 
 bool
@@ -154,8 +225,8 @@ apns_db_forget(struct store_tx *tx, const struct apns_claim *c, struct err *e)
 	    S_ARGS(S_TEXT(c->enrollment_id)), NULL, e);
 }
 
-static bool
-enrollment_event(struct store_tx *tx, const struct apns_claim *c,
+bool
+apns_db_enrollment_event(struct store_tx *tx, const struct apns_claim *c,
     const char *kind, const char *reason, struct err *e)
 {
 	AUTO(json_free) json_t *o = json_object();
@@ -182,162 +253,8 @@ apns_db_mismatch(struct store_tx *tx, const struct apns_claim *c, struct err *e)
 	           "push_last_status = NULL, "
 	           "push_last_reason = 'topic_mismatch' WHERE id = $1",
 	           S_ARGS(S_TEXT(c->enrollment_id)), NULL, e) &&
-	       enrollment_event(tx, c, "push.refused", "topic_mismatch", e);
-}
-
-struct row {
-	bool found;
-	bool ours;  /* the claim still is */
-	bool alive; /* enrolled, push_state ok */
-	struct apns_situation situation;
-};
-
-static bool
-read_situation(struct store_tx *tx, const char *by, const struct apns_claim *c,
-    struct row *out, struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool more;
-
-	if (!store_query(tx,
-	        "SELECT e.token_at, e.push_attempts, "
-	        "CASE WHEN e.push_claim_by = $2 AND e.push_claim_until = $3 "
-	        "THEN 1 ELSE 0 END, "
-	        "CASE WHEN e.push_state = 'ok' AND e.state = 'enrolled' "
-	        "THEN 1 ELSE 0 END, "
-	        "(SELECT MAX(q.queued_at) FROM command q WHERE "
-	        "q.enrollment_id = e.id AND q.done_at IS NULL), "
-	        "(SELECT MAX(q.queued_at) FROM command q WHERE "
-	        "q.enrollment_id = e.id AND q.done_at IS NULL AND "
-	        "q.urgent = 1) FROM enrollment e WHERE e.id = $1",
-	        S_ARGS(S_TEXT(c->enrollment_id), S_TEXT(by), S_INT(c->until)),
-	        &r, e) ||
-	    !store_next(r, &more, e))
-		return false;
-	out->found = more;
-	if (!more)
-		return true;
-	out->situation.token_at = store_int(r, 0);
-	out->situation.attempts = store_int(r, 1);
-	out->ours = store_int(r, 2) == 1;
-	out->alive = store_int(r, 3) == 1;
-	out->situation.newest_at = store_int(r, 4);
-	out->situation.urgent_at = store_int(r, 5);
-	return true;
-}
-
-/* Why nothing can be pushed any more, since a check-in behind the push, is
- * worth more than the push's answer: apns_cert_save() looks for it. */
-#define REASON(p)                                                              \
-	"CASE WHEN push_state <> 'ok' THEN push_last_reason ELSE " p " END"
-
-/* push_due_at differs from the claim's end when somebody asked for another
- * push meanwhile, or when the device came: then it is theirs. */
-static bool
-write_answer(struct store_tx *tx, const struct apns_claim *c,
-    const struct apns_reaction *re, const struct apns_situation *s,
-    struct err *e)
-{
-	const struct apns_answer *a = &c->answer;
-	int64_t floor = s->urgent_at != 0 ? 0 : s->now + DEBOUNCE_MS;
-
-	return store_exec(tx,
-	    "UPDATE enrollment SET push_due_at = CASE "
-	    "WHEN CAST($9 AS TEXT) IS NOT NULL THEN NULL "
-	    "WHEN push_due_at = $2 THEN $3 "
-	    "WHEN push_due_at < $4 THEN $4 ELSE push_due_at END, "
-	    "push_attempts = CASE WHEN push_due_at = $2 "
-	    "THEN push_attempts + $5 ELSE push_attempts END, "
-	    "push_claim_until = NULL, push_claim_by = NULL, "
-	    "push_last_at = $6, push_last_id = $7, push_last_status = $8, "
-	    "push_state = COALESCE($9, push_state), "
-	    "push_last_reason = " REASON("$10") " WHERE id = $1",
-	    S_ARGS(S_TEXT(c->enrollment_id), S_INT(c->until), S_TIME(re->next),
-	        S_INT(floor), S_INT(re->counts ? 1 : 0), S_INT(s->now),
-	        S_TEXT(a->id), a->status != 0 ? S_INT(a->status) : S_NULL,
-	        S_TEXT(re->push_state),
-	        S_TEXT(a->reason[0] != '\0' ? a->reason : NULL)),
-	    NULL, e);
-}
-
-/*
- * What the claim told is enough, and nothing is asked: whoever queued a
- * command since, and a Mac that came, has moved push_due_at.
- */
-static bool
-record_quickly(struct store_tx *tx, const char *by, const struct apns_claim *c,
-    int64_t now, struct err *e)
-{
-	const struct apns_answer *a = &c->answer;
-	struct apns_situation s = { .now = now,
-		.token_at = c->token_at,
-		.sent_token_at = c->token_at,
-		.attempts = c->attempts,
-		.newest_at = c->newest_at,
-		.urgent_at = c->urgent ? c->newest_at : 0 };
-	struct apns_reaction re;
-
-	apns_react(a, &s, &re);
-	if (!store_exec_later(tx,
-	        "UPDATE enrollment SET push_due_at = CASE "
-	        "WHEN push_state <> 'ok' OR state <> 'enrolled' THEN NULL "
-	        "WHEN push_due_at = $2 THEN $3 "
-	        "WHEN push_due_at >= $4 OR EXISTS (SELECT 1 FROM command c "
-	        "WHERE c.enrollment_id = $1 AND c.done_at IS NULL AND "
-	        "c.urgent = 1) THEN push_due_at "
-	        "WHEN push_due_at IS NULL THEN NULL ELSE $4 END, "
-	        "push_attempts = CASE WHEN push_due_at = $2 "
-	        "THEN push_attempts + $5 ELSE push_attempts END, "
-	        "push_claim_until = NULL, push_claim_by = NULL, "
-	        "push_last_at = $6, push_last_id = $7, push_last_status = $8, "
-	        "push_last_reason = " REASON(
-	            "$9") " WHERE id = $1 AND "
-	                  "push_claim_by = $10 AND push_claim_until = $2",
-	        S_ARGS(S_TEXT(c->enrollment_id), S_INT(c->until),
-	            S_TIME(re.next), S_INT(now + DEBOUNCE_MS),
-	            S_INT(re.counts ? 1 : 0), S_INT(now), S_TEXT(a->id),
-	            a->status != 0 ? S_INT(a->status) : S_NULL,
-	            S_TEXT(a->reason[0] != '\0' ? a->reason : NULL),
-	            S_TEXT(by)),
-	        e))
-		return err_wrap(e, "push answer");
-	return !re.pushed ||
-	       store_exec_later(tx,
-	           "UPDATE command SET state = 'pushed' WHERE enrollment_id = "
-	           "$1 AND done_at IS NULL AND state = 'queued'",
-	           S_ARGS(S_TEXT(c->enrollment_id)), e);
-}
-
-bool
-apns_db_record(struct store_tx *tx, const char *by, const struct apns_claim *c,
-    int64_t now, struct err *e)
-{
-	struct row row = { .situation = {
-		               .now = now, .sent_token_at = c->token_at } };
-	struct apns_reaction re;
-
-	if (c->answer.outcome != APNS_DEAD && c->answer.outcome != APNS_REFUSED)
-		return record_quickly(tx, by, c, now, e);
-	if (!read_situation(tx, by, c, &row, e))
-		return err_wrap(e, "push answer");
-	/* The claim ran out and another node has it, or the enrolment ended. */
-	if (!row.found || !row.ours)
-		return true;
-	apns_react(&c->answer, &row.situation, &re);
-	if (!row.alive) {
-		re.push_state = re.event = NULL;
-		re.next = 0;
-	}
-	if (!write_answer(tx, c, &re, &row.situation, e))
-		return err_wrap(e, "push answer");
-	if (re.pushed &&
-	    !store_exec(tx,
-	        "UPDATE command SET state = 'pushed' WHERE enrollment_id = $1 "
-	        "AND done_at IS NULL AND state = 'queued'",
-	        S_ARGS(S_TEXT(c->enrollment_id)), NULL, e))
-		return err_wrap(e, "push answer");
-	return re.event == NULL ||
-	       enrollment_event(tx, c, re.event, c->answer.reason, e);
+	       apns_db_enrollment_event(
+	           tx, c, "push.refused", "topic_mismatch", e);
 }
 
 bool

@@ -12,11 +12,15 @@
 #include "apns/apns_policy.h"
 #include "store/store.h"
 
+/* A second push within this time waits for its end, unless it is urgent: a
+ * burst of commands is one push or two, not ten. */
+enum { APNS_DEBOUNCE_MS = 1000 };
+
 /* One claimed enrolment, from claim to record. */
 struct apns_claim {
 	struct apns_claim *next;
-	char *enrollment_id, *device_id, *topic, *magic;
-	struct buf *token;
+	char *enrollment_id, *device_id, *topic, *magic; /* in text */
+	struct slice token;                              /* likewise */
 	int64_t token_at;
 	int64_t until;
 	int64_t generation; /* of the certificate it was sent with */
@@ -26,6 +30,8 @@ struct apns_claim {
 	int64_t newest_at;  /* open command, or urgent one; 0: none */
 	bool probe;         /* sent to find out whether a stop is over */
 	struct apns_answer answer;
+	size_t text_len;
+	char text[];
 };
 void apns_claim_free(struct apns_claim **c);
 
@@ -39,7 +45,7 @@ struct apns_claim_options {
 };
 /*
  * Claims due enrolments, the longest due first, and puts them in front of
- * *list; *count grows by how many.
+ * *list, which has none yet; *count grows by how many.
  */
 MUST_CHECK bool apns_db_claim(struct store_tx *tx,
     const struct apns_claim_options *o, struct apns_claim **list,
@@ -51,9 +57,12 @@ MUST_CHECK bool apns_db_forget(
  * event. */
 MUST_CHECK bool apns_db_mismatch(
     struct store_tx *tx, const struct apns_claim *c, struct err *e);
-/* What the answer in c means: columns, commands, event. */
+MUST_CHECK bool apns_db_enrollment_event(struct store_tx *tx,
+    const struct apns_claim *c, const char *kind, const char *reason,
+    struct err *e);
+/* apns_db_record.c: what the answers in list mean: columns and events. */
 MUST_CHECK bool apns_db_record(struct store_tx *tx, const char *by,
-    const struct apns_claim *c, int64_t now, struct err *e);
+    const struct apns_claim *list, int64_t now, struct err *e);
 /* push_due_at of the next one that can be claimed; 0: none.  For except and
  * only see struct apns_claim_options. */
 MUST_CHECK bool apns_db_next_due(struct store_tx *tx, const char *except,

@@ -1,12 +1,11 @@
 /*
  * When to push again, and what an answer means for its enrolment.  Pure
- * functions, but for the jitter.
+ * functions.
  */
 #include "apns/apns_policy.h"
 #include "core/clock.h"
-#include "core/random.h"
 
-enum { SHIFT_MAX = 12 };
+enum { SHIFT_MAX = 12, JITTER_STEPS = 16 };
 
 int64_t
 apns_next_gap_ms(int64_t attempt, bool urgent, int64_t age_ms)
@@ -26,18 +25,31 @@ apns_next_gap_ms(int64_t attempt, bool urgent, int64_t age_ms)
 	return gap_ms;
 }
 
-/* Up to a tenth earlier: never later, for the ten minutes are a promise. */
+/* Chance, from the push's random id: 0 to steps. */
 static int64_t
-jitter(int64_t gap_ms)
+chance(const struct apns_answer *a, int64_t steps)
 {
-	uint32_t most =
-	    gap_ms / 10 > MS_H ? (uint32_t)MS_H : (uint32_t)(gap_ms / 10);
+	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
 
-	return gap_ms - (most > 0 ? random_below(most + 1) : 0);
+	for (const char *c = a->id; *c != '\0'; c++)
+		h = (h ^ (uint8_t)*c) * UINT64_C(1099511628211);
+	return (int64_t)((h >> 32) % (uint64_t)(steps + 1));
+}
+
+/*
+ * Up to a tenth earlier: never later, for the ten minutes are a promise.  In
+ * few steps, so that a wave's next times lie together in their index.
+ */
+static int64_t
+jitter(const struct apns_answer *a, int64_t gap_ms)
+{
+	int64_t most = gap_ms / 10 > MS_H ? MS_H : gap_ms / 10;
+
+	return gap_ms - most / JITTER_STEPS * chance(a, JITTER_STEPS);
 }
 
 static int64_t
-after_push(const struct apns_situation *s)
+after_push(const struct apns_answer *a, const struct apns_situation *s)
 {
 	bool urgent = s->urgent_at != 0;
 	int64_t age = s->now - (urgent ? s->urgent_at : s->newest_at);
@@ -45,7 +57,8 @@ after_push(const struct apns_situation *s)
 	/* Nothing waits any more. */
 	if (s->newest_at == 0)
 		return 0;
-	return s->now + jitter(apns_next_gap_ms(s->attempts + 1, urgent, age));
+	return s->now +
+	       jitter(a, apns_next_gap_ms(s->attempts + 1, urgent, age));
 }
 
 static int64_t
@@ -59,7 +72,7 @@ after_back_off(const struct apns_answer *a, const struct apns_situation *s)
 
 	if (gap_ms > most_ms)
 		gap_ms = most_ms;
-	gap_ms = jitter(gap_ms);
+	gap_ms = jitter(a, gap_ms);
 	if (asked_ms > MS_H)
 		asked_ms = MS_H;
 	return s->now + (asked_ms > gap_ms ? asked_ms : gap_ms);
@@ -86,11 +99,11 @@ apns_react(const struct apns_answer *a, const struct apns_situation *s,
 	switch (a->outcome) {
 	case APNS_ACCEPTED:
 		out->pushed = true;
-		out->next = after_push(s);
+		out->next = after_push(a, s);
 		break;
 	case APNS_DEAD:
 		if (is_stale(a, s)) {
-			out->next = after_push(s);
+			out->next = after_push(a, s);
 			break;
 		}
 		out->push_state = "dead";
@@ -98,7 +111,7 @@ apns_react(const struct apns_answer *a, const struct apns_situation *s,
 		break;
 	case APNS_REFUSED:
 		if (s->token_at != s->sent_token_at) {
-			out->next = after_push(s);
+			out->next = after_push(a, s);
 			break;
 		}
 		out->push_state = "refused";
@@ -117,7 +130,7 @@ apns_react(const struct apns_answer *a, const struct apns_situation *s,
 	case APNS_UNREACHABLE:
 		/* Not this enrolment's fault; the scheduler pauses. */
 		out->counts = false;
-		out->next = s->now + 15 * MS_S + random_below(15 * MS_S);
+		out->next = s->now + 15 * MS_S + MS_S * chance(a, 15);
 		break;
 	}
 }

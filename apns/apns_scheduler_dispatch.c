@@ -2,8 +2,12 @@
  * Claims what is due and hands it to the client.  Belongs to the scheduler's
  * thread.
  */
+#include <assert.h>
+
 #include "apns/apns_scheduler_priv.h"
 #include "core/clock.h"
+#include "core/encode.h"
+#include "core/random.h"
 
 /* What a batch may claim. */
 struct wish {
@@ -12,11 +16,27 @@ struct wish {
 	bool urgent;      /* nothing else */
 };
 
+/* A batch on its way through a transaction, which may be run again. */
+struct claiming {
+	struct apns_scheduler *s;
+	const struct wish *w;
+	struct apns_claim *list;
+	int64_t count; /* claimed, with those that are not pushed */
+};
+
+static void
+claiming_clear(struct claiming *b)
+{
+	apns_claim_list_free(&b->list);
+	b->count = 0;
+}
+
 /* Urgent ones first, then the longest due. */
 static bool
-claim(struct apns_scheduler *s, struct store_tx *tx, const struct wish *w,
-    struct apns_claim **list, int64_t *count, struct err *e)
+claim(struct claiming *b, struct store_tx *tx, struct err *e)
 {
+	struct apns_scheduler *s = b->s;
+	const struct wish *w = b->w;
 	int64_t now = clock_now_ms();
 	struct apns_claim_options o = { .by = s->by,
 		.now = now,
@@ -28,15 +48,15 @@ claim(struct apns_scheduler *s, struct store_tx *tx, const struct wish *w,
 	bool ok;
 
 	o.urgent = true;
-	if (!apns_db_claim(tx, &o, list, count, e))
+	if (!apns_db_claim(tx, &o, &b->list, &b->count, e))
 		return false;
 	o.urgent = false;
-	o.limit = w->limit - *count;
+	o.limit = w->limit - b->count;
 	if (o.limit <= 0 || w->urgent)
 		return true;
-	ok = apns_db_claim(tx, &o, &rest, count, e);
+	ok = apns_db_claim(tx, &o, &rest, &b->count, e);
 	/* Behind the urgent ones. */
-	for (struct apns_claim **at = list;; at = &(*at)->next) {
+	for (struct apns_claim **at = &b->list;; at = &(*at)->next) {
 		if (*at == NULL) {
 			*at = rest;
 			return ok;
@@ -72,26 +92,40 @@ static void
 push(struct apns_scheduler *s, struct apns_claim *list)
 {
 	struct apns_push pushes[APNS_BATCH];
+	uint8_t random[APNS_BATCH][16];
 	int64_t expires = clock_now_ms() / MS_S + s->expiration_s;
-	size_t n = 0;
+	size_t count = 0, n = 0;
 
+	for (const struct apns_claim *c = list; c != NULL; c = c->next)
+		count++;
+	assert(count <= APNS_BATCH);
+	random_bytes(random, count * sizeof(random[0]));
 	/* From here on the claims belong to the client. */
-	for (; list != NULL && n < COUNT(pushes); list = list->next) {
-		struct apns_push *p = &pushes[n++];
+	for (; list != NULL; list = list->next) {
+		struct apns_push *p = &pushes[n];
 		struct apns_topic *t = apns_topic_find(s, list->topic);
 
 		list->probe = t->probing = t->stopped;
 		list->generation = t->generation;
-		*p = (struct apns_push){ .token = buf_slice(list->token),
+		*p = (struct apns_push){ .token = list->token,
 			.magic = list->magic,
 			.topic = list->topic,
 			.urgent = list->urgent,
 			.expiration_s = expires,
 			.ref = (uintptr_t)list };
-		uuid_new_lower(p->id);
+		uuid_lower_of(random[n++], p->id);
 	}
 	s->in_flight += (int64_t)n;
 	apns_client_push(s->client, pushes, n);
+}
+
+static bool
+claim_batch(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct claiming *b = arg;
+
+	claiming_clear(b);
+	return claim(b, tx, e) && sort_out(b->s, tx, &b->list, e);
 }
 
 /* One batch; *more: there may be more to claim. */
@@ -99,21 +133,15 @@ static bool
 push_batch(
     struct apns_scheduler *s, const struct wish *w, bool *more, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(apns_claim_list_free) struct apns_claim *list = NULL;
-	int64_t count = 0, began_ms = clock_mono_ms();
+	AUTO(claiming_clear) struct claiming b = { .s = s, .w = w };
+	int64_t began_ms = clock_mono_ms();
 
-	if (!store_begin(s->store, STORE_WRITE, &tx, e) ||
-	    !claim(s, tx, w, &list, &count, e))
+	if (!store_write(s->store, claim_batch, &b, e))
 		return false;
-	*more = count == w->limit;
-	if (count == 0)
-		return true;
-	if (!sort_out(s, tx, &list, e) || !store_commit(&tx, e))
-		return false;
+	*more = b.count == w->limit;
 	/* We stood still: by now they may be another node's. */
 	if (clock_mono_ms() - began_ms < s->claim_ms)
-		push(s, TAKE(list));
+		push(s, TAKE(b.list));
 	return true;
 }
 

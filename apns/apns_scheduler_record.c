@@ -164,11 +164,8 @@ record_some(struct store_tx *tx, void *arg, struct err *e)
 {
 	const struct record *r = arg;
 
-	for (const struct apns_claim *c = r->batch; c != NULL; c = c->next) {
-		if (!apns_db_record(tx, r->s->by, c, r->now, e))
-			return false;
-	}
-	return record_verdict(r->s, tx, r->v, e);
+	return apns_db_record(tx, r->s->by, r->batch, r->now, e) &&
+	       record_verdict(r->s, tx, r->v, e);
 }
 
 static bool

@@ -52,20 +52,25 @@ apns_topic_resume(struct apns_scheduler *s, struct apns_topic *t)
 	list_stopped(s);
 }
 
+static const char expired[] = "certificate expired";
+
+static bool
+tell_expired(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct apns_topic *t = arg;
+
+	return apns_db_event(tx, "push.stopped", t->cert->topic, expired, e);
+}
+
 bool
 apns_topic_expire(struct apns_scheduler *s, struct apns_topic *t, struct err *e)
 {
-	static const char reason[] = "certificate expired";
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-
 	if (t->stopped || t->overdue || t->cert->not_after > clock_now_ms())
 		return true;
-	if (!store_begin(s->store, STORE_WRITE, &tx, e) ||
-	    !apns_db_event(tx, "push.stopped", t->cert->topic, reason, e) ||
-	    !store_commit(&tx, e))
+	if (!store_write(s->store, tell_expired, t, e))
 		return false;
 	t->overdue = true;
-	apns_topic_stop(s, t, reason);
+	apns_topic_stop(s, t, expired);
 	return true;
 }
 

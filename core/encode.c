@@ -267,12 +267,12 @@ hex_decode(struct buf *out, struct slice in, struct err *e)
 }
 
 static void
-uuid_with(char out[UUID_SIZE], const char *alphabet)
+uuid_with(const uint8_t random[16], char out[UUID_SIZE], const char *alphabet)
 {
-	uint8_t id[16];
 	char *at = out;
+	uint8_t id[16];
 
-	random_bytes(id, sizeof(id));
+	memcpy(id, random, sizeof(id));
 	id[6] = (id[6] & 0x0f) | 0x40; /* version 4 */
 	id[8] = (id[8] & 0x3f) | 0x80; /* variant of RFC 9562 */
 	for (size_t i = 0; i < sizeof(id); i++) {
@@ -287,13 +287,25 @@ uuid_with(char out[UUID_SIZE], const char *alphabet)
 void
 uuid_new(char out[UUID_SIZE])
 {
-	uuid_with(out, "0123456789ABCDEF");
+	uint8_t random[16];
+
+	random_bytes(random, sizeof(random));
+	uuid_with(random, out, "0123456789ABCDEF");
 }
 
 void
 uuid_new_lower(char out[UUID_SIZE])
 {
-	uuid_with(out, "0123456789abcdef");
+	uint8_t random[16];
+
+	random_bytes(random, sizeof(random));
+	uuid_lower_of(random, out);
+}
+
+void
+uuid_lower_of(const uint8_t random[16], char out[UUID_SIZE])
+{
+	uuid_with(random, out, "0123456789abcdef");
 }
 
 bool

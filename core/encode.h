@@ -37,6 +37,8 @@ enum { UUID_SIZE = 37 };
 void uuid_new(char out[UUID_SIZE]);
 /* The same in lower case, as APNs wants apns-id. */
 void uuid_new_lower(char out[UUID_SIZE]);
+/* The same from random bytes that the caller has, for many at once. */
+void uuid_lower_of(const uint8_t random[16], char out[UUID_SIZE]);
 bool uuid_valid(const char *s);
 
 /*

@@ -9,8 +9,12 @@
 #include "mdm/mdm_db_priv.h"
 #include "mdm/mdm_why.h"
 
+/* Pushed is what is queued since before the last push that APNs took. */
+#define STATE                                                                  \
+	"CASE WHEN q.state = 'queued' AND q.queued_at <= e.push_accepted_at "  \
+	"THEN 'pushed' ELSE q.state END"
 #define SHOWN_COLUMNS                                                          \
-	"q.id, d.id, d.serial, q.request_type, q.state, q.origin, "            \
+	"q.id, d.id, d.serial, q.request_type, " STATE ", q.origin, "          \
 	"q.queued_at, q.queued_by, q.delivered_at, q.deliveries, q.not_now, "  \
 	"q.done_at, q.error_code, q.error_domain, q.error_text, q.sort_key, "  \
 	"q.expires_at, q.order_id, e.state, e.push_state, e.push_due_at, "     \
@@ -120,10 +124,11 @@ static bool
 query_page(struct store_tx *tx, const struct mdm_command_page *page,
     struct store_rows **out, struct err *e)
 {
-	static const char all[] = "SELECT " SHOWN_COLUMNS FROM_SHOWN
-	                          "WHERE ($1 = 0 OR q.sort_key < $1) AND "
-	                          "(CAST($2 AS TEXT) IS NULL OR q.state = $2) "
-	                          "ORDER BY q.sort_key DESC LIMIT $3";
+	static const char all[] =
+	    "SELECT " SHOWN_COLUMNS FROM_SHOWN
+	    "WHERE ($1 = 0 OR q.sort_key < $1) AND "
+	    "(CAST($2 AS TEXT) IS NULL OR " STATE " = $2) "
+	    "ORDER BY q.sort_key DESC LIMIT $3";
 	static const char all_open[] = "SELECT " SHOWN_COLUMNS FROM_SHOWN
 	                               "WHERE ($1 = 0 OR q.sort_key < $1) "
 	                               "AND q.done_at IS NULL AND $2 = 'open' "
@@ -131,7 +136,7 @@ query_page(struct store_tx *tx, const struct mdm_command_page *page,
 	static const char of_one[] =
 	    "SELECT " SHOWN_COLUMNS FROM_SHOWN
 	    "WHERE e.device_id = $4 AND ($1 = 0 OR q.sort_key < $1) AND "
-	    "(CAST($2 AS TEXT) IS NULL OR q.state = $2 OR ($2 = 'open' AND "
+	    "(CAST($2 AS TEXT) IS NULL OR " STATE " = $2 OR ($2 = 'open' AND "
 	    "q.done_at IS NULL)) ORDER BY q.sort_key DESC LIMIT $3";
 	struct store_value state = S_TEXT(page->state);
 

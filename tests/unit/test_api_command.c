@@ -4,6 +4,16 @@
 #define POST(device) "POST /api/v1/devices/" device "/commands"
 
 static void
+push_accepted(struct admin *a)
+{
+	struct store_tx *tx = site_write(a->site);
+
+	OK(store_exec(tx, "UPDATE enrollment SET push_accepted_at = $1",
+	    S_ARGS(S_INT(clock_now_ms())), NULL, &e));
+	site_commit(tx);
+}
+
+static void
 queued_shown_cancelled(void **state)
 {
 	struct admin *a = *state;
@@ -21,8 +31,17 @@ queued_shown_cancelled(void **state)
 	    text_in(json_array_get(at(a, "commands"), 0), "id"), id);
 	CALL(VIEWER, "GET /api/v1/commands?state=open", NULL, 200);
 	assert_int_equal(json_array_size(at(a, "commands")), 1);
+	CALL(VIEWER, "GET /api/v1/commands?state=pushed", NULL, 200);
+	assert_int_equal(json_array_size(at(a, "commands")), 0);
 	snprintf(path, sizeof(path), "GET /api/v1/commands/%s", id);
+	push_accepted(a);
 	CALL(VIEWER, path, NULL, 200);
+	assert_string_equal(text_at(a, "state"), "pushed");
+	CALL(VIEWER, "GET /api/v1/commands?state=pushed", NULL, 200);
+	assert_int_equal(json_array_size(at(a, "commands")), 1);
+	CALL(VIEWER, "GET /api/v1/devices/C02INTEL/commands?state=queued", NULL,
+	    200);
+	assert_int_equal(json_array_size(at(a, "commands")), 0);
 	snprintf(path, sizeof(path), "POST /api/v1/commands/%s/cancel", id);
 	CALL(OPERATOR, path, NULL, 200);
 	assert_string_equal(text_at(a, "state"), "cancelled");
