@@ -8,8 +8,6 @@
 #include "core/log.h"
 #include "store/store_event.h"
 
-enum { CERTIFICATES_MAX = 64 };
-
 int64_t
 apns_alarm_step(int64_t left_ms)
 {
@@ -23,28 +21,23 @@ apns_alarm_step(int64_t left_ms)
 	return -1;
 }
 
-struct due {
-	char id[37], topic[257];
-	int64_t not_after, step;
-};
-
 /* Those that reached a step that nobody was told of. */
 static bool
-find_due(struct store_tx *tx, int64_t now, struct due *list, size_t *count,
-    struct err *e)
+find_due(
+    struct store_tx *tx, int64_t now, struct apns_alarms *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
-	*count = 0;
+	out->count = 0;
 	if (!store_query(tx,
 	        "SELECT id, topic, not_after, alarmed_days FROM "
 	        "push_certificate WHERE state = 'active' AND not_after < $1 "
 	        "ORDER BY not_after",
 	        S_ARGS(S_INT(now + 61 * MS_DAY)), &r, e))
 		return false;
-	while (*count < CERTIFICATES_MAX) {
-		struct due *d = &list[*count];
+	while (out->count < APNS_ALARMS_MAX) {
+		struct apns_alarm_due *d = &out->list[out->count];
 
 		if (!store_next(r, &more, e))
 			return false;
@@ -57,52 +50,58 @@ find_due(struct store_tx *tx, int64_t now, struct due *list, size_t *count,
 			continue;
 		str_copy_cut(d->id, sizeof(d->id), store_text(r, 0));
 		str_copy_cut(d->topic, sizeof(d->topic), store_text(r, 1));
-		(*count)++;
+		out->count++;
 	}
 	return true;
 }
 
 static bool
-tell(struct store_tx *tx, const struct due *d, struct err *e)
+tell(struct store_tx *tx, const struct apns_alarm_due *d, struct err *e)
 {
 	AUTO(json_free) json_t *o = json_object();
 	AUTO(str_free) char *data = NULL;
 	const char *kind = d->step > 0 ? "push_certificate.expiring"
 	                               : "push_certificate.expired";
-	char days[24];
 
 	json_put_str(o, "topic", d->topic);
 	json_put_time(o, "not_after", d->not_after);
 	json_put_int(o, "days", d->step);
 	data = json_text(o);
-	(void)snprintf(days, sizeof(days), "%lld", (long long)d->step);
-	if (!store_exec(tx,
-	        "UPDATE push_certificate SET alarmed_days = $2 WHERE id = $1",
-	        S_ARGS(S_TEXT(d->id), S_INT(d->step)), NULL, e) ||
-	    !store_event_add(tx,
-	        &(struct store_event){ .kind = kind,
-	            .subject_id = d->id,
-	            .actor = "system",
-	            .data = data },
-	        e))
-		return false;
-	log_event(d->step > 7 ? LOG_WARN : LOG_ERROR,
-	    d->step > 0 ? "push_certificate_expiring"
-	                : "push_certificate_expired",
-	    "days", days, "topic", d->topic, NULL);
-	return true;
+	return store_exec(tx,
+	           "UPDATE push_certificate SET alarmed_days = $2 WHERE id = "
+	           "$1",
+	           S_ARGS(S_TEXT(d->id), S_INT(d->step)), NULL, e) &&
+	       store_event_add(tx,
+	           &(struct store_event){ .kind = kind,
+	               .subject_id = d->id,
+	               .actor = "system",
+	               .data = data },
+	           e);
 }
 
 bool
-apns_alarm(struct store_tx *tx, int64_t now_ms, struct err *e)
+apns_alarm(struct store_tx *tx, int64_t now_ms, struct apns_alarms *told,
+    struct err *e)
 {
-	struct due list[CERTIFICATES_MAX];
-	size_t count;
-
-	if (!find_due(tx, now_ms, list, &count, e))
+	if (!find_due(tx, now_ms, told, e))
 		return err_wrap(e, "push certificate alarm");
-	for (size_t i = 0; i < count; i++)
-		if (!tell(tx, &list[i], e))
+	for (size_t i = 0; i < told->count; i++)
+		if (!tell(tx, &told->list[i], e))
 			return err_wrap(e, "push certificate alarm");
 	return true;
+}
+
+void
+apns_alarm_log(const struct apns_alarms *told)
+{
+	for (size_t i = 0; i < told->count; i++) {
+		const struct apns_alarm_due *d = &told->list[i];
+		char days[24];
+
+		(void)snprintf(days, sizeof(days), "%lld", (long long)d->step);
+		log_event(d->step > 7 ? LOG_WARN : LOG_ERROR,
+		    d->step > 0 ? "push_certificate_expiring"
+		                : "push_certificate_expired",
+		    "days", days, "topic", d->topic, NULL);
+	}
 }

@@ -36,18 +36,29 @@ renew_ra(struct app_server *s, const struct store_lease *l, struct err *e)
 	return app_server_authority_refresh(s, e);
 }
 
+struct alarm {
+	const struct store_lease *lease;
+	struct apns_alarms told;
+};
+
 static bool
 alarm_once(struct store_tx *tx, void *arg, struct err *e)
 {
-	const struct store_lease *const *l = arg;
+	struct alarm *a = arg;
 
-	return store_lease_keep(tx, *l, e) && apns_alarm(tx, clock_now_ms(), e);
+	return store_lease_keep(tx, a->lease, e) &&
+	       apns_alarm(tx, clock_now_ms(), &a->told, e);
 }
 
 static bool
 alarm_push(struct app_server *s, const struct store_lease *l, struct err *e)
 {
-	return store_write(s->store, alarm_once, &l, e);
+	struct alarm a = { .lease = l };
+
+	if (!store_write(s->store, alarm_once, &a, e))
+		return false;
+	apns_alarm_log(&a.told);
+	return true;
 }
 
 static const struct job {

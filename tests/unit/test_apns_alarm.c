@@ -33,11 +33,13 @@ static void
 run(struct store *st, int64_t now)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct apns_alarms told;
 	struct err e = { 0 };
 
 	must(store_begin(st, STORE_WRITE, &tx, &e), &e);
-	must(apns_alarm(tx, now, &e), &e);
+	must(apns_alarm(tx, now, &told, &e), &e);
 	must(store_commit(&tx, &e), &e);
+	apns_alarm_log(&told);
 }
 
 static int64_t
