@@ -1,6 +1,8 @@
 /*
  * The APNs client against the simulated APNs; rig_free() checks that each push
- * was answered exactly once.  Answers come on the client's thread.
+ * was answered exactly once, and by apns-id that APNs accepted it once if it
+ * was answered so, and else not, unless nobody can know.  Answers come on the
+ * client's thread.
  */
 #pragma once
 
@@ -17,7 +19,8 @@ struct rig {
 	pthread_cond_t wake;
 	int count[MOST];
 	struct apns_answer answer[MOST];
-	char id[MOST][37];
+	char id[MOST][37]; /* ends in its ref, in hex */
+	int taken[MOST];   /* by APNs */
 	size_t answered, pushed;
 
 	struct sim_apns *sim;
@@ -90,19 +93,55 @@ rig_start(struct rig *r, const char *first)
 }
 
 static inline void
+count_taken(const char *id, void *arg)
+{
+	struct rig *r = arg;
+	uint64_t ref = strtoull(id + 24, NULL, 16);
+
+	assert_true(ref < r->pushed);
+	assert_string_equal(id, r->id[ref]);
+	r->taken[ref]++;
+}
+
+static inline void
+account(struct rig *r)
+{
+	assert_int_equal(r->answered, r->pushed);
+	if (r->sim != NULL)
+		sim_apns_each_id(r->sim, count_taken, r);
+	for (size_t i = 0; i < r->pushed; i++) {
+		enum apns_outcome o = r->answer[i].outcome;
+
+		assert_int_equal(r->count[i], 1);
+		if (r->sim == NULL || r->sim_options.ids_max == 0)
+			continue;
+		assert_in_range(r->taken[i], 0, 1);
+		if (o != APNS_UNREACHABLE)
+			assert_int_equal(r->taken[i], o == APNS_ACCEPTED);
+	}
+}
+
+static inline void
 rig_free(struct rig **rig)
 {
 	struct rig *r = *rig;
 
 	apns_client_free(&r->client);
+	account(r);
 	sim_apns_free(&r->sim);
-	assert_int_equal(r->answered, r->pushed);
-	for (size_t i = 0; i < r->pushed; i++)
-		assert_int_equal(r->count[i], 1);
 	pthread_mutex_destroy(&r->lock);
 	pthread_cond_destroy(&r->wake);
 	mem_free(&r);
 	*rig = NULL;
+}
+
+/* The apns-id of the next push, which counts from here on. */
+static inline void
+new_id(struct rig *r, char id[UUID_SIZE])
+{
+	uuid_new_lower(id);
+	(void)snprintf(id + 24, UUID_SIZE - 24, "%012zx", r->pushed);
+	memcpy(r->id[r->pushed++], id, UUID_SIZE);
 }
 
 /* One push to the token of four bytes n; its ref is the running number. */
@@ -117,9 +156,7 @@ push_with(struct rig *r, uint32_t n, const char *topic, const char *magic)
 		.expiration_s = 2000000000,
 		.ref = r->pushed };
 
-	uuid_new_lower(p.id);
-	memcpy(r->id[r->pushed], p.id, sizeof(p.id));
-	r->pushed++;
+	new_id(r, p.id);
 	apns_client_push(r->client, &p, 1);
 }
 

@@ -242,8 +242,7 @@ urgent_overtakes(void **state)
 			.expiration_s = 2000000000,
 			.urgent = i >= COUNT_OF - 2,
 			.ref = r->pushed };
-		uuid_new_lower(p->id);
-		memcpy(r->id[r->pushed++], p->id, sizeof(p->id));
+		new_id(r, p->id);
 	}
 	/* All at once: the connection is not there yet. */
 	apns_client_push(r->client, pushes, COUNT_OF);
