@@ -100,9 +100,11 @@ draft(struct cert_crl *c, struct cert_crl_draft *d, struct cert_crl_row *row,
 		d->number = now / MS_S;
 	d->this_update = now;
 	d->next_update = now + CRL_LIFE_MS;
-	return cert_crl_begin(d, e) &&
-	       cert_crl_db_entries(tx, now - CRL_LIFE_MS, d, e) &&
-	       cert_crl_finish(d, der_out, e);
+	if (!cert_crl_begin(d, e) ||
+	    !cert_crl_db_entries(tx, now - CRL_LIFE_MS, d, e))
+		return false;
+	store_rollback(&tx);
+	return cert_crl_finish(d, der_out, e);
 }
 
 struct made {

@@ -15,7 +15,8 @@
 struct cert_crl_draft {
 	const struct cert_member *issuer;
 	int64_t number, this_update, next_update;
-	X509_CRL *crl; /* under way */
+	X509_CRL *crl;    /* all but the entries */
+	struct buf *list; /* entries as they came, encoded */
 	int64_t entries;
 };
 void cert_crl_draft_clear(struct cert_crl_draft *d);
@@ -27,7 +28,7 @@ struct cert_crl_entry {
 };
 MUST_CHECK bool cert_crl_add(struct cert_crl_draft *d,
     const struct cert_crl_entry *entry, struct err *e);
-/* Sorts, signs. */
+/* Sorts, signs.  The issuer's key is there. */
 MUST_CHECK bool cert_crl_finish(
     struct cert_crl_draft *d, struct buf **der_out, struct err *e);
 

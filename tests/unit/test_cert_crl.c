@@ -49,9 +49,9 @@ name_of(int n, char out[SHA256_HEX_SIZE])
 	snprintf(out, SHA256_HEX_SIZE, "%064x", (unsigned)n);
 }
 
-/* A ledger entry with serial number 41<n>, that lives for life_ms. */
+/* A ledger entry that lives for life_ms. */
 static void
-add(struct site *s, int n, int64_t life_ms)
+add_serial(struct site *s, int n, const char *serial, int64_t life_ms)
 {
 	AUTO(cert_issued_clear)
 	struct cert_issued i = { .der = buf_new(64),
@@ -63,7 +63,7 @@ add(struct site *s, int n, int64_t life_ms)
 
 	buf_addf(i.der, "der %d", n);
 	name_of(n, i.fingerprint);
-	snprintf(i.serial, sizeof(i.serial), "41%04x", (unsigned)n);
+	str_copy_cut(i.serial, sizeof(i.serial), serial);
 	must(store_begin(s->place.st, STORE_WRITE, &tx, &e), &e);
 	must(cert_ledger_add(tx,
 	         &(struct cert_record){ .issued = &i,
@@ -73,6 +73,16 @@ add(struct site *s, int n, int64_t life_ms)
 	         &e),
 	    &e);
 	must(store_commit(&tx, &e), &e);
+}
+
+/* The same with serial number 41<n>. */
+static void
+add(struct site *s, int n, int64_t life_ms)
+{
+	char serial[16];
+
+	snprintf(serial, sizeof(serial), "41%04x", (unsigned)n);
+	add_serial(s, n, serial, life_ms);
 }
 
 /* reason -1: releases. */
@@ -297,6 +307,92 @@ one_node_makes(void **state)
 	cert_crl_free(&other);
 }
 
+/* ---- entries are written by hand ---- */
+
+static EVP_PKEY *
+issuing_key(struct site *s)
+{
+	const struct cert_member *const *m = NULL;
+	size_t n = cert_authority_members(s->a, &m);
+
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(m[i]->id, cert_authority_id(s->a)))
+			return m[i]->key;
+	fail_msg("no issuing CA");
+	return NULL;
+}
+
+static void
+copy_entry(X509_CRL *to, X509_REVOKED *from)
+{
+	X509_REVOKED *r = X509_REVOKED_new();
+	ASN1_ENUMERATED *reason =
+	    X509_REVOKED_get_ext_d2i(from, NID_crl_reason, NULL, NULL);
+
+	X509_REVOKED_set_serialNumber(
+	    r, (ASN1_INTEGER *)X509_REVOKED_get0_serialNumber(from));
+	X509_REVOKED_set_revocationDate(
+	    r, (ASN1_TIME *)X509_REVOKED_get0_revocationDate(from));
+	if (reason != NULL)
+		assert_int_equal(X509_REVOKED_add1_ext_i2d(r, NID_crl_reason,
+		                     reason, 0, X509V3_ADD_APPEND),
+		    1);
+	assert_int_equal(X509_CRL_add0_revoked(to, r), 1);
+	ASN1_ENUMERATED_free(reason);
+}
+
+/* The same list made by OpenSSL from its parts, and signed. */
+static X509_CRL *
+remade(struct site *s, X509_CRL *crl)
+{
+	STACK_OF(X509_REVOKED) *all = X509_CRL_get_REVOKED(crl);
+	X509_CRL *n = X509_CRL_new();
+
+	X509_CRL_set_version(n, 1);
+	X509_CRL_set_issuer_name(n, X509_CRL_get_issuer(crl));
+	X509_CRL_set1_lastUpdate(n, X509_CRL_get0_lastUpdate(crl));
+	X509_CRL_set1_nextUpdate(n, X509_CRL_get0_nextUpdate(crl));
+	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++)
+		X509_CRL_add_ext(n, X509_CRL_get_ext(crl, i), -1);
+	for (int i = sk_X509_REVOKED_num(all) - 1; i >= 0; i--)
+		copy_entry(n, sk_X509_REVOKED_value(all, i));
+	X509_CRL_sort(n);
+	assert_true(X509_CRL_sign(n, issuing_key(s), EVP_sha256()) > 0);
+	return n;
+}
+
+static void
+entries_are_as_openssl_writes_them(void **state)
+{
+	static const char *const serials[] = { "01", "7f", "80", "ff", "0100",
+		"00fe", "8000", "7fffffffffffffffffffffffffffffff",
+		"80000000000000000000000000000000", "00" };
+	struct site *s = *state;
+	AUTO(buf_free) struct buf *served = buf_new(1 << 20);
+	int64_t before = head(s).number;
+	struct err e = { 0 };
+	unsigned char *der = NULL;
+	X509_CRL *crl, *n;
+	int len;
+
+	for (int i = 0; i < (int)COUNT(serials); i++) {
+		add_serial(s, i, serials[i], MS_DAY);
+		change(s, i, i == 6 ? 9 : i % 6);
+	}
+	wait_for(s, COUNT(serials), before);
+	crl = read_crl(s);
+	n = remade(s, crl);
+	len = i2d_X509_CRL(n, &der);
+	assert_int_equal(
+	    sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl)), COUNT(serials));
+	must(cert_crl_read(s->crl, cert_authority_id(s->a), served, &e), &e);
+	/* RSA with PKCS #1 v1.5 is deterministic: the signatures, too. */
+	assert_true(slice_eq(buf_slice(served), slice_of(der, (size_t)len)));
+	OPENSSL_free(der);
+	X509_CRL_free(n);
+	X509_CRL_free(crl);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, make, drop)
 
 int
@@ -308,6 +404,7 @@ main(void)
 		T(many_at_once_come_together),
 		T(time_makes_and_drops),
 		T(one_node_makes),
+		T(entries_are_as_openssl_writes_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,25 @@
+/*
+ * Writing DER (X.690) by hand, for what we produce in quantities.  What comes
+ * from outside is read by OpenSSL.  No state; any thread.
+ */
+#pragma once
+
+#include "core/str.h"
+
+/* Identifier octets. */
+enum der_tag {
+	DER_INTEGER = 0x02,
+	DER_BIT_STRING = 0x03,
+	DER_OCTETS = 0x04,
+	DER_NULL = 0x05,
+	DER_OID = 0x06,
+	DER_ENUMERATED = 0x0a,
+	DER_SEQUENCE = 0x30,
+	DER_SET = 0x31,
+	DER_0 = 0xa0
+};
+
+/* Identifier and length octets of an element whose len octets follow. */
+void der_head(struct buf *out, uint8_t tag, size_t len);
+/* A whole element. */
+void der_put(struct buf *out, uint8_t tag, struct slice body);

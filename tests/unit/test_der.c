@@ -1,0 +1,56 @@
+/* Lengths of DER elements. */
+#include "core_test.h"
+
+#include "core/der.h"
+
+static void
+lengths_take_as_few_octets_as_they_can(void **state)
+{
+	static const struct {
+		size_t len, head;
+		uint8_t want[6];
+	} cases[] = {
+		{ 0, 2, { 0x04, 0x00 } },
+		{ 0x7f, 2, { 0x04, 0x7f } },
+		{ 0x80, 3, { 0x04, 0x81, 0x80 } },
+		{ 0xff, 3, { 0x04, 0x81, 0xff } },
+		{ 0x100, 4, { 0x04, 0x82, 0x01, 0x00 } },
+		{ 0xffff, 4, { 0x04, 0x82, 0xff, 0xff } },
+		{ 0x10000, 5, { 0x04, 0x83, 0x01, 0x00, 0x00 } },
+		{ 0x1000000, 6, { 0x04, 0x84, 0x01, 0x00, 0x00, 0x00 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		AUTO(buf_free) struct buf *out = buf_new(16);
+
+		der_head(out, DER_OCTETS, cases[i].len);
+		assert_true(slice_eq(
+		    buf_slice(out), slice_of(cases[i].want, cases[i].head)));
+	}
+}
+
+static void
+an_element_is_its_head_and_its_body(void **state)
+{
+	AUTO(buf_free) struct buf *out = buf_new(4);
+
+	(void)state;
+	der_put(out, DER_SEQUENCE, slice_str("ab"));
+	assert_true(slice_eq_str(buf_slice(out), "\x30\x02"
+	                                         "ab"));
+	/* What does not fit shows in the buffer. */
+	der_put(out, DER_NULL, slice_str(""));
+	assert_true(out->overflow);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lengths_take_as_few_octets_as_they_can),
+		cmocka_unit_test(an_element_is_its_head_and_its_body),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
