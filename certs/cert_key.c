@@ -260,6 +260,24 @@ cert_key_decrypt(
 	return true;
 }
 
+/* As EVP_PKEY_get_bn_param() does, but that pads each to 2 kB, which takes
+ * longer than a signature of an EC key. */
+static bool
+rsa_numbers(EVP_PKEY *k, BIGNUM **exponent, BIGNUM **modulus)
+{
+	uint8_t e[EXPONENT_BITS_MAX / 8 + 1], n[RSA_BITS_MAX / 8];
+	size_t n_size = ((size_t)EVP_PKEY_get_bits(k) + 7) / 8;
+	OSSL_PARAM numbers[] = {
+		OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_E, e, sizeof(e)),
+		OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, n, n_size),
+		OSSL_PARAM_construct_end(),
+	};
+
+	return EVP_PKEY_get_params(k, numbers) == 1 &&
+	       OSSL_PARAM_get_BN(&numbers[0], exponent) == 1 &&
+	       OSSL_PARAM_get_BN(&numbers[1], modulus) == 1;
+}
+
 static bool
 rsa_acceptable(EVP_PKEY *k, struct err *e)
 {
@@ -271,8 +289,8 @@ rsa_acceptable(EVP_PKEY *k, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "an RSA key of %d bits; %d to %d are accepted", bits,
 		    RSA_BITS_MIN, RSA_BITS_MAX);
-	if (!EVP_PKEY_get_bn_param(k, OSSL_PKEY_PARAM_RSA_E, &exponent) ||
-	    !EVP_PKEY_get_bn_param(k, OSSL_PKEY_PARAM_RSA_N, &modulus))
+	/* One that does not fit is too large. */
+	if (!rsa_numbers(k, &exponent, &modulus))
 		return err_openssl(e, ERR_INVALID, "reading an RSA key");
 	if (!BN_is_odd(exponent) || BN_is_one(exponent) ||
 	    BN_num_bits(exponent) > EXPONENT_BITS_MAX)
