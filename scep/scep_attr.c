@@ -3,39 +3,37 @@
  * of object identifiers, read in one pass over a message and written in one.
  * No state; any thread.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/der.h"
 #include "core/limits.h"
 #include "scep/scep_priv.h"
 
 /* Contents octets of the object identifiers, by enum scep_attr. */
 static const struct {
 	const char *name;
-	const char *text; /* NULL: written by OpenSSL itself */
 	size_t len;
 	uint8_t oid[10];
 } known[SCEP_ATTRS] = {
-	[SCEP_ATTR_TYPE] = { "messageType", "2.16.840.1.113733.1.9.2", 10,
+	[SCEP_ATTR_TYPE] = { "messageType", 10,
 	    { 0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x45, 0x01, 0x09, 0x02 } },
-	[SCEP_ATTR_STATUS] = { "pkiStatus", "2.16.840.1.113733.1.9.3", 10,
+	[SCEP_ATTR_STATUS] = { "pkiStatus", 10,
 	    { 0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x45, 0x01, 0x09, 0x03 } },
-	[SCEP_ATTR_FAIL_INFO] = { "failInfo", "2.16.840.1.113733.1.9.4", 10,
+	[SCEP_ATTR_FAIL_INFO] = { "failInfo", 10,
 	    { 0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x45, 0x01, 0x09, 0x04 } },
-	[SCEP_ATTR_SENDER_NONCE] = { "senderNonce", "2.16.840.1.113733.1.9.5",
-	    10,
+	[SCEP_ATTR_SENDER_NONCE] = { "senderNonce", 10,
 	    { 0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x45, 0x01, 0x09, 0x05 } },
-	[SCEP_ATTR_RECIPIENT_NONCE] = { "recipientNonce",
-	    "2.16.840.1.113733.1.9.6", 10,
+	[SCEP_ATTR_RECIPIENT_NONCE] = { "recipientNonce", 10,
 	    { 0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x45, 0x01, 0x09, 0x06 } },
-	[SCEP_ATTR_TRANSACTION] = { "transactionID", "2.16.840.1.113733.1.9.7",
-	    10,
+	[SCEP_ATTR_TRANSACTION] = { "transactionID", 10,
 	    { 0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x45, 0x01, 0x09, 0x07 } },
-	[SCEP_ATTR_FAIL_TEXT] = { "failInfoText", "1.3.6.1.5.5.7.24.1", 8,
+	[SCEP_ATTR_FAIL_TEXT] = { "failInfoText", 8,
 	    { 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x18, 0x01 } },
-	[SCEP_ATTR_CONTENT_TYPE] = { "contentType", NULL, 9,
+	[SCEP_ATTR_CONTENT_TYPE] = { "contentType", 9,
 	    { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03 } },
-	[SCEP_ATTR_DIGEST] = { "messageDigest", NULL, 9,
+	[SCEP_ATTR_DIGEST] = { "messageDigest", 9,
 	    { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04 } },
 };
 
@@ -188,45 +186,94 @@ scep_attr_take(const struct scep_attr_value a[static SCEP_ATTRS],
 	return true;
 }
 
-/* The length is always given: with -1 OpenSSL takes bytes for an
- * ASN1_STRING. */
-static bool
-put(CMS_SignerInfo *si, enum scep_attr which, int tag, struct slice s)
+void
+scep_attr_list_clear(struct scep_attr_list *a)
 {
-	return CMS_signed_add1_attr_by_txt(
-	           si, known[which].text, tag, s.p, (int)s.len) == 1;
+	buf_free(&a->bytes);
 }
 
-static bool
-put_number(CMS_SignerInfo *si, enum scep_attr which, int n)
+void
+scep_attr_add(
+    struct scep_attr_list *a, struct slice type, int tag, struct slice value)
+{
+	AUTO(buf_free) struct buf *one = buf_new(a->bytes->max);
+	AUTO(buf_free) struct buf *body = buf_new(a->bytes->max);
+	size_t at = a->bytes->len;
+
+	assert(a->count < COUNT(a->list));
+	der_put(one, (uint8_t)tag, value);
+	der_put(body, DER_OID, type);
+	der_put(body, DER_SET, buf_slice(one));
+	der_put(a->bytes, DER_SEQUENCE, buf_slice(body));
+	a->list[a->count].at = at;
+	a->list[a->count++].len = a->bytes->len - at;
+}
+
+static void
+add(struct scep_attr_list *a, enum scep_attr which, int tag, struct slice s)
+{
+	scep_attr_add(a, slice_of(known[which].oid, known[which].len), tag, s);
+}
+
+static void
+add_number(struct scep_attr_list *a, enum scep_attr which, int n)
 {
 	char text[12];
 
 	if (n < 0)
-		return true;
+		return;
 	snprintf(text, sizeof(text), "%d", n);
-	return put(si, which, V_ASN1_PRINTABLESTRING, slice_str(text));
+	add(a, which, V_ASN1_PRINTABLESTRING, slice_str(text));
 }
 
-bool
-scep_attr_add(
-    CMS_SignerInfo *si, const struct scep_attr_set *set, struct err *e)
+void
+scep_attr_add_set(struct scep_attr_list *a, const struct scep_attr_set *set)
 {
-	bool ok = put_number(si, SCEP_ATTR_TYPE, set->type) &&
-	          put_number(si, SCEP_ATTR_STATUS, set->status) &&
-	          put_number(si, SCEP_ATTR_FAIL_INFO, set->fail_info) &&
-	          put(si, SCEP_ATTR_TRANSACTION, set->transaction_tag,
-	              slice_str(set->transaction_id)) &&
-	          put(si, SCEP_ATTR_SENDER_NONCE, V_ASN1_OCTET_STRING,
-	              set->sender_nonce);
-
-	if (ok && set->recipient_nonce.len > 0)
-		ok = put(si, SCEP_ATTR_RECIPIENT_NONCE, V_ASN1_OCTET_STRING,
+	add_number(a, SCEP_ATTR_TYPE, set->type);
+	add_number(a, SCEP_ATTR_STATUS, set->status);
+	add_number(a, SCEP_ATTR_FAIL_INFO, set->fail_info);
+	add(a, SCEP_ATTR_TRANSACTION, set->transaction_tag,
+	    slice_str(set->transaction_id));
+	add(a, SCEP_ATTR_SENDER_NONCE, V_ASN1_OCTET_STRING, set->sender_nonce);
+	if (set->recipient_nonce.len > 0)
+		add(a, SCEP_ATTR_RECIPIENT_NONCE, V_ASN1_OCTET_STRING,
 		    set->recipient_nonce);
-	if (ok && set->fail_text != NULL)
-		ok = put(si, SCEP_ATTR_FAIL_TEXT, V_ASN1_UTF8STRING,
+	if (set->fail_text != NULL)
+		add(a, SCEP_ATTR_FAIL_TEXT, V_ASN1_UTF8STRING,
 		    slice_str(set->fail_text));
-	if (!ok)
-		return err_openssl(e, ERR_INTERNAL, "signed attributes");
-	return true;
+}
+
+/* Of those not done yet; no encoding begins with another one. */
+static size_t
+least(const struct scep_attr_list *a, const bool *done)
+{
+	size_t which = COUNT(a->list);
+
+	for (size_t i = 0; i < a->count; i++) {
+		size_t len = a->list[i].len;
+
+		if (done[i])
+			continue;
+		if (which < a->count && a->list[which].len < len)
+			len = a->list[which].len;
+		if (which >= a->count ||
+		    memcmp(a->bytes->p + a->list[i].at,
+		        a->bytes->p + a->list[which].at, len) < 0)
+			which = i;
+	}
+	return which;
+}
+
+void
+scep_attr_put(const struct scep_attr_list *a, struct buf *out)
+{
+	bool done[COUNT(a->list)] = { false };
+
+	for (size_t n = 0; n < a->count; n++) {
+		size_t which = least(a, done);
+
+		done[which] = true;
+		buf_add(
+		    out, a->bytes->p + a->list[which].at, a->list[which].len);
+	}
 }

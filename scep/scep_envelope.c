@@ -59,12 +59,16 @@ cipher_in(struct slice der)
 	return nid;
 }
 
+/* What is not DER as it came (BER of Apple's clients) is written as DER. */
 static int
-cipher_of(CMS_ContentInfo *env)
+cipher_of(const struct scep_message *m, CMS_ContentInfo *env)
 {
 	uint8_t *der = NULL;
-	int len = i2d_CMS_ContentInfo(env, &der), nid;
+	int len, nid = cipher_in(buf_slice(m->envelope));
 
+	if (nid != NID_undef)
+		return nid;
+	len = i2d_CMS_ContentInfo(env, &der);
 	if (len <= 0)
 		return NID_undef;
 	nid = cipher_in(slice_of(der, (size_t)len));
@@ -166,7 +170,7 @@ scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
 	if (!read_envelope(m, &env, verdict) ||
 	    !for_us(env, recipient, verdict))
 		return;
-	nid = cipher_of(env);
+	nid = cipher_of(m, env);
 	if (!cipher_allowed(nid, m->allow_des)) {
 		scep_refuse(verdict, SCEP_BAD_ALG, "cipher not accepted");
 		return;

@@ -5,6 +5,7 @@
  */
 #include <openssl/rsa.h>
 
+#include "core/der.h"
 #include "core/limits.h"
 #include "core/random.h"
 #include "scep/scep_priv.h"
@@ -22,10 +23,9 @@ put_identified(struct buf *out, int nid, struct slice rest)
 	const ASN1_OBJECT *o = OBJ_nid2obj(nid);
 	AUTO(buf_free) struct buf *body = buf_new(out->max);
 
-	scep_der_put(
-	    body, V_ASN1_OBJECT, slice_of(OBJ_get0_data(o), OBJ_length(o)));
+	der_put(body, V_ASN1_OBJECT, slice_of(OBJ_get0_data(o), OBJ_length(o)));
 	buf_add(body, rest.p, rest.len);
-	scep_der_put(out, SEQUENCE, buf_slice(body));
+	der_put(out, SEQUENCE, buf_slice(body));
 }
 
 /* IssuerAndSerialNumber (RFC 5652 10.2.4). */
@@ -41,7 +41,7 @@ put_name(struct buf *out, X509 *x)
 	if (ok) {
 		buf_add(body, name, (size_t)name_len);
 		buf_add(body, serial, (size_t)serial_len);
-		scep_der_put(out, SEQUENCE, buf_slice(body));
+		der_put(out, SEQUENCE, buf_slice(body));
 	}
 	OPENSSL_free(name);
 	OPENSSL_free(serial);
@@ -76,13 +76,13 @@ put_recipient(
 
 	if (!transport(key, content_key, secret, &len))
 		return false;
-	scep_der_put(body, V_ASN1_INTEGER, slice_of("", 1));
+	der_put(body, V_ASN1_INTEGER, slice_of("", 1));
 	if (!put_name(body, recipient))
 		return false;
 	put_identified(body, NID_rsaEncryption, slice_of(null, sizeof(null)));
-	scep_der_put(body, V_ASN1_OCTET_STRING, slice_of(secret, len));
-	scep_der_put(info, SEQUENCE, buf_slice(body));
-	scep_der_put(out, SET, buf_slice(info));
+	der_put(body, V_ASN1_OCTET_STRING, slice_of(secret, len));
+	der_put(info, SEQUENCE, buf_slice(body));
+	der_put(out, SET, buf_slice(info));
 	return true;
 }
 
@@ -140,9 +140,9 @@ put_content(
 
 	if (cipher == NULL || !encrypt(cipher, content, s, text))
 		return false;
-	scep_der_put(iv, V_ASN1_OCTET_STRING, slice_of(s->iv, s->iv_len));
+	der_put(iv, V_ASN1_OCTET_STRING, slice_of(s->iv, s->iv_len));
 	put_identified(body, cipher_nid, buf_slice(iv));
-	scep_der_put(body, CONTEXT_0, buf_slice(text));
+	der_put(body, CONTEXT_0, buf_slice(text));
 	put_identified(out, NID_pkcs7_data, buf_slice(body));
 	return true;
 }
@@ -161,13 +161,13 @@ scep_envelope_make(struct slice content, X509 *recipient, EVP_PKEY *key,
 
 	if (content.len > CONTENT_MAX)
 		return err_set(e, ERR_TOO_LARGE, "content of an envelope");
-	scep_der_put(body, V_ASN1_INTEGER, slice_of("", 1));
+	der_put(body, V_ASN1_INTEGER, slice_of("", 1));
 	if (!put_content(encrypted, cipher_nid, content, &s) ||
 	    !put_recipient(body, recipient, key, slice_of(s.key, s.key_len)))
 		return err_openssl(e, ERR_INTERNAL, "making an envelope");
 	buf_add(body, encrypted->p, encrypted->len);
-	scep_der_put(sequence, SEQUENCE, buf_slice(body));
-	scep_der_put(explicit0, CONTEXT_0 | CONSTRUCTED, buf_slice(sequence));
+	der_put(sequence, SEQUENCE, buf_slice(body));
+	der_put(explicit0, CONTEXT_0 | CONSTRUCTED, buf_slice(sequence));
 	put_identified(whole, NID_pkcs7_enveloped, buf_slice(explicit0));
 	if (!buf_ok(whole, e))
 		return false;
@@ -191,12 +191,12 @@ scep_degenerate(struct slice cert_der, struct slice crl_der, struct buf *out)
 
 	buf_add(body, head, sizeof(head));
 	if (cert_der.len > 0)
-		scep_der_put(body, 0xa0, cert_der);
+		der_put(body, 0xa0, cert_der);
 	else
-		scep_der_put(body, 0xa1, crl_der);
-	scep_der_put(body, 0x31, slice_str(""));
-	scep_der_put(sequence, 0x30, buf_slice(body));
+		der_put(body, 0xa1, crl_der);
+	der_put(body, 0x31, slice_str(""));
+	der_put(sequence, 0x30, buf_slice(body));
 	buf_add(info, signed_data, sizeof(signed_data));
-	scep_der_put(info, 0xa0, buf_slice(sequence));
-	scep_der_put(out, 0x30, buf_slice(info));
+	der_put(info, 0xa0, buf_slice(sequence));
+	der_put(out, 0x30, buf_slice(info));
 }

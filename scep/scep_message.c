@@ -1,5 +1,5 @@
 /*
- * Reading and signing pkiMessages (RFC 8894 section 3).  Everything outside
+ * Reading pkiMessages (RFC 8894 section 3).  Everything outside
  * is parsed by OpenSSL's CMS_ functions; we check what they leave open: the
  * number of signers, the algorithms, the attributes.  No state; any thread.
  */
@@ -221,38 +221,5 @@ scep_parse(const struct scep_reader *r, struct slice der,
 	/* Whatever was tried on the way. */
 	ERR_clear_error();
 	*out = TAKE(m);
-	return true;
-}
-
-bool
-scep_sign(const struct scep_sign *in, struct buf **out, struct err *e)
-{
-	const unsigned flags = CMS_BINARY | CMS_PARTIAL | CMS_NOSMIMECAP;
-	const EVP_MD *md = EVP_get_digestbynid(in->digest_nid);
-	AUTO(scep_cms_free)
-	CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
-	AUTO(cert_bio_free)
-	BIO *bio = BIO_new_mem_buf(
-	    in->content.len > 0 ? (const void *)in->content.p : "",
-	    (int)in->content.len);
-	CMS_SignerInfo *si = NULL;
-	uint8_t *der = NULL;
-	int len;
-
-	if (cms == NULL || bio == NULL)
-		return err_openssl(e, ERR_INTERNAL, "CMS_sign");
-	si = CMS_add1_signer(cms, in->cert, in->key, md, flags);
-	if (si == NULL)
-		return err_openssl(e, ERR_INTERNAL, "CMS_add1_signer");
-	if (!scep_attr_add(si, &in->attrs, e))
-		return false;
-	if (CMS_final(cms, bio, NULL, flags) != 1)
-		return err_openssl(e, ERR_INTERNAL, "CMS_final");
-	len = i2d_CMS_ContentInfo(cms, &der);
-	if (len <= 0)
-		return err_openssl(e, ERR_INTERNAL, "i2d_CMS_ContentInfo");
-	*out = buf_new((size_t)len);
-	buf_add(*out, der, (size_t)len);
-	OPENSSL_free(der);
 	return true;
 }

@@ -59,8 +59,23 @@ struct scep_attr_set {
 	    recipient_nonce;   /* the latter may be empty */
 	const char *fail_text; /* NULL: none */
 };
-MUST_CHECK bool scep_attr_add(
-    CMS_SignerInfo *si, const struct scep_attr_set *set, struct err *e);
+/* Attributes on their way out.  bytes has a maximum that all of them fit in. */
+struct scep_attr_list {
+	struct buf *bytes; /* each encoded, in the order they were added */
+	struct {
+		size_t at, len;
+	} list[SCEP_ATTRS + 1]; /* and signingTime */
+	size_t count;
+};
+void scep_attr_list_clear(struct scep_attr_list *a);
+/* type: contents of the OBJECT IDENTIFIER; tag: identifier of the value. */
+void scep_attr_add(
+    struct scep_attr_list *a, struct slice type, int tag, struct slice value);
+void scep_attr_add_set(
+    struct scep_attr_list *a, const struct scep_attr_set *set);
+/* The contents of their SET OF, in ascending order of their encodings (X.690
+ * 11.6). */
+void scep_attr_put(const struct scep_attr_list *a, struct buf *out);
 
 /* Signs content (empty: eContent is an empty string) into a pkiMessage. */
 struct scep_sign {
@@ -102,8 +117,6 @@ bool scep_digest_allowed(int nid);
  * contents.  False at the end and on anything malformed.
  */
 bool scep_der_next(struct slice *in, int *tag, int *xclass, struct slice *body);
-/* Appends an element with a definite length; tag is the identifier octet. */
-void scep_der_put(struct buf *out, uint8_t tag, struct slice body);
 
 /* For AUTO(). */
 void scep_cms_free(CMS_ContentInfo **c);

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "core/clock.h"
+#include "core/der.h"
 #include "core/limits.h"
 #include "core/random.h"
 #include "scep/scep_client_priv.h"
@@ -266,8 +267,7 @@ scep_client_prepare_poll(
 	if (!put_name(names, issuer, e) || !put_name(names, p->subject, e) ||
 	    !buf_ok(names, e))
 		return false;
-	scep_der_put(
-	    both, V_ASN1_SEQUENCE | V_ASN1_CONSTRUCTED, buf_slice(names));
+	der_put(both, V_ASN1_SEQUENCE | V_ASN1_CONSTRUCTED, buf_slice(names));
 	return buf_ok(both, e) && wrap(p, SCEP_CERT_POLL, buf_slice(both), e);
 }
 

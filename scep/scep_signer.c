@@ -10,6 +10,7 @@
  */
 #include <openssl/provider.h>
 
+#include "core/der.h"
 #include "core/limits.h"
 #include "scep/scep_priv.h"
 
@@ -128,7 +129,7 @@ attributes_der(CMS_SignerInfo *si, struct buf *out)
 	}
 	if (all->overflow)
 		return false;
-	scep_der_put(out, 0x31, buf_slice(all));
+	der_put(out, 0x31, buf_slice(all));
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/der.h"
 #include "core/log.h"
 #include "scep/scep_service_priv.h"
 
@@ -134,14 +135,14 @@ csr_around(struct slice attributes, struct buf *out)
 	buf_add(body, head, sizeof(head));
 	buf_add(body, the.spki, (size_t)the.spki_len);
 	buf_add(body, attributes.p, attributes.len);
-	scep_der_put(info, 0x30, buf_slice(body));
+	der_put(info, 0x30, buf_slice(body));
 	if (EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, the.key) != 1 ||
 	    EVP_DigestSign(ctx, signature + 1, &len, info->p, info->len) != 1)
 		abort();
 	EVP_MD_CTX_free(ctx);
 	buf_add(info, rsa_sha256, sizeof(rsa_sha256));
-	scep_der_put(info, 0x03, slice_of(signature, sizeof(signature)));
-	scep_der_put(out, 0x30, buf_slice(info));
+	der_put(info, 0x03, slice_of(signature, sizeof(signature)));
+	der_put(out, 0x30, buf_slice(info));
 }
 
 static const struct mode {
