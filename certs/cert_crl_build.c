@@ -3,6 +3,7 @@
  * entries, which may be hundreds of thousands, are written by hand, since an
  * object for each takes twenty times as long.  No state; any thread.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +12,10 @@
 #include "core/der.h"
 #include "core/encode.h"
 
-enum { SERIAL_MAX = 32, ENTRY_MAX = 127, SIGNATURE_MAX = 1024 };
+enum { SERIAL_MAX = 1 + 32, ENTRY_MAX = 127, SIGNATURE_MAX = 1024 };
 
 /* 100,000 entries are 5 MB. */
-enum { CRL_MAX = 256 << 20 };
+enum { CRL_MAX = 256 << 20, AROUND = 16 << 10 };
 
 static void
 time_free(ASN1_TIME **t)
@@ -50,6 +51,7 @@ cert_crl_draft_clear(struct cert_crl_draft *d)
 	X509_CRL_free(d->crl);
 	d->crl = NULL;
 	buf_free(&d->list);
+	buf_free(&d->serial);
 }
 
 static bool
@@ -95,6 +97,7 @@ bool
 cert_crl_begin(struct cert_crl_draft *d, struct err *e)
 {
 	d->list = buf_new(CRL_MAX);
+	d->serial = buf_new(SERIAL_MAX);
 	d->crl = X509_CRL_new();
 	if (d->crl == NULL || X509_CRL_set_version(d->crl, 1) != 1 ||
 	    X509_CRL_set_issuer_name(
@@ -104,69 +107,83 @@ cert_crl_begin(struct cert_crl_draft *d, struct err *e)
 	return true;
 }
 
+/* An entry on its way; what it consists of is short enough for one octet of
+ * length each. */
+struct entry {
+	uint8_t der[ENTRY_MAX];
+	size_t len;
+};
+
+static void
+put(struct entry *t, uint8_t tag, const void *body, size_t len)
+{
+	assert(t->len + 2 + len <= sizeof(t->der));
+	t->der[t->len++] = tag;
+	t->der[t->len++] = (uint8_t)len;
+	memcpy(t->der + t->len, body, len);
+	t->len += len;
+}
+
 /* Positive, and in as few octets as that takes. */
 static bool
-put_serial(struct buf *out, const char *hex, struct err *e)
+put_serial(struct entry *t, const char *hex, struct buf *scratch, struct err *e)
 {
-	AUTO(buf_free) struct buf *bytes = buf_new(SERIAL_MAX + 1);
-	struct slice s;
+	const uint8_t *p;
+	size_t len;
 
-	buf_addc(bytes, '\0');
-	if (!hex_decode(bytes, slice_str(hex), e))
+	buf_reset(scratch);
+	buf_addc(scratch, '\0');
+	if (!hex_decode(scratch, slice_str(hex), e))
 		return err_wrap(e, "serial number %s", hex);
-	s = buf_slice(bytes);
-	while (s.len > 1 && s.p[0] == 0 && s.p[1] < 0x80)
-		s = slice_of(s.p + 1, s.len - 1);
-	der_put(out, DER_INTEGER, s);
+	p = scratch->p;
+	for (len = scratch->len; len > 1 && p[0] == 0 && p[1] < 0x80; len--)
+		p++;
+	put(t, DER_INTEGER, p, len);
 	return true;
 }
 
 /* RFC 5280 5.1.2.6: UTCTime through the year 2049. */
 static void
-put_time(struct buf *out, int64_t at_ms)
+put_time(struct entry *t, int64_t at_ms)
 {
-	char text[CLOCK_TEXT_SIZE], digits[16];
+	char text[CLOCK_TEXT_SIZE], digits[CLOCK_TEXT_SIZE];
 	size_t n = 0;
-	bool utc;
 
 	clock_format_s(text, at_ms);
-	for (const char *p = text; *p != '\0' && n < sizeof(digits) - 1; p++)
-		if (*p >= '0' && *p <= '9')
+	for (const char *p = text; *p != '\0'; p++)
+		if ((*p >= '0' && *p <= '9') || *p == 'Z')
 			digits[n++] = *p;
-	digits[n++] = 'Z';
-	utc = memcmp(digits, "2050", 4) < 0 && memcmp(digits, "1950", 4) >= 0;
-	if (utc)
-		der_put(out, V_ASN1_UTCTIME, slice_of(digits + 2, n - 2));
+	if (memcmp(digits, "1950", 4) >= 0 && memcmp(digits, "2050", 4) < 0)
+		put(t, V_ASN1_UTCTIME, digits + 2, n - 2);
 	else
-		der_put(out, V_ASN1_GENERALIZEDTIME, slice_of(digits, n));
+		put(t, V_ASN1_GENERALIZEDTIME, digits, n);
 }
 
 /* RFC 5280 5.3.1: unspecified is said by saying nothing. */
 static void
-put_reason(struct buf *out, int reason)
+put_reason(struct entry *t, int reason)
 {
-	/* Extensions, Extension, id-ce-cRLReasons, OCTET STRING, ENUMERATED */
-	uint8_t extension[] = { DER_SEQUENCE, 12, DER_SEQUENCE, 10, DER_OID, 3,
-		0x55, 0x1d, 0x15, DER_OCTETS, 3, DER_ENUMERATED, 1,
-		(uint8_t)reason };
+	/* Extension, id-ce-cRLReasons, OCTET STRING, ENUMERATED */
+	uint8_t extension[] = { DER_SEQUENCE, 10, DER_OID, 3, 0x55, 0x1d, 0x15,
+		DER_OCTETS, 3, DER_ENUMERATED, 1, (uint8_t)reason };
 
 	if (reason != CERT_REASON_UNSPECIFIED)
-		buf_add(out, extension, sizeof(extension));
+		put(t, DER_SEQUENCE, extension, sizeof(extension));
 }
 
 bool
 cert_crl_add(
     struct cert_crl_draft *d, const struct cert_crl_entry *entry, struct err *e)
 {
-	AUTO(buf_free) struct buf *body = buf_new(ENTRY_MAX);
+	struct entry t = { .len = 0 };
 
-	if (!put_serial(body, entry->serial, e))
+	if (!put_serial(&t, entry->serial, d->serial, e))
 		return false;
-	put_time(body, entry->revoked_at);
-	put_reason(body, entry->reason);
-	der_put(d->list, DER_SEQUENCE, buf_slice(body));
+	put_time(&t, entry->revoked_at);
+	put_reason(&t, entry->reason);
+	der_put(d->list, DER_SEQUENCE, slice_of(t.der, t.len));
 	d->entries++;
-	return buf_ok(body, e) && buf_ok(d->list, e);
+	return buf_ok(d->list, e);
 }
 
 /* By number: what follows the header of both is an INTEGER, and the length of
@@ -180,21 +197,16 @@ by_serial(const void *a, const void *b)
 	return x[1] != y[1] ? x[1] - y[1] : memcmp(x + 2, y + 2, x[1]);
 }
 
-/* RFC 5280 5.1.2.6: an empty list is left out. */
 static void
-put_list(const struct cert_crl_draft *d, struct buf *out)
+put_sorted(const struct cert_crl_draft *d, struct buf *out)
 {
 	size_t count = (size_t)d->entries;
-	const uint8_t **sorted;
+	const uint8_t **sorted = mem_alloc(count * sizeof(*sorted));
 	const uint8_t *p = d->list->p;
 
-	if (count == 0)
-		return;
-	sorted = mem_alloc(count * sizeof(*sorted));
 	for (size_t i = 0; i < count; i++, p += 2 + p[1])
 		sorted[i] = p;
 	qsort(sorted, count, sizeof(*sorted), by_serial);
-	der_head(out, DER_SEQUENCE, d->list->len);
 	for (size_t i = 0; i < count; i++)
 		buf_add(out, sorted[i], 2 + (size_t)sorted[i][1]);
 	mem_free(&sorted);
@@ -236,23 +248,42 @@ put_algorithm(struct buf *out, EVP_PKEY *key)
 		len_ > 0;                                                      \
 	})
 
-/* The contents of TBSCertList (RFC 5280 5.1.2). */
+/* What stands before the list of entries (RFC 5280 5.1.2), and the header of
+ * that; an empty list is left out. */
 static bool
-put_signed(const struct cert_crl_draft *d, struct buf *out)
+put_front(const struct cert_crl_draft *d, struct buf *out)
 {
 	static const uint8_t v2[] = { DER_INTEGER, 1, 1 };
-	AUTO(buf_free) struct buf *extensions = buf_new(CRL_MAX);
 
 	buf_add(out, v2, sizeof(v2));
 	if (!put_algorithm(out, d->issuer->key) ||
 	    !PUT(out, X509_NAME, X509_CRL_get_issuer(d->crl)) ||
 	    !PUT(out, ASN1_TIME, X509_CRL_get0_lastUpdate(d->crl)) ||
-	    !PUT(out, ASN1_TIME, X509_CRL_get0_nextUpdate(d->crl)) ||
-	    !PUT(extensions, X509_EXTENSIONS, X509_CRL_get0_extensions(d->crl)))
+	    !PUT(out, ASN1_TIME, X509_CRL_get0_nextUpdate(d->crl)))
 		return false;
-	put_list(d, out);
-	der_put(out, DER_0, buf_slice(extensions));
+	if (d->entries > 0)
+		der_head(out, DER_SEQUENCE, d->list->len);
 	return true;
+}
+
+/* A whole TBSCertList. */
+static bool
+put_signed(const struct cert_crl_draft *d, struct buf *out)
+{
+	AUTO(buf_free) struct buf *front = buf_new(AROUND);
+	AUTO(buf_free) struct buf *inner = buf_new(AROUND);
+	AUTO(buf_free) struct buf *end = buf_new(AROUND);
+
+	if (!put_front(d, front) ||
+	    !PUT(inner, X509_EXTENSIONS, X509_CRL_get0_extensions(d->crl)))
+		return false;
+	der_put(end, DER_0, buf_slice(inner));
+	der_head(out, DER_SEQUENCE, front->len + d->list->len + end->len);
+	buf_add(out, front->p, front->len);
+	if (d->entries > 0)
+		put_sorted(d, out);
+	buf_add(out, end->p, end->len);
+	return !front->overflow && !end->overflow;
 }
 
 static bool
@@ -276,20 +307,18 @@ bool
 cert_crl_finish(struct cert_crl_draft *d, struct buf **der_out, struct err *e)
 {
 	AUTO(buf_free) struct buf *body = buf_new(CRL_MAX);
-	AUTO(buf_free) struct buf *list = buf_new(CRL_MAX);
 	AUTO(buf_free) struct buf *out = buf_new(CRL_MAX);
 	size_t signed_len;
 
 	if (!put_signed(d, body))
 		return err_openssl(e, ERR_INTERNAL, "writing a CRL");
-	der_put(list, DER_SEQUENCE, buf_slice(body));
-	if (!buf_ok(list, e))
+	if (!buf_ok(body, e))
 		return false;
-	signed_len = list->len;
-	if (!put_algorithm(list, d->issuer->key) ||
-	    !sign(d->issuer->key, slice_of(list->p, signed_len), list))
+	signed_len = body->len;
+	if (!put_algorithm(body, d->issuer->key) ||
+	    !sign(d->issuer->key, slice_of(body->p, signed_len), body))
 		return err_openssl(e, ERR_INTERNAL, "signing a CRL");
-	der_put(out, DER_SEQUENCE, buf_slice(list));
+	der_put(out, DER_SEQUENCE, buf_slice(body));
 	if (!buf_ok(out, e))
 		return false;
 	*der_out = TAKE(out);

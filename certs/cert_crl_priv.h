@@ -15,8 +15,9 @@
 struct cert_crl_draft {
 	const struct cert_member *issuer;
 	int64_t number, this_update, next_update;
-	X509_CRL *crl;    /* all but the entries */
-	struct buf *list; /* entries as they came, encoded */
+	X509_CRL *crl;      /* all but the entries */
+	struct buf *list;   /* entries as they came, encoded */
+	struct buf *serial; /* of one entry */
 	int64_t entries;
 };
 void cert_crl_draft_clear(struct cert_crl_draft *d);
