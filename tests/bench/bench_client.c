@@ -120,8 +120,8 @@ send_rest(struct client_conn *c)
 	return CLIENT_DONE;
 }
 
-/* Value of Content-Length in a header of so many bytes; 0 if there is none. */
-static size_t
+/* Value of Content-Length in a header of so many bytes; -1 if there is none. */
+static int64_t
 body_length(const char *head, size_t len)
 {
 	static const char name[] = "\r\nContent-Length:";
@@ -138,9 +138,35 @@ body_length(const char *head, size_t len)
 		to = from + strspn(from, "0123456789");
 		if (slice_to_i64(
 		        slice_of(from, (size_t)(to - from)), 0, ANSWER_MAX, &n))
-			return (size_t)n;
+			return n;
 	}
-	return 0;
+	return -1;
+}
+
+/* Up to the empty chunk: with chunks an answer is whole when that came.  What
+ * is looked for in it is never cut in two, since all of it is one chunk. */
+static bool
+chunked_body(struct slice in, struct slice *body)
+{
+	static const char last[] = "\r\n0\r\n\r\n";
+	const size_t n = sizeof(last) - 1;
+
+	*body = in;
+	return in.len >= n && memcmp(in.p + in.len - n, last, n) == 0;
+}
+
+/* The body behind a header, as far as it came; false: there is more of it. */
+static bool
+find_body(const struct client_conn *c, size_t head, struct slice *body)
+{
+	const char *text = buf_str(c->in);
+	struct slice in = slice_of(text + head, c->in->len - head);
+	int64_t len = body_length(text, head);
+
+	if (len < 0 && memmem(text, head, "chunked", 7) != NULL)
+		return chunked_body(in, body);
+	*body = slice_of(in.p, len < 0 ? 0 : (size_t)len);
+	return in.len >= body->len;
 }
 
 /* True if the answer is whole. */
@@ -150,18 +176,13 @@ parse(const struct client_conn *c, struct client_answer *out)
 	const char *text = buf_str(c->in);
 	const char *end = memmem(text, c->in->len, "\r\n\r\n", 4);
 	int64_t status = 0;
-	size_t head, body;
 
-	if (end == NULL || c->in->len < sizeof("HTTP/1.1 200") - 1)
-		return false;
-	head = (size_t)(end - text) + 4;
-	body = body_length(text, head);
-	if (c->in->len < head + body)
+	if (end == NULL || c->in->len < sizeof("HTTP/1.1 200") - 1 ||
+	    !find_body(c, (size_t)(end - text) + 4, &out->body))
 		return false;
 	if (!slice_to_i64(slice_of(text + 9, 3), 100, 599, &status))
 		status = 0;
 	out->status = (int)status;
-	out->body = slice_of(text + head, body);
 	return true;
 }
 

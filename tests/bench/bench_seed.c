@@ -4,8 +4,13 @@
  * certificate of the simulated APNs, and load files.  One thread.
  *
  *	bench_seed --data DIR --keys FILE [--devices N] [--trips N] [--scep N]
+ *	    [--issuing-key KIND] [--ra-key KIND] [--few-keys]
+ *	bench_seed --keys FILE --scep N --foreign-ca PEM --challenge TEXT
+ *	    --load FILE
  *
- * Writes idle.load, trip.load, scep.load and apns-ca.pem into DIR.
+ * Writes idle.load, trip.load, scep.load and apns-ca.pem into DIR; or only
+ * requests for another SCEP server, which has one certificate and takes one
+ * challenge for all.
  */
 #include <getopt.h>
 #include <pthread.h>
@@ -22,8 +27,9 @@
 enum { THREADS_MAX = 16, COUNT_MAX = 1000000 };
 
 struct options {
-	const char *data, *keys;
-	int64_t devices, trips, scep;
+	const char *data, *keys, *foreign_ca, *challenge, *load;
+	int64_t devices, trips, scep, scep_keys;
+	enum cert_key_kind issuing, ra;
 };
 
 void
@@ -71,7 +77,7 @@ seed_parallel(size_t count, void (*fn)(size_t i, void *arg), void *arg)
 
 /* As app/app_server.c opens it, with the settings' defaults. */
 static bool
-open_data(struct seed *s, struct err *e)
+open_data(struct seed *s, const struct options *o, struct err *e)
 {
 	AUTO(str_free) char *db = str_printf("%s/mutsu.db", s->dir);
 	AUTO(str_free) char *master = str_printf("%s/master.key", s->dir);
@@ -84,7 +90,8 @@ open_data(struct seed *s, struct err *e)
 	           &(struct cert_authority_options){
 	               .vault = { .seal = s->seal },
 	               .organization = "Mutsu",
-	               .issuing_key = { CERT_RSA_2048, NULL } },
+	               .issuing_key = { o->issuing, NULL },
+	               .ra_key = { o->ra, NULL } },
 	           &s->authority, e);
 }
 
@@ -134,6 +141,58 @@ number(const char *s)
 	exit(2);
 }
 
+static enum cert_key_kind
+kind(const char *s)
+{
+	enum cert_key_kind k = CERT_RSA_DEFAULT;
+	struct err e;
+
+	seed_must(cert_key_kind_parse(s, &k, &e), &e);
+	return k;
+}
+
+static void
+take_option(struct options *o, int c, const char *arg)
+{
+	switch (c) {
+	case 'd':
+		o->data = arg;
+		break;
+	case 'k':
+		o->keys = arg;
+		break;
+	case 'f':
+		o->foreign_ca = arg;
+		break;
+	case 'c':
+		o->challenge = arg;
+		break;
+	case 'l':
+		o->load = arg;
+		break;
+	case 'n':
+		o->devices = number(arg);
+		break;
+	case 't':
+		o->trips = number(arg);
+		break;
+	case 's':
+		o->scep = number(arg);
+		break;
+	case 'w':
+		o->scep_keys = SEED_FEW_KEYS;
+		break;
+	case 'i':
+		o->issuing = kind(arg);
+		break;
+	case 'r':
+		o->ra = kind(arg);
+		break;
+	default:
+		exit(2);
+	}
+}
+
 static struct options
 read_options(int argc, char **argv)
 {
@@ -143,53 +202,67 @@ read_options(int argc, char **argv)
 		{ "devices", required_argument, NULL, 'n' },
 		{ "trips", required_argument, NULL, 't' },
 		{ "scep", required_argument, NULL, 's' },
+		{ "few-keys", no_argument, NULL, 'w' },
+		{ "issuing-key", required_argument, NULL, 'i' },
+		{ "ra-key", required_argument, NULL, 'r' },
+		{ "foreign-ca", required_argument, NULL, 'f' },
+		{ "challenge", required_argument, NULL, 'c' },
+		{ "load", required_argument, NULL, 'l' },
 		{ 0 },
 	};
-	struct options o = { .devices = 100 };
+	struct options o = {
+		.devices = 100, .issuing = CERT_RSA_2048, .ra = CERT_RSA_2048
+	};
+	bool foreign;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
-		if (c == 'd')
-			o.data = optarg;
-		else if (c == 'k')
-			o.keys = optarg;
-		else if (c == 'n')
-			o.devices = number(optarg);
-		else if (c == 't')
-			o.trips = number(optarg);
-		else if (c == 's')
-			o.scep = number(optarg);
-		else
-			exit(2);
-	}
-	if (o.data == NULL || o.keys == NULL) {
-		fprintf(stderr, "bench_seed: --data and --keys are needed\n");
+	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1)
+		take_option(&o, c, optarg);
+	foreign = o.foreign_ca != NULL && o.challenge != NULL && o.load != NULL;
+	if (o.keys == NULL || (o.data == NULL) != foreign) {
+		fprintf(stderr, "bench_seed: --keys, and --data or all of "
+		                "--foreign-ca, --challenge and --load\n");
 		exit(2);
 	}
 	return o;
+}
+
+static void
+seed_data(struct seed *s, const struct options *o)
+{
+	struct err e;
+
+	seed_must(open_data(s, o, &e) && push_certificate(s, &e) &&
+	              seed_devices(s, (size_t)o->devices, &e) &&
+	              load_files(s, o, &e),
+	    &e);
+	for (size_t i = 0; i < s->device_count; i++) {
+		cert_issued_clear(&s->devices[i].issued);
+		cert_x509_free(&s->devices[i].certificate);
+	}
+	mem_free(&s->devices);
+	cert_authority_free(&s->authority);
+	store_close(&s->store);
+	seal_free(&s->seal);
 }
 
 int
 main(int argc, char **argv)
 {
 	struct options o = read_options(argc, argv);
-	struct seed s = { .dir = o.data };
+	struct seed s = { .dir = o.data, .scep_keys = (size_t)o.scep_keys };
 	struct err e;
 
-	seed_must(seed_keys(o.keys, s.keys, &e), &e);
-	seed_must(open_data(&s, &e) && push_certificate(&s, &e) &&
-	              seed_devices(&s, (size_t)o.devices, &e) &&
-	              load_files(&s, &o, &e),
-	    &e);
-	for (size_t i = 0; i < s.device_count; i++) {
-		cert_issued_clear(&s.devices[i].issued);
-		cert_x509_free(&s.devices[i].certificate);
-	}
+	seed_must(seed_keys(o.keys, &s, &e), &e);
+	if (o.data != NULL)
+		seed_data(&s, &o);
+	else
+		seed_must(seed_scep_foreign(&s,
+		              &(struct seed_foreign){ o.foreign_ca, o.challenge,
+		                  o.load, (size_t)o.scep },
+		              &e),
+		    &e);
 	for (size_t i = 0; i < SEED_KEYS; i++)
 		cert_key_free(&s.keys[i]);
-	mem_free(&s.devices);
-	cert_authority_free(&s.authority);
-	store_close(&s.store);
-	seal_free(&s.seal);
 	return 0;
 }

@@ -13,6 +13,7 @@
 enum {
 	SEED_DEVICE_KEYS = 8, /* shared by the devices' certificates */
 	SEED_SCEP_KEYS = 256, /* shared by SCEP requests */
+	SEED_FEW_KEYS = 4,    /* in place of that, when nothing is measured */
 	SEED_KEYS = SEED_DEVICE_KEYS + SEED_SCEP_KEYS,
 	SEED_BATCH = 1000, /* devices in one transaction */
 	SEED_BUSY = 2000   /* devices that round trips go round */
@@ -34,6 +35,7 @@ struct seed {
 	struct seal *seal;
 	struct cert_authority *authority;
 	EVP_PKEY *keys[SEED_KEYS];
+	size_t scep_keys; /* of them, behind those of devices */
 	struct seed_device *devices;
 	size_t device_count;
 	char token[API_TOKEN_SIZE];
@@ -45,8 +47,7 @@ void seed_must(bool ok, const struct err *e);
 void seed_parallel(size_t count, void (*fn)(size_t i, void *arg), void *arg);
 
 /* bench_seed_keys.c: reads path, makes what is missing, and writes it back. */
-MUST_CHECK bool seed_keys(
-    const char *path, EVP_PKEY *keys[SEED_KEYS], struct err *e);
+MUST_CHECK bool seed_keys(const char *path, struct seed *s, struct err *e);
 
 /* bench_seed_device.c: rows and certificates of count enrolled devices. */
 MUST_CHECK bool seed_devices(struct seed *s, size_t count, struct err *e);
@@ -60,3 +61,11 @@ MUST_CHECK bool seed_trips(
 /* bench_seed_scep.c: PKIOperation, each with a challenge and a key. */
 MUST_CHECK bool seed_scep(
     struct seed *s, const char *path, size_t count, struct err *e);
+/* The same for a server with one certificate (PEM file) and one challenge,
+ * which wants a new name each time. */
+struct seed_foreign {
+	const char *ca, *challenge, *load;
+	size_t count;
+};
+MUST_CHECK bool seed_scep_foreign(
+    struct seed *s, const struct seed_foreign *f, struct err *e);

@@ -51,16 +51,18 @@ make_key(size_t i, void *arg)
 }
 
 bool
-seed_keys(const char *path, EVP_PKEY *keys[SEED_KEYS], struct err *e)
+seed_keys(const char *path, struct seed *s, struct err *e)
 {
+	size_t count = SEED_DEVICE_KEYS + s->scep_keys;
+	EVP_PKEY **keys = s->keys;
 	AUTO(buf_wipe) struct buf *all = buf_new(KEYS_MAX);
 
 	if (!read_keys(path, keys, e))
 		return false;
-	if (keys[SEED_KEYS - 1] != NULL)
+	if (keys[count - 1] != NULL)
 		return true;
-	seed_parallel(SEED_KEYS, make_key, keys);
-	for (size_t i = 0; i < SEED_KEYS; i++) {
+	seed_parallel(count, make_key, keys);
+	for (size_t i = 0; i < count; i++) {
 		AUTO(buf_wipe) struct buf *pem = NULL;
 
 		if (!cert_key_pem(keys[i], &pem, e))

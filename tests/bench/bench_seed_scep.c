@@ -5,6 +5,7 @@
 #include "bench_load.h"
 #include "bench_seed.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "scep/scep_challenge.h"
 #include "scep/scep_client.h"
 
@@ -18,6 +19,7 @@ struct scep_work {
 	const struct seed *seed;
 	STACK_OF(X509) * ca;
 	char (*challenges)[SCEP_CHALLENGE_SIZE];
+	const char *challenge; /* or: one for all */
 	struct buf **requests;
 };
 
@@ -45,11 +47,13 @@ static void
 make_request(size_t i, void *arg)
 {
 	struct scep_work *w = arg;
-	struct cert_subject subject = { .cn = "Mac" };
+	AUTO(str_free) char *name = str_printf("Mac %zu", i);
+	struct cert_subject subject = { .cn = name };
 	struct scep_client_options o = {
 		.subject = &subject,
-		.challenge = w->challenges[i],
-		.key = w->seed->keys[SEED_DEVICE_KEYS + i % SEED_SCEP_KEYS],
+		.challenge =
+		    w->challenge != NULL ? w->challenge : w->challenges[i],
+		.key = w->seed->keys[SEED_DEVICE_KEYS + i % w->seed->scep_keys],
 	};
 	AUTO(buf_free) struct buf *message = NULL;
 	struct buf *out = buf_new(REQUEST_MAX);
@@ -116,6 +120,41 @@ seed_scep(struct seed *s, const char *path, size_t count, struct err *e)
 		buf_free(&w.requests[i]);
 	sk_X509_free(w.ca); /* not what is in it: that is the authority's */
 	mem_free(&w.challenges);
+	mem_free(&w.requests);
+	return ok;
+}
+
+static bool
+foreign_chain(const char *path, STACK_OF(X509) * *out, struct err *e)
+{
+	AUTO(cert_x509_free) X509 *ca = NULL;
+	AUTO(buf_free) struct buf *pem = NULL;
+
+	if (!file_read(path, REQUEST_MAX, &pem, e) ||
+	    !cert_parse_pem(buf_slice(pem), &ca, e))
+		return false;
+	*out = sk_X509_new_null();
+	if (*out == NULL || !sk_X509_push(*out, ca))
+		return err_set(e, ERR_INTERNAL, "a chain");
+	(void)TAKE(ca);
+	return true;
+}
+
+bool
+seed_scep_foreign(struct seed *s, const struct seed_foreign *f, struct err *e)
+{
+	struct scep_work w = { .seed = s,
+		.challenge = f->challenge,
+		.requests = mem_zalloc(f->count, sizeof(struct buf *)) };
+	bool ok = foreign_chain(f->ca, &w.ca, e);
+
+	if (ok) {
+		seed_parallel(f->count, make_request, &w);
+		ok = write_requests(&w, f->load, f->count, e);
+	}
+	for (size_t i = 0; i < f->count; i++)
+		buf_free(&w.requests[i]);
+	cert_stack_free(&w.ca);
 	mem_free(&w.requests);
 	return ok;
 }

@@ -1,15 +1,32 @@
 # The rows of ./bench, which sources this file: servers on loopback, started
 # and ended by id, in a temporary directory on the disk of the sources.
-bin=build/release/tests/bench
-mutsu=build/release/mutsu
+build=${BENCH_BUILD:-build/release}
+bin=$build/tests/bench
+mutsu=$build/mutsu
+keys=(--keys build/bench-keys/rsa.pem)
 devices=10000 trips=14000 messages=4000
 busy=2000 # devices that idle_signed and tls_connect go round
 pushed=200000 waited=100000 due=100000
+few=1200 # messages for 4096-bit keys, of which a core answers 80 a second
+ledger=1000000 revoked=100000
 small() {
 	devices=200 trips=3000 messages=1500 busy=100
 	pushed=5000 waited=2000 due=2000
+	few=150 ledger=3000 revoked=3000
+}
+long=6 span=4 warm=1 # seconds
+# Does every row still work?  Then a moment of each is enough.
+smoke() {
+	small
+	devices=100 trips=90 messages=60 busy=50 few=8 ledger=300 revoked=300
+	pushed=500 waited=200 due=200
+	long=0.3 span=0.3 warm=0
+	rsa() { echo 1000; }
+	syncs() { echo 1000; }
+	keys=(--keys "$work/rsa.pem" --few-keys)
 }
 work='' seeded='' server='' results=()
+from=seed # which directory of $work the rows begin with
 device_port=0 admin_port=0
 
 say() { echo "bench: $*" >&2; }
@@ -81,7 +98,7 @@ cpu() { jq -n "$(field "$1" cpu_ms) * 1000 | round / 1000"; }
 seed() {
 	[ -z "$seeded" ] || return 0
 	say "seeding $devices enrolled devices and signed requests"
-	"$bin/bench_seed" --data "$work/seed" --keys build/bench-keys/rsa.pem \
+	"$bin/bench_seed" --data "$work/seed" "${keys[@]}" \
 		--devices "$devices" --trips "$trips" --scep "$messages" \
 		2>"$work/seed.log" || { cat "$work/seed.log"; die "seeding failed"; }
 	seeded=yes
@@ -98,10 +115,10 @@ address() { echo "postgresql://mutsu@/$1?host=$MUTSU_TEST_DATABASE"; } # DATABAS
 
 # A copy, so that every row begins with the same database.
 fresh_data() {
-	seed
+	[ "$from" != seed ] || seed
 	rm -rf "$work/data"
 	mkdir -m 700 "$work/data"
-	cp -a "$work"/seed/{master.key,mutsu.db,push-ca.pem} "$work/data/"
+	cp -a "$work/$from"/{master.key,mutsu.db,push-ca.pem} "$work/data/"
 	if [ -n "${MUTSU_TEST_DATABASE:-}" ]; then
 		PGOPTIONS='-c client_min_messages=warning' \
 			dropdb -h "$MUTSU_TEST_DATABASE" -U mutsu --if-exists --force run
@@ -129,18 +146,18 @@ start_mutsu() { # SETTING VALUE...
 http() { # LOAD OPTION...
 	local load=$1
 	shift
-	"$bin/bench_http" --load "$work/seed/$load.load" --device "$device_port" \
+	"$bin/bench_http" --load "$work/$from/$load.load" --device "$device_port" \
 		--pid "$server" "$@" || { tail -5 "$work/err" >&2; die "load failed"; }
 }
 
 # ---- bounds ----
 
-# Operations a second, with so many processes.
-rsa() { # sign|verify PROCESSES
-	local column=4
+# Operations a second of a key, "rsa2048" say, with so many processes.
+rsa() { # sign|verify PROCESSES [KEY]
+	local column=4 key=${3:-rsa2048}
 	[ "$1" = sign ] || column=5
-	openssl speed -mr -seconds 2 -multi "$2" rsa2048 2>/dev/null |
-		sed -n '/^+F2:/p' | tail -1 | rsa_rate "$column"
+	openssl speed -mr -seconds 2 -multi "$2" "$key" 2>/dev/null |
+		sed -n '/^+F[24]:/p' | tail -1 | rsa_rate "$column"
 }
 # openssl gives seconds an operation, or operations a second with -multi,
 # depending on its version.
@@ -156,8 +173,8 @@ idle_row() { # NAME OPTION...
 	local name=$1 r bound
 	shift
 	bound=$(rsa verify 1)
-	http idle --lanes "$busy" --seconds 0.1 --warm 2 "$@" >/dev/null
-	r=$(http idle --lanes "$busy" --seconds 6 --warm 1 "$@")
+	http idle --lanes "$busy" --seconds 0.1 --warm $((2 * warm)) "$@" >/dev/null
+	r=$(http idle --lanes "$busy" --seconds "$long" --warm "$warm" "$@")
 	stop "$server"
 	result "$name" "$(round "$(field "$r" rate)")" 1/s "$bound" "$(cpu "$r")" \
 		"RSA-2048 verifications/s of one core"
@@ -175,25 +192,12 @@ row_idle_signed_tls() {
 row_roundtrip() {
 	local r disk
 	start_mutsu --tls no
-	http idle --lanes "$busy" --seconds 2 >/dev/null
+	http idle --lanes "$busy" --seconds "$warm" >/dev/null
 	disk=$(syncs)
-	r=$(http trip --admin "$admin_port" --connections 64 --warm 0.5 --seconds 4 --once)
+	r=$(http trip --admin "$admin_port" --connections 64 --warm "$warm" --seconds "$span" --once)
 	stop "$server"
 	result roundtrip "$(round "$(field "$r" rate)")" 1/s "$disk" "$(cpu "$r")" \
 		"fdatasync/s of the disk; three commits each trip"
-}
-
-row_scep_rsa2048() {
-	local r rate one two
-	start_mutsu --tls no
-	one=$(rsa sign 1) two=$(rsa sign 2)
-	r=$(http scep --connections 16 --warm 0.5 --seconds 4 --once)
-	stop "$server"
-	rate=$(round "$(field "$r" rate)")
-	result scep_rsa2048 "$rate" 1/s "$((two / 3))" "$(cpu "$r")" \
-		"RSA-2048 signatures/s of two processes, 3 for each"
-	result scep_one_core "$rate" 1/s "$((one / 3))" "$(cpu "$r")" \
-		"the same of one process"
 }
 
 token=$(printf '%064d' 0)
@@ -295,15 +299,15 @@ start_nginx() { # PORT
 row_tls_connect() {
 	local r bound port mutsu_port
 	start_mutsu
-	http idle --lanes "$busy" --seconds 2 --tls >/dev/null
+	http idle --lanes "$busy" --seconds "$warm" --tls >/dev/null
 	port=$(free_port)
 	start_nginx "$port"
 	local nginx=${children[-1]}
 	mutsu_port=$device_port device_port=$port
-	bound=$(http idle --lanes "$busy" --seconds 4 --warm 0.5 --tls --fresh)
+	bound=$(http idle --lanes "$busy" --seconds "$span" --tls --fresh)
 	stop "$nginx"
 	device_port=$mutsu_port
-	r=$(http idle --lanes "$busy" --seconds 4 --warm 0.5 --tls --fresh)
+	r=$(http idle --lanes "$busy" --seconds "$span" --tls --fresh)
 	stop "$server"
 	result tls_connect "$(round "$(field "$r" rate)")" 1/s \
 		"$(round "$(field "$bound" rate)")" "$(cpu "$r")" \
