@@ -116,7 +116,10 @@ mdm_auth_certificate(const struct mdm_who *w, int64_t now)
 {
 	if (!w->certificate)
 		return MDM_UNKNOWN_CERTIFICATE;
-	if (!str_eq(w->purpose, "enroll") && !str_eq(w->purpose, "renew"))
+	/* Two doors: what another SCEP client holds is the identity of no Mac,
+	 * whatever it was issued for. */
+	if (!str_eq(w->template, CERT_TEMPLATE_DEVICE) ||
+	    (!str_eq(w->purpose, "enroll") && !str_eq(w->purpose, "renew")))
 		return MDM_WRONG_PURPOSE;
 	if (w->revoked)
 		return MDM_REVOKED;

@@ -38,7 +38,7 @@ MUST_CHECK bool mdm_db_exists(struct store_tx *tx, const char *sql,
 struct mdm_who {
 	bool certificate; /* it is in our ledger */
 	bool revoked;
-	char purpose[16];
+	char purpose[16], template[32];
 	char owner_id[MDM_ID]; /* the device it was bound to, or "" */
 	int64_t not_before, not_after;
 

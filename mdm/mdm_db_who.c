@@ -2,6 +2,7 @@
  * The statement every request of a device begins with, and what is kept of a
  * visit.  No state; runs in the caller's transaction, on its thread.
  */
+#include "certs/cert_template.h"
 #include "mdm/mdm_db_priv.h"
 
 bool
@@ -13,7 +14,7 @@ mdm_db_who_ask(struct store_tx *tx, const char *fingerprint,
 	    "c.device_id, e.device_id, e.state, e.last_seen_at, "
 	    "e.push_due_at, d.state, d.chip, d.updated_at, "
 	    "EXISTS (SELECT 1 FROM command q WHERE q.enrollment_id = e.id "
-	    "AND q.done_at IS NULL) "
+	    "AND q.done_at IS NULL), c.template "
 	    "FROM certificate c "
 	    "LEFT JOIN enrollment e ON e.id = $2 "
 	    "LEFT JOIN device d ON d.id = e.device_id "
@@ -35,6 +36,7 @@ mdm_db_who_take(struct store_rows *r, struct mdm_who *out, struct err *e)
 		w.not_after = store_int(r, 3);
 		mdm_db_copy(w.owner_id, sizeof(w.owner_id), r, 4);
 		w.enrollment = !store_null(r, 5);
+		mdm_db_copy(w.template, sizeof(w.template), r, 13);
 	}
 	if (w.enrollment) {
 		mdm_db_copy(w.device_id, sizeof(w.device_id), r, 5);
@@ -84,6 +86,7 @@ mdm_db_other_identity(struct store_tx *tx, const char *device_id,
 	if (!mdm_db_one(tx,
 	        "SELECT fingerprint FROM certificate WHERE device_id = $1 AND "
 	        "purpose IN ('enroll', 'renew') AND "
+	        "template = '" CERT_TEMPLATE_DEVICE "' AND "
 	        "(state = 'issued' OR revoke_reason = 6) AND "
 	        "fingerprint <> $2 LIMIT 1",
 	        S_ARGS(S_TEXT(device_id), S_TEXT(fingerprint)), &r, &found, e))

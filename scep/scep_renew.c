@@ -145,6 +145,14 @@ or_null(const char *s)
 	return s[0] != '\0' ? s : NULL;
 }
 
+/* Only the identity of a Mac says that it was renewed: MDM takes those alone.
+ * Whatever else is renewed stays what it was. */
+static const char *
+purpose_after(const char *purpose)
+{
+	return str_eq(purpose, "enroll") ? "renew" : purpose;
+}
+
 static bool
 record(struct store_tx *tx, struct work *w, struct err *e)
 {
@@ -152,7 +160,7 @@ record(struct store_tx *tx, struct work *w, struct err *e)
 		.issued = &w->issued,
 		.authority_id = w->issued.authority_id,
 		.template = w->old.template,
-		.purpose = "renew",
+		.purpose = purpose_after(w->old.purpose),
 		.enrollment_ref = or_null(w->old.enrollment_ref),
 		.device_id = or_null(w->old.device_id),
 		.user_id = or_null(w->old.user_id),

@@ -62,7 +62,8 @@ bool scep_template_permits(const struct cert_template *t,
 struct scep_predecessor {
 	char fingerprint[SHA256_HEX_SIZE];
 	bool found, revoked;
-	char template[32], enrollment_ref[64], device_id[64], user_id[64];
+	char template[32], purpose[16];
+	char enrollment_ref[64], device_id[64], user_id[64];
 	int64_t not_before, not_after;
 };
 /* The one place that says who may renew what: NULL, or a literal why not.

@@ -17,6 +17,7 @@ good(void)
 {
 	struct mdm_who w = { .certificate = true,
 		.purpose = "enroll",
+		.template = CERT_TEMPLATE_DEVICE,
 		.owner_id = "D1",
 		.device_id = "D1",
 		.not_before = 1000 * MS_DAY,
@@ -46,6 +47,8 @@ the_matrix(void **state)
 	assert_int_equal(mdm_auth_bound(&w, now), MDM_WRONG_PURPOSE);
 	memcpy(w.purpose, "renew", 6);
 	assert_int_equal(mdm_auth_bound(&w, now), MDM_ACCEPTED);
+	memcpy(w.template, "scep", 5);
+	assert_int_equal(mdm_auth_bound(&w, now), MDM_WRONG_PURPOSE);
 	w = good();
 	memcpy(w.device_id, "D2", 3);
 	assert_int_equal(mdm_auth_bound(&w, now), MDM_OTHER_DEVICE);
@@ -96,6 +99,25 @@ strangers_leave_no_trace(void **state)
 	assert_false(idle_as(w, 'b', UDID_2));
 	assert_int_equal(count(w, "SELECT COUNT(*) FROM event"), before);
 	assert_int_equal(count(w, "SELECT COUNT(*) FROM device"), 1);
+}
+
+/* Of a printer, say; renewed, even. */
+static void
+a_certificate_of_another_template_enrols_nobody(void **state)
+{
+	static const char *const purposes[] = { "scep", "renew", "enroll" };
+	struct world *w = *state;
+
+	for (size_t i = 0; i < COUNT(purposes); i++) {
+		issue(w, &(struct paper){ .letter = (char)('b' + i),
+		             .purpose = purposes[i] });
+		execute(w, "UPDATE certificate SET template = 'scep'");
+		assert_false(
+		    authenticate(w, &(struct mac){ (char)('b' + i), UDID_1, "S",
+		                        "iMac14,2", "n", "12" }));
+		assert_int_equal(w->e.code, ERR_FORBIDDEN);
+	}
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM device"), 0);
 }
 
 static void
@@ -200,6 +222,9 @@ main(void)
 		cmocka_unit_test(clocks_may_differ_by_five_minutes),
 		cmocka_unit_test_setup_teardown(
 		    strangers_leave_no_trace, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    a_certificate_of_another_template_enrols_nobody, world_make,
+		    world_drop),
 		cmocka_unit_test_setup_teardown(
 		    who_was_here_is_still_looked_up, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(

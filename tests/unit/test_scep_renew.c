@@ -313,6 +313,32 @@ renewals_of_one_certificate_have_an_end(void **state)
 	on_time();
 }
 
+/* Else a printer's certificate became the identity of a Mac. */
+static void
+what_is_no_identity_does_not_become_one(void **state)
+{
+	static const char sql[] =
+	    "SELECT count(*) FROM certificate WHERE fingerprint = $1"
+	    " AND purpose = 'scep' AND template = 'scep'";
+	struct world *w = *state;
+	X509 *old =
+	    enrolled(w, (struct scep_grant){ .template = CERT_TEMPLATE_SCEP,
+	                    .purpose = "scep" });
+	AUTO(answer_clear) struct answer a = { 0 }, b = { 0 };
+	EVP_PKEY *other = forge_rsa(2048);
+
+	late();
+	a = renew(w, old, (struct renewal){ 0 });
+	assert_int_equal(a.status, SCEP_SUCCESS);
+	assert_int_equal(renewed_as(w, a.cert, sql), 1);
+	b = renew(w, old, (struct renewal){ .key = other, .tid = "next" });
+	assert_int_equal(b.status, SCEP_SUCCESS);
+	assert_int_equal(renewed_as(w, b.cert, sql), 1);
+	EVP_PKEY_free(other);
+	X509_free(old);
+	on_time();
+}
+
 /* The user's certificate ends with the assignment, never by its holder. */
 static void
 rolled_out_certificates_are_renewed_by_the_server(void **state)
@@ -402,6 +428,7 @@ main(void)
 		TEST(case_121_same_key_and_transaction_as_at_first),
 		TEST(case_122_repeated_renewal),
 		TEST(renewals_of_one_certificate_have_an_end),
+		TEST(what_is_no_identity_does_not_become_one),
 		TEST(rolled_out_certificates_are_renewed_by_the_server),
 		TEST(key_of_another_device),
 		TEST(case_62_message_types_are_a_closed_list),
