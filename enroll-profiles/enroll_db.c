@@ -208,7 +208,8 @@ enroll_db_rollout_alive(struct store_tx *tx, const char *device_id,
 
 	return store_query(tx,
 	           ROLLOUT_COLUMNS "WHERE device_id = $1 "
-	                           "AND state NOT IN ('removing', 'removed') "
+	                           "AND state NOT IN ('removing', "
+	                           "'removal-failed', 'removed') "
 	                           "ORDER BY created_at DESC, id LIMIT 1",
 	           S_ARGS(S_TEXT(device_id)), &r, e) &&
 	       read_rollout(r, out, found, e);
@@ -275,13 +276,13 @@ enroll_db_rollout_add(
     struct store_tx *tx, const struct enroll_rollout *r, struct err *e)
 {
 	return store_exec(tx,
-	    "INSERT INTO rollout (id, device_id, user_id, state, command_id, "
-	    "profile_identifier, attempts, created_at, updated_at) "
-	    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+	    "INSERT INTO rollout (id, device_id, user_id, state, reason, "
+	    "command_id, profile_identifier, attempts, created_at, "
+	    "updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
 	    S_ARGS(S_TEXT(r->id), S_TEXT(r->device_id), S_TEXT(r->user_id),
-	        S_TEXT(r->state), text_or_null(r->command_id),
-	        S_TEXT(r->profile_identifier), S_INT(r->attempts),
-	        S_INT(r->created_at)),
+	        S_TEXT(r->state), text_or_null(r->reason),
+	        text_or_null(r->command_id), S_TEXT(r->profile_identifier),
+	        S_INT(r->attempts), S_INT(r->created_at)),
 	    NULL, e);
 }
 

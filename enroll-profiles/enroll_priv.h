@@ -98,6 +98,7 @@ MUST_CHECK bool enroll_user_wiped(
 /* ---- enroll_rollout.c; enroll_render.c writes its commands ---- */
 
 #define ENROLL_RENDERER "rollout"
+enum { ENROLL_ROLLOUT_TRIES = 4 };
 
 struct enroll_rollout {
 	char id[37], device_id[37], user_id[37];
@@ -106,7 +107,8 @@ struct enroll_rollout {
 	char command_id[37]; /* "": none under way */
 	char profile_identifier[96];
 	char fingerprint[SHA256_HEX_SIZE]; /* "": nothing issued */
-	int64_t attempts, retry_at, created_at;
+	int64_t attempts; /* 0: it waits for a word, no command was made */
+	int64_t retry_at, created_at;
 };
 
 /* Starts a rollout unless one for this user is alive.  A Mac that is not
@@ -114,19 +116,50 @@ struct enroll_rollout {
 MUST_CHECK bool enroll_rollout_start(struct store_tx *tx,
     const struct seal *seal, const struct mdm_device *d, const char *user_id,
     const char *by, struct err *e);
+/* Puts the rollout into a state, with its event; r holds all else already. */
+MUST_CHECK bool enroll_rollout_move(struct store_tx *tx,
+    struct enroll_rollout *r, const char *state, const char *actor,
+    struct err *e);
+/* Queues what its state asks for, InstallProfile or RemoveProfile, to be
+ * rendered at delivery; *queued_out is false when the device has no enrolled
+ * channel. */
+MUST_CHECK bool enroll_rollout_queue(struct store_tx *tx,
+    const struct seal *seal, struct enroll_rollout *r, const char *by,
+    bool *queued_out, struct err *e);
+/* Fails this try; the next one comes at retry_at, unless it was the last. */
+MUST_CHECK bool enroll_rollout_failed(struct store_tx *tx,
+    struct enroll_rollout *r, const char *reason, struct err *e);
+/* When to try again after so many tries; 0: no more. */
+int64_t enroll_rollout_retry_at(int64_t attempts);
+/* What the Mac says of an error; never empty. */
+const char *enroll_rollout_why(const struct mdm_done *d);
+/* done of struct mdm_renderer; arg is not used. */
+MUST_CHECK bool enroll_rollout_done(
+    struct store_tx *tx, const struct mdm_done *what, void *arg, struct err *e);
+
+/* ---- enroll_rollout_remove.c ---- */
+
+#define ENROLL_NOT_ASSIGNED "the user is no longer assigned"
+
 /* Ends the rollout of the device: revokes at once and removes the profile if
  * any was sent. */
 MUST_CHECK bool enroll_rollout_stop(struct store_tx *tx,
     const struct seal *seal, const char *device_id, const char *by,
     struct err *e);
-/* Puts the rollout into a state, with its event; r holds all else already. */
-MUST_CHECK bool enroll_rollout_move(struct store_tx *tx,
-    struct enroll_rollout *r, const char *state, const char *actor,
+/* The same for one that is at hand, and another reason. */
+MUST_CHECK bool enroll_rollout_end(struct store_tx *tx, const struct seal *seal,
+    struct enroll_rollout *r, const char *reason, const char *by,
     struct err *e);
-/* done of struct mdm_renderer; arg is not used. */
-MUST_CHECK bool enroll_rollout_done(struct store_tx *tx, const char *ref,
-    const char *command_id, const char *state, const char *text, void *arg,
-    struct err *e);
+/* The Mac's answer to RemoveProfile. */
+MUST_CHECK bool enroll_rollout_remove_done(struct store_tx *tx,
+    struct enroll_rollout *r, const struct mdm_done *d, struct err *e);
+/* Fails this try to remove it; the next one comes at retry_at, unless it was
+ * the last. */
+MUST_CHECK bool enroll_rollout_stays(struct store_tx *tx,
+    struct enroll_rollout *r, const char *reason, struct err *e);
+
+/* ---- enroll_rollout_retry.c ---- */
+
 /* Begins again what waited for its retry, and ends what lost its command; at
  * most limit of each. */
 MUST_CHECK bool enroll_rollout_retry(struct enroll_service *s,
@@ -168,7 +201,7 @@ MUST_CHECK bool enroll_db_channel(struct store_tx *tx, const char *device_id,
 
 MUST_CHECK bool enroll_db_rollout(struct store_tx *tx, const char *id,
     struct enroll_rollout *out, bool *found, struct err *e);
-/* The device's newest that is neither removing nor removed. */
+/* The device's newest that is not on its way out, or gone. */
 MUST_CHECK bool enroll_db_rollout_alive(struct store_tx *tx,
     const char *device_id, struct enroll_rollout *out, bool *found,
     struct err *e);

@@ -167,9 +167,14 @@ tell_renderer(struct mdm_service *s, struct store_tx *tx,
 
 	if (r == NULL || r->done == NULL)
 		return true;
-	return r->done(tx, c->renderer_ref, c->id,
-	    good ? "acknowledged" : "error",
-	    how->text != NULL ? how->text : how->state, r->arg, e);
+	return r->done(tx,
+	    &(struct mdm_done){ .ref = c->renderer_ref,
+	        .command_id = c->id,
+	        .state = good ? "acknowledged" : "error",
+	        .text = how->text != NULL ? how->text : how->state,
+	        .domain = how->has_code ? how->domain : NULL,
+	        .code = how->code },
+	    r->arg, e);
 }
 
 bool

@@ -12,6 +12,14 @@
 
 struct mdm_service;
 
+/* What became of a command: "acknowledged", or "error" with a text; domain and
+ * code are the top of the Mac's ErrorChain, domain NULL if it sent none. */
+struct mdm_done {
+	const char *ref, *command_id;
+	const char *state, *text, *domain;
+	int64_t code;
+};
+
 /*
  * Writes the Command dictionary of a command at delivery, in the delivering
  * transaction (how an InstallProfile gets a fresh challenge).  Appends
@@ -21,10 +29,8 @@ struct mdm_renderer {
 	const char *name;
 	bool (*render)(struct store_tx *tx, const char *ref,
 	    const char *command_id, struct buf *out, void *arg, struct err *e);
-	/* What became of it: "acknowledged" or "error" with text, in the
-	 * transaction that records the answer. */
-	bool (*done)(struct store_tx *tx, const char *ref,
-	    const char *command_id, const char *state, const char *text,
+	/* In the transaction that records the answer. */
+	bool (*done)(struct store_tx *tx, const struct mdm_done *what,
 	    void *arg, struct err *e);
 	void *arg;
 };

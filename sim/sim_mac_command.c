@@ -205,8 +205,8 @@ remove_profile(struct job *j, struct err *e)
 		return false;
 	p = profile_find(j->m, identifier);
 	if (p == NULL) {
-		fail(j, 12075, "MCMDMErrorDomain",
-		    "The profile is not installed");
+		fail(j, 89, "MDMClientError",
+		    "Profile with this identifier not found.");
 		return true;
 	}
 	sim_profile_clear(p);

@@ -48,6 +48,8 @@ static const struct store_event_kind kinds[] = {
 	{ "rollout.installed", "A Mac installed its user's certificate." },
 	{ "rollout.failed", "A certificate could not be rolled out." },
 	{ "rollout.removing", "The removal of a certificate was queued." },
+	{ "rollout.removal_failed",
+	    "A Mac did not remove the profile with a revoked certificate." },
 	{ "rollout.removed", "A Mac no longer has its user's certificate." },
 	{ "certificate.issued", "The authority issued a certificate." },
 	{ "certificate.bound", "A certificate was first used by its device." },

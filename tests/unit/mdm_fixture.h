@@ -93,16 +93,16 @@ render_profile(struct store_tx *tx, const char *ref, const char *command_id,
 }
 
 static inline bool
-profile_done(struct store_tx *tx, const char *ref, const char *command_id,
-    const char *state, const char *text, void *arg, struct err *e)
+profile_done(
+    struct store_tx *tx, const struct mdm_done *what, void *arg, struct err *e)
 {
 	struct world *w = arg;
 
-	(void)tx, (void)ref, (void)command_id, (void)e;
+	(void)tx, (void)e;
 	w->done++;
-	str_copy_cut(w->done_state, sizeof(w->done_state), state);
-	str_copy_cut(
-	    w->done_text, sizeof(w->done_text), text != NULL ? text : "");
+	str_copy_cut(w->done_state, sizeof(w->done_state), what->state);
+	str_copy_cut(w->done_text, sizeof(w->done_text),
+	    what->text != NULL ? what->text : "");
 	return true;
 }
 
