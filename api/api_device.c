@@ -1,6 +1,7 @@
 /* Devices: listed, shown, refreshed, pushed, and given a user. */
 #include "api/api_priv.h"
 #include "apns/apns_scheduler.h"
+#include "enroll-profiles/enroll_identity.h"
 #include "enroll-profiles/enroll_user.h"
 #include "mdm/mdm_service.h"
 
@@ -17,7 +18,8 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 
 	if (!api_limit(rq, &page.limit, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
-	    !mdm_device_list(tx, &page, array, &next, e))
+	    !mdm_device_list(tx, &page, array, &next, e) ||
+	    !enroll_identity_json(tx, array, e))
 		return false;
 	api_reply_list(rp, "devices", &array, &next);
 	return true;
@@ -28,6 +30,7 @@ show(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *array = json_array();
 	struct api_service *s = service;
 	struct mdm_device d;
 	json_t *j;
@@ -36,6 +39,11 @@ show(const struct http_request *rq, struct http_reply *rp, void *service,
 	    !mdm_device_find(tx, http_param(rq, "device"), &d, e) ||
 	    !mdm_device_json(tx, &d, true, &j, e))
 		return false;
+	json_array_append(array, j);
+	if (!enroll_identity_json(tx, array, e)) {
+		json_free(&j);
+		return false;
+	}
 	api_reply(rp, 200, &j);
 	return true;
 }
@@ -128,6 +136,22 @@ push(const struct http_request *rq, struct http_reply *rp, void *service,
 }
 
 static bool
+make_renewal(struct store_tx *tx, const struct change *c,
+    const struct mdm_device *d, struct err *e)
+{
+	return enroll_identity_renew(tx, c->s->o.seal, d, api_by(c->rq), e);
+}
+
+static bool
+renew(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	struct change c = { service, rq, make_renewal, NULL, NULL };
+
+	return change(&c, 202, rp, e);
+}
+
+static bool
 make_assignment(struct store_tx *tx, const struct change *c,
     const struct mdm_device *d, struct err *e)
 {
@@ -178,6 +202,8 @@ static const struct http_route routes[] = {
 	    LIMIT_BODY_API, refresh },
 	{ "POST", "/api/v1/devices/{device}/push", HTTP_CONTROL, LIMIT_BODY_API,
 	    push },
+	{ "POST", "/api/v1/devices/{device}/renew", HTTP_CONTROL,
+	    LIMIT_BODY_API, renew },
 	{ "PUT", "/api/v1/devices/{device}/user", HTTP_CONTROL, LIMIT_BODY_API,
 	    assign },
 	{ "DELETE", "/api/v1/devices/{device}/user", HTTP_CONTROL,

@@ -1,5 +1,6 @@
 /* Liveness, readiness, metrics: for machines that watch machines. */
 #include "api/api_priv.h"
+#include "enroll-profiles/enroll_identity.h"
 
 static bool
 healthz(const struct http_request *rq, struct http_reply *rp, void *service,
@@ -9,6 +10,39 @@ healthz(const struct http_request *rq, struct http_reply *rp, void *service,
 	http_set(rp, 200, "text/plain; charset=utf-8");
 	buf_adds(http_out(rp), "ok\n");
 	return true;
+}
+
+static void
+warn(json_t *list, char *text)
+{
+	json_array_append_new(list, json_string(text));
+	str_free(&text);
+}
+
+/* Those that were not renewed in time.  The database answered just before:
+ * what fails now is told by the next call. */
+static void
+warn_of_identities(struct api_service *s, json_t *list)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct enroll_identity_ends n;
+	char end[CLOCK_TEXT_SIZE];
+	struct err why;
+
+	if (!store_begin(s->o.store, STORE_READ, &tx, &why) ||
+	    !enroll_identity_count(tx, &n, &why))
+		return;
+	clock_format_s(end, n.first);
+	if (n.within_30 > 0)
+		warn(list,
+		    str_printf("the identities of %lld Macs end within 30 "
+		               "days, the first one %s",
+		        (long long)n.within_30, end));
+	if (n.ended > 0)
+		warn(list,
+		    str_printf("the identities of %lld Macs have ended: they "
+		               "have to enrol anew",
+		        (long long)n.ended));
 }
 
 static bool
@@ -30,6 +64,7 @@ readyz(const struct http_request *rq, struct http_reply *rp, void *service,
 	json_put_str(j, "version", MUTSU_VERSION);
 	if (s->o.warnings != NULL)
 		s->o.warnings(list, s->o.arg);
+	warn_of_identities(s, list);
 	json_object_set_new(j, "warnings", TAKE(list));
 	api_reply(rp, 200, &j);
 	return true;

@@ -5,6 +5,7 @@
  * counts, others wait for its result.
  */
 #include "api/api_priv.h"
+#include "enroll-profiles/enroll_identity.h"
 
 enum { COUNT_EVERY_MS = 10 * 1000, COUNTS_MAX = 64 << 10 };
 
@@ -60,6 +61,24 @@ count_states(struct store_rows **rows, const char *name, const char *help,
 }
 
 static bool
+count_identities(struct store_tx *tx, struct buf *out, struct err *e)
+{
+	static const char name[] = "mutsu_identities_ending";
+	struct enroll_identity_ends n;
+
+	if (!enroll_identity_count(tx, &n, e))
+		return false;
+	head(out, name,
+	    "Enrolled Macs whose identity ends within these days; 0: it has "
+	    "ended.",
+	    "gauge");
+	buf_addf(out, "%s{days=\"0\"} %lld\n", name, (long long)n.ended);
+	buf_addf(out, "%s{days=\"30\"} %lld\n", name, (long long)n.within_30);
+	buf_addf(out, "%s{days=\"60\"} %lld\n", name, (long long)n.within_60);
+	return true;
+}
+
+static bool
 count_all(struct api_service *s, struct buf *out, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
@@ -67,7 +86,8 @@ count_all(struct api_service *s, struct buf *out, struct err *e)
 	int64_t last;
 
 	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
-	    !count_devices(tx, out, e) || !api_db_count_rollouts(tx, &r, e) ||
+	    !count_devices(tx, out, e) || !count_identities(tx, out, e) ||
+	    !api_db_count_rollouts(tx, &r, e) ||
 	    !count_states(&r, "mutsu_rollouts",
 	        "Certificate rollouts by state.", out, e) ||
 	    !api_db_count_commands(tx, &r, e) ||

@@ -13,6 +13,7 @@ static const struct app_column device_columns[] = {
 	{ "OS", "os_version" },
 	{ "STATE", "state" },
 	{ "OPEN", "open_commands" },
+	{ "ID DAYS", "identity.days" },
 	{ "LAST SEEN", "last_seen_at" },
 	{ NULL, NULL },
 };
@@ -30,6 +31,10 @@ static const struct app_column device_fields[] = {
 	{ "macOS", "os_version" },
 	{ "Build", "os_build" },
 	{ "Open commands", "open_commands" },
+	{ "Identity ends", "identity.not_after" },
+	{ "  days left", "identity.days" },
+	{ "  renewal", "identity.renewal.state" },
+	{ "  reason", "identity.renewal.reason" },
 	{ "Certificate", "rollout.state" },
 	{ "  reason", "rollout.reason" },
 	{ "Enrolled", "enrolled_at" },
@@ -107,6 +112,13 @@ device_push(const struct app_args *a)
 	    "A push is due now; what waits: mutsu command list --device");
 }
 
+static int
+device_renew(const struct app_args *a)
+{
+	return device_post(a, "renew",
+	    "The profile with a new identity is queued: mutsu device show");
+}
+
 const struct app_subcommand app_device_commands[] = {
 	{ "device", "list", "", 0, 0, list_options, "all Macs", device_list,
 	    false },
@@ -116,5 +128,7 @@ const struct app_subcommand app_device_commands[] = {
 	    "ask a Mac for its inventory", device_refresh, false },
 	{ "device", "push", "DEVICE", 1, 1, NULL, "wake a Mac", device_push,
 	    false },
+	{ "device", "renew", "DEVICE", 1, 1, NULL,
+	    "renew the identity of a Mac now", device_renew, false },
 	{ 0 },
 };

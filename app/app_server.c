@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "enroll-profiles/enroll_identity.h"
 #include "scep/scep_http.h"
 
 static bool
@@ -81,7 +82,18 @@ device_left(struct store_tx *tx, const char *device_id, const char *why,
 {
 	struct app_server *s = arg;
 
-	return enroll_rollout_left(tx, device_id, why, s->enroll, e);
+	return enroll_identity_left(tx, device_id, e) &&
+	       enroll_rollout_left(tx, device_id, why, s->enroll, e);
+}
+
+static bool
+certificate_issued(
+    struct store_tx *tx, const struct cert_record *r, void *arg, struct err *e)
+{
+	struct app_server *s = arg;
+
+	return enroll_identity_issued(tx, r, s->enroll, e) &&
+	       enroll_rollout_issued(tx, r, s->enroll, e);
 }
 
 static bool
@@ -115,6 +127,7 @@ start_services(struct app_server *s, struct err *e)
 	        &s->enroll, e))
 		return false;
 	s->renderers[0] = enroll_rollout_renderer(s->enroll);
+	s->renderers[1] = enroll_identity_renderer(s->enroll);
 	return mdm_service_new(&(struct mdm_options){ .store = s->store,
 	                           .seal = s->seal,
 	                           .renderers = s->renderers,
@@ -137,8 +150,8 @@ start_services(struct app_server *s, struct err *e)
 	                             MS_DAY
 	                       : 0,
 	               .legacy_des = settings_bool(set, "scep-legacy-des"),
-	               .on_issued = enroll_rollout_issued,
-	               .on_issued_arg = s->enroll },
+	               .on_issued = certificate_issued,
+	               .on_issued_arg = s },
 	           &s->scep, e) &&
 	       api_service_new(
 	           &(struct api_options){ .store = s->store,

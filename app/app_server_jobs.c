@@ -7,6 +7,7 @@
 #include "app/app_server_priv.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "enroll-profiles/enroll_identity.h"
 
 /* Longer than the slowest job goes without writing. */
 #define JOB_LEASE_MS (3 * MS_MIN)
@@ -61,6 +62,13 @@ alarm_push(struct app_server *s, const struct store_lease *l, struct err *e)
 	return true;
 }
 
+static bool
+renew_identities(
+    struct app_server *s, const struct store_lease *l, struct err *e)
+{
+	return enroll_identity_tick(s->enroll, l, e);
+}
+
 static const struct job {
 	const char *name;
 	bool (*run)(
@@ -71,6 +79,7 @@ static const struct job {
 	{ "job:purge-challenges", purge },
 	{ "job:renew-ra", renew_ra },
 	{ "job:push-certificate-alarm", alarm_push },
+	{ "job:renew-identities", renew_identities },
 };
 
 /* Until the next minute, or until what a dead node had is free; false when

@@ -31,7 +31,7 @@ struct app_server {
 	int device_socket, plain_socket;
 	uint16_t plain_port; /* 0: there is no plain listener */
 	struct scep_service *scep;
-	struct mdm_renderer renderers[2];
+	struct mdm_renderer renderers[3]; /* the last one ends */
 	struct mdm_service *mdm;
 	struct enroll_service *enroll;
 	struct api_service *api;

@@ -27,10 +27,18 @@ struct enroll_service {
 	STACK_OF(X509) * signer_chain; /* without the signer */
 
 	struct enroll_limiter *limiter; /* NULL: no limit */
+	int64_t identities_at; /* last look at them; the ticking thread's */
 };
 
 /* Copies the present topic; "" while there is no push certificate. */
 void enroll_service_topic(struct enroll_service *s, char out[LIMIT_TOPIC + 1]);
+/* The enrolment profile with these, signed. */
+struct enroll_wish {
+	const char *topic, *challenge;
+	const char *ref; /* CN of the request */
+};
+MUST_CHECK bool enroll_service_sign(struct enroll_service *s,
+    const struct enroll_wish *w, struct buf **out, struct err *e);
 /* The signed enrolment profile of one download, with its own challenge. */
 MUST_CHECK bool enroll_service_profile(struct enroll_service *s,
     const char *topic, struct buf **out, struct err *e);

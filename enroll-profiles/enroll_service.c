@@ -129,31 +129,43 @@ make_challenge(struct enroll_service *s, const char *ref,
 }
 
 bool
-enroll_service_profile(struct enroll_service *s, const char *topic,
+enroll_service_sign(struct enroll_service *s, const struct enroll_wish *w,
     struct buf **out, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *xml = buf_new(ENROLL_PROFILE_MAX);
 	AUTO(cert_authority_free)
 	struct cert_authority *a = cert_live_get(s->live);
+
+	return enroll_profile_enrolment(
+	           &(struct enroll_profile){ .organization = s->organization,
+	               .public_url = s->public_url,
+	               .topic = w->topic,
+	               .challenge = w->challenge,
+	               .ref = w->ref,
+	               .root = cert_authority_root(a),
+	               .issuing = cert_authority_issuing(a),
+	               .ship_anchors = s->ship_anchors },
+	           xml, e) &&
+	       cert_cms_sign(buf_slice(xml), s->signer, s->signer_key,
+	           s->signer_chain, out, e);
+}
+
+bool
+enroll_service_profile(struct enroll_service *s, const char *topic,
+    struct buf **out, struct err *e)
+{
 	char challenge[SCEP_CHALLENGE_SIZE] = "";
 	char ref[UUID_SIZE];
 	bool good;
 
 	uuid_new_lower(ref);
 	good = make_challenge(s, ref, challenge, e) &&
-	       enroll_profile_enrolment(
-	           &(struct enroll_profile){ .organization = s->organization,
-	               .public_url = s->public_url,
-	               .topic = topic,
-	               .challenge = challenge,
-	               .ref = ref,
-	               .root = cert_authority_root(a),
-	               .issuing = cert_authority_issuing(a),
-	               .ship_anchors = s->ship_anchors },
-	           xml, e);
+	       enroll_service_sign(s,
+	           &(struct enroll_wish){
+	               .topic = topic, .challenge = challenge, .ref = ref },
+	           out, e);
 	mem_wipe(challenge, sizeof(challenge));
-	return good && cert_cms_sign(buf_slice(xml), s->signer, s->signer_key,
-	                   s->signer_chain, out, e);
+	return good;
 }
 
 static bool

@@ -94,9 +94,15 @@ mdm_auth_who(struct mdm_service *s, const char *fingerprint,
     const char *enrollment_id, struct mdm_who *out, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
+	int64_t now = clock_now_ms();
 
-	return store_begin(s->o.store, STORE_READ, &tx, e) &&
-	       mdm_db_who(tx, fingerprint, enrollment_id, out, e);
+	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !mdm_db_who(tx, fingerprint, enrollment_id, out, e))
+		return false;
+	/* Whoever renews it learns so that the old one is not needed. */
+	if (!out->used && mdm_auth_bound(out, now) == MDM_ACCEPTED)
+		mdm_db_first_seen(s->o.store, fingerprint, now);
+	return true;
 }
 
 bool

@@ -39,6 +39,7 @@ struct mdm_who {
 	bool certificate; /* it is in our ledger */
 	bool revoked;
 	char purpose[16], template[32];
+	bool used;             /* it was seen before */
 	char owner_id[MDM_ID]; /* the device it was bound to, or "" */
 	int64_t not_before, not_after;
 
@@ -61,6 +62,8 @@ MUST_CHECK bool mdm_db_who_take(
 /* Telemetry: the device came; nothing is open, so no push is due. */
 void mdm_db_seen(struct store *st, const char *enrollment_id,
     const char *device_id, int64_t now);
+/* Telemetry: a certificate's first use by its device. */
+void mdm_db_first_seen(struct store *st, const char *fingerprint, int64_t now);
 /* A live identity of the device other than this one; "" when there is none. */
 MUST_CHECK bool mdm_db_other_identity(struct store_tx *tx,
     const char *device_id, const char *fingerprint, char out[65],

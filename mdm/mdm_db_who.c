@@ -14,7 +14,7 @@ mdm_db_who_ask(struct store_tx *tx, const char *fingerprint,
 	    "c.device_id, e.device_id, e.state, e.last_seen_at, "
 	    "e.push_due_at, d.state, d.chip, d.updated_at, "
 	    "EXISTS (SELECT 1 FROM command q WHERE q.enrollment_id = e.id "
-	    "AND q.done_at IS NULL), c.template "
+	    "AND q.done_at IS NULL), c.template, c.first_seen_at "
 	    "FROM certificate c "
 	    "LEFT JOIN enrollment e ON e.id = $2 "
 	    "LEFT JOIN device d ON d.id = e.device_id "
@@ -37,6 +37,7 @@ mdm_db_who_take(struct store_rows *r, struct mdm_who *out, struct err *e)
 		mdm_db_copy(w.owner_id, sizeof(w.owner_id), r, 4);
 		w.enrollment = !store_null(r, 5);
 		mdm_db_copy(w.template, sizeof(w.template), r, 13);
+		w.used = !store_null(r, 14);
 	}
 	if (w.enrollment) {
 		mdm_db_copy(w.device_id, sizeof(w.device_id), r, 5);
@@ -74,6 +75,15 @@ mdm_db_seen(struct store *st, const char *enrollment_id, const char *device_id,
 	    S_ARGS(S_TEXT(enrollment_id), S_INT(now)));
 	store_defer(st, "UPDATE device SET last_seen_at = $2 WHERE id = $1",
 	    S_ARGS(S_TEXT(device_id), S_INT(now)));
+}
+
+void
+mdm_db_first_seen(struct store *st, const char *fingerprint, int64_t now)
+{
+	store_defer(st,
+	    "UPDATE certificate SET first_seen_at = $2 WHERE fingerprint = $1 "
+	    "AND first_seen_at IS NULL",
+	    S_ARGS(S_TEXT(fingerprint), S_INT(now)));
 }
 
 bool

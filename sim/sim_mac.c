@@ -132,9 +132,8 @@ download(struct sim_mac *m, const char *url, struct buf **out, struct err *e)
 	return true;
 }
 
-/* The profile inside the signature, once that is verified. */
-static bool
-open_profile(struct sim_mac *m, const struct buf *signed_profile,
+bool
+sim_profile_open(struct sim_mac *m, struct slice signed_profile,
     struct pl **out, struct err *e)
 {
 	AUTO(cert_stack_free) STACK_OF(X509) *anchors = NULL;
@@ -142,9 +141,8 @@ open_profile(struct sim_mac *m, const struct buf *signed_profile,
 	AUTO(cert_x509_free) X509 *signer = NULL;
 
 	if (!cert_parse_chain(slice_str(m->ca_pem), &anchors, e) ||
-	    !cert_cms_open(
-	        buf_slice(signed_profile), anchors, &xml, &signer, e))
-		return err_wrap(e, "enrolment profile");
+	    !cert_cms_open(signed_profile, anchors, &xml, &signer, e))
+		return err_wrap(e, "signed profile");
 	return pl_parse(buf_slice(xml), out, e);
 }
 
@@ -211,7 +209,7 @@ sim_mac_enroll(struct sim_mac *m, const char *url, struct err *e)
 
 	forget_enrolment(m);
 	if (!download(m, url, &signed_profile, e) ||
-	    !open_profile(m, signed_profile, &profile, e) ||
+	    !sim_profile_open(m, buf_slice(signed_profile), &profile, e) ||
 	    !sim_profile_scep(profile, &scep, &has_scep, e) ||
 	    !sim_profile_mdm(m, profile, &has_mdm, e))
 		return false;

@@ -175,6 +175,16 @@ install_parsed(struct job *j, const struct pl *profile, struct err *e)
 	return true;
 }
 
+/* Signed, or plain XML. */
+static bool
+parse_profile(
+    struct job *j, struct slice payload, struct pl **out, struct err *e)
+{
+	if (payload.len > 0 && payload.p[0] == 0x30) /* a DER SEQUENCE */
+		return sim_profile_open(j->m, payload, out, e);
+	return pl_parse(payload, out, e);
+}
+
 /* A profile that does not install is an answer, not a failure of ours. */
 static bool
 install_profile(struct job *j, struct err *e)
@@ -185,7 +195,7 @@ install_profile(struct job *j, struct err *e)
 
 	if (!pl_get_data(j->cmd, "Payload", 4 << 20, &payload, e))
 		return false;
-	if (!pl_parse(payload, &profile, &why) ||
+	if (!parse_profile(j, payload, &profile, &why) ||
 	    !install_parsed(j, profile, &why)) {
 		log_event(LOG_WARN, "sim_profile_refused", "serial",
 		    j->m->serial, "why", why.text, NULL);

@@ -43,6 +43,9 @@ struct sim_scep {
 	char challenge[1024];
 	char cn[256], o[256], email[256];
 };
+/* The profile inside the signature, once that is verified. */
+MUST_CHECK bool sim_profile_open(struct sim_mac *m, struct slice signed_profile,
+    struct pl **out, struct err *e);
 /* Reads the SCEP payload among the payloads of a profile; *found false if
  * there is none. */
 MUST_CHECK bool sim_profile_scep(

@@ -192,6 +192,31 @@ who_was_here_is_still_looked_up(void **state)
 	assert_int_equal(after.statements, before.statements + 1);
 }
 
+/* So it is known that the Mac has taken a renewed identity. */
+static void
+the_first_use_of_an_identity_is_noted(void **state)
+{
+	static const char used[] = "SELECT COUNT(*) FROM certificate "
+	                           "WHERE first_seen_at IS NOT NULL";
+	struct world *w = *state;
+	int64_t end = clock_mono_ms() + 100 * MS_S;
+
+	enroll(w, &mac_1);
+	issue(w, &(struct paper){ 'b', "renew", "none" });
+	issue(w, &(struct paper){ 'c', "renew", NULL });
+	execute(w, "UPDATE certificate SET device_id = (SELECT id FROM device) "
+	           "WHERE serial = '62'");
+	execute(w, "UPDATE certificate SET first_seen_at = NULL");
+	assert_false(idle_as(w, 'c', UDID_1));
+	assert_true(idle_as(w, 'b', UDID_1));
+	while (count(w, used) == 0 && clock_mono_ms() < end)
+		usleep(10 * 1000);
+	assert_text(w,
+	    "SELECT serial FROM certificate WHERE first_seen_at IS NOT NULL "
+	    "ORDER BY serial DESC",
+	    "62");
+}
+
 static void
 a_signature_is_checked_first(void **state)
 {
@@ -231,6 +256,9 @@ main(void)
 		    refusals_are_told_once_an_hour, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    another_devices_certificate_is_an_alarm, world_make,
+		    world_drop),
+		cmocka_unit_test_setup_teardown(
+		    the_first_use_of_an_identity_is_noted, world_make,
 		    world_drop),
 		cmocka_unit_test_setup_teardown(
 		    a_signature_is_checked_first, world_make, world_drop),

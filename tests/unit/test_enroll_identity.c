@@ -1,0 +1,388 @@
+/* How a Mac's identity is renewed, and when the old one goes. */
+#include "core/json.h"
+#include "enroll-profiles/enroll_identity_priv.h"
+#include "tests/unit/enroll_payload.h"
+
+enum { LIFE_DAYS = 365 };
+
+/* A certificate of D1 with this purpose, as of now. */
+static void
+paper(struct site *s, const char *purpose, char fingerprint[65])
+{
+	static int count;
+	AUTO(cert_issued_clear)
+	struct cert_issued issued = { .der = buf_new(64),
+		.subject = "CN=Mac",
+		.not_before = clock_now_ms(),
+		.not_after = clock_now_ms() + LIFE_DAYS * MS_DAY };
+	struct cert_record record = { .issued = &issued,
+		.authority_id = "issuing-1",
+		.template = CERT_TEMPLATE_DEVICE,
+		.purpose = purpose,
+		.device_id = "D1" };
+	struct store_tx *tx = site_write(s);
+
+	snprintf(issued.serial, sizeof(issued.serial), "%x", ++count);
+	snprintf(
+	    issued.fingerprint, sizeof(issued.fingerprint), "%064d", count);
+	buf_addf(issued.der, "%d", count);
+	OK(cert_ledger_add(tx, &record, &e));
+	OK(enroll_identity_issued(tx, &record, s->enroll, &e));
+	site_commit(tx);
+	memcpy(fingerprint, issued.fingerprint, 65);
+}
+
+static int
+setup(void **state)
+{
+	struct site *s = site_open();
+
+	site_mac(s, (struct mac){ .id = "D1", .serial = "C02A" });
+	*state = s;
+	return 0;
+}
+
+static void
+tick(struct site *s)
+{
+	OK(enroll_identity_tick(s->enroll, NULL, &e));
+}
+
+static void
+days(int n)
+{
+	clock_set_offset_ms(n * MS_DAY);
+}
+
+static struct enroll_renewal
+renewal(struct site *s)
+{
+	struct enroll_renewal r = { 0 };
+	struct store_tx *tx = site_write(s);
+	bool found;
+
+	OK(enroll_db_renewal(tx, "D1", &r, &found, &e));
+	store_rollback(&tx);
+	return r;
+}
+
+static void
+expect_state(struct site *s, const char *state)
+{
+	assert_string_equal(renewal(s).state, state);
+}
+
+static struct pl *
+deliver(struct site *s)
+{
+	struct mdm_renderer m = enroll_identity_renderer(s->enroll);
+	struct enroll_renewal r = renewal(s);
+	AUTO(buf_free) struct buf *dict = buf_new(1 << 20);
+	AUTO(buf_free) struct buf *doc = buf_new(1 << 20);
+	struct store_tx *tx = site_write(s);
+	struct pl *p = NULL;
+
+	OK(m.render(tx, "D1", r.command_id, dict, m.arg, &e));
+	site_commit(tx);
+	pl_begin(doc);
+	buf_adds(doc, buf_str(dict));
+	pl_end(doc);
+	OK(pl_parse(buf_slice(doc), &p, &e));
+	return p;
+}
+
+static void
+deliver_quietly(struct site *s)
+{
+	struct pl *p = deliver(s);
+
+	pl_free(&p);
+}
+
+/* The Mac's answer; also ends the command's row, as mdm/ does. */
+static void
+answer(struct site *s, const char *state, const char *text)
+{
+	struct mdm_renderer m = enroll_identity_renderer(s->enroll);
+	struct enroll_renewal r = renewal(s);
+	struct store_tx *tx = site_write(s);
+
+	OK(store_exec(tx,
+	    "UPDATE command SET state = $1, done_at = $2 WHERE id = $3",
+	    S_ARGS(S_TEXT(state), S_INT(clock_now_ms()), S_TEXT(r.command_id)),
+	    NULL, &e));
+	OK(m.done(tx,
+	    &(struct mdm_done){ .ref = "D1",
+	        .command_id = r.command_id,
+	        .state = state,
+	        .text = text },
+	    m.arg, &e));
+	site_commit(tx);
+}
+
+/* It speaks with this one. */
+static void
+use(struct site *s, const char *fingerprint)
+{
+	struct store_tx *tx = site_write(s);
+
+	OK(store_exec(tx,
+	    "UPDATE certificate SET first_seen_at = $2 WHERE fingerprint = $1",
+	    S_ARGS(S_TEXT(fingerprint), S_INT(clock_now_ms())), NULL, &e));
+	site_commit(tx);
+}
+
+static bool
+revoked(struct site *s, const char *fingerprint)
+{
+	return str_eq(
+	    site_text(s, "SELECT state FROM certificate WHERE fingerprint = $1",
+	        fingerprint),
+	    "revoked");
+}
+
+static bool
+renew(struct site *s, struct err *why)
+{
+	AUTO(store_rollback) struct store_tx *tx = site_write(s);
+	struct mdm_device d = site_find(tx, "D1");
+
+	return enroll_identity_renew(tx, s->seal, &d, "test", why) &&
+	       store_commit(&tx, why);
+}
+
+static void
+begins_at_half_of_its_life_and_not_all_on_one_day(void **state)
+{
+	struct site *s = *state;
+	struct enroll_renewal r;
+	char old[65];
+
+	paper(s, "enroll", old);
+	days(LIFE_DAYS / 2 - 1);
+	tick(s);
+	expect_state(s, "");
+	days(LIFE_DAYS / 2 + 1);
+	tick(s);
+	r = renewal(s);
+	assert_string_equal(r.old_fingerprint, old);
+	assert_true(str_eq(r.state, "queued") ||
+	            (r.retry_at > clock_now_ms() &&
+	                r.retry_at <= clock_now_ms() + LIFE_DAYS / 8 * MS_DAY));
+	days(LIFE_DAYS / 2 + 1 + LIFE_DAYS / 8);
+	tick(s);
+	expect_state(s, "queued");
+	assert_int_equal(renewal(s).attempts, 1);
+	assert_int_equal(site_events(s, "identity.renewing"), 1);
+	tick(s);
+	assert_int_equal(site_events(s, "identity.renewing"), 1);
+}
+
+static void
+expect_profile(struct site *s, struct pl *command)
+{
+	AUTO(cert_stack_free) STACK_OF(X509) *anchors = NULL;
+	AUTO(cert_x509_free) X509 *signer = NULL;
+	AUTO(buf_free) struct buf *xml = NULL, *ca = buf_new(16 << 10);
+	AUTO(pl_free) struct pl *profile = NULL;
+
+	assert_string_equal(text_of(command, "RequestType"), "InstallProfile");
+	OK(cert_pem(cert_authority_root(s->authority), ca, &e));
+	OK(cert_parse_chain(buf_slice(ca), &anchors, &e));
+	OK(cert_cms_open(
+	    data_of(command, "Payload"), anchors, &xml, &signer, &e));
+	OK(pl_parse(buf_slice(xml), &profile, &e));
+	assert_string_equal(
+	    text_of(profile, "PayloadIdentifier"), ENROLL_IDENTIFIER);
+	assert_int_equal(strlen(text_of(scep_of(profile), "Challenge")), 32);
+	assert_int_equal(
+	    site_number(s,
+	        "SELECT COUNT(*) FROM challenge WHERE purpose = 'renew' AND "
+	        "template = 'device-identity' AND device_id = $1",
+	        "D1"),
+	    1);
+}
+
+static void
+the_old_one_lives_until_the_new_one_was_used(void **state)
+{
+	struct site *s = *state;
+	AUTO(pl_free) struct pl *command = NULL;
+	struct err why = { 0 };
+	char old[65], new[65];
+
+	paper(s, "enroll", old);
+	OK(renew(s, &why));
+	expect_state(s, "queued");
+	OK(renew(s, &why)); /* once is enough */
+	assert_int_equal(renewal(s).attempts, 1);
+	command = deliver(s);
+	expect_profile(s, command);
+	expect_state(s, "sent");
+	paper(s, "renew", new);
+	answer(s, "acknowledged", NULL);
+	expect_state(s, "installed");
+	days(30);
+	tick(s);
+	expect_state(s, "installed");
+	assert_false(revoked(s, old));
+	use(s, new);
+	tick(s);
+	assert_false(revoked(s, old));
+	days(32);
+	tick(s);
+	expect_state(s, "done");
+	assert_true(revoked(s, old));
+	assert_false(revoked(s, new));
+	assert_int_equal(site_events(s, "identity.renewed"), 1);
+	/* And that one is renewed in its turn. */
+	days(LIFE_DAYS - 100);
+	tick(s);
+	assert_string_equal(renewal(s).old_fingerprint, new);
+}
+
+static void
+what_failed_is_tried_again_for_ever(void **state)
+{
+	static const int64_t gaps[] = { MS_H, 6 * MS_H, MS_DAY, 2 * MS_DAY,
+		2 * MS_DAY };
+	struct site *s = *state;
+	struct err why = { 0 };
+	char old[65], lost[65];
+	int64_t offset = 0;
+
+	paper(s, "enroll", old);
+	OK(renew(s, &why));
+	for (size_t i = 0; i < COUNT(gaps); i++) {
+		expect_state(s, "queued");
+		deliver_quietly(s);
+		paper(s, "renew", lost);
+		answer(s, "error", "busy");
+		expect_state(s, "failed");
+		assert_string_equal(renewal(s).reason, "busy");
+		clock_set_offset_ms(offset + gaps[i] - MS_MIN);
+		tick(s);
+		expect_state(s, "failed");
+		offset += gaps[i] + MS_MIN;
+		clock_set_offset_ms(offset);
+		tick(s);
+	}
+	expect_state(s, "queued");
+	assert_int_equal(renewal(s).attempts, 6);
+	assert_int_equal(site_events(s, "identity.renewal_failed"), 5);
+	assert_false(revoked(s, old));
+	assert_false(revoked(s, lost));
+	/* It took it after all, and said otherwise. */
+	use(s, lost);
+	clock_set_offset_ms(offset + 2 * MS_DAY);
+	tick(s);
+	expect_state(s, "done");
+	assert_true(revoked(s, old));
+	assert_false(revoked(s, lost));
+	assert_int_equal(
+	    site_number(
+	        s, "SELECT COUNT(*) FROM command WHERE done_at IS NULL", NULL),
+	    0);
+}
+
+static void
+neither_a_cancelled_command_nor_an_empty_answer_is_the_end(void **state)
+{
+	struct site *s = *state;
+	struct enroll_renewal r;
+	struct err why = { 0 };
+	struct store_tx *tx;
+	char old[65];
+
+	paper(s, "enroll", old);
+	OK(renew(s, &why));
+	r = renewal(s);
+	tx = site_write(s);
+	OK(mdm_queue_cancel(tx, r.command_id, "admin", &e));
+	site_commit(tx);
+	tick(s);
+	expect_state(s, "failed");
+	assert_non_null(strstr(renewal(s).reason, "cancelled"));
+	OK(renew(s, &why)); /* asked for again, it does not wait */
+	expect_state(s, "queued");
+	deliver_quietly(s);
+	answer(s, "acknowledged", NULL);
+	expect_state(s, "failed");
+	assert_non_null(strstr(renewal(s).reason, "no certificate"));
+}
+
+static void
+what_left_is_not_renewed(void **state)
+{
+	struct site *s = *state;
+	struct cert_issued issued = { .fingerprint = "f" };
+	struct cert_record record = {
+		.issued = &issued, .purpose = "renew", .device_id = "D1"
+	};
+	struct err why = { 0 };
+	struct store_tx *tx;
+	char old[65];
+
+	assert_false(renew(s, &why));
+	assert_string_equal(why.slug, "no_identity");
+	paper(s, "enroll", old);
+	OK(renew(s, &why));
+	deliver_quietly(s);
+	tx = site_write(s);
+	OK(enroll_identity_left(tx, "D1", &e));
+	/* Its challenge outlived its reason. */
+	assert_false(enroll_identity_issued(tx, &record, s->enroll, &why));
+	assert_int_equal(why.code, ERR_REFUSED);
+	OK(store_exec(
+	    tx, "UPDATE device SET state = 'left'", S_ARGS(), NULL, &e));
+	site_commit(tx);
+	assert_false(renew(s, &why));
+	assert_string_equal(why.slug, "not_enrolled");
+	days(LIFE_DAYS - 1);
+	tick(s);
+	expect_state(s, "");
+}
+
+static void
+a_device_shows_when_its_identity_ends(void **state)
+{
+	struct site *s = *state;
+	AUTO(json_free) json_t *array = json_array();
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	json_t *identity, *o;
+	char old[65];
+
+	paper(s, "enroll", old);
+	for (int i = 0; i < 20; i++) {
+		o = json_object();
+		json_put_str(o, "id", i == 18 ? "D1" : "other");
+		json_array_append_new(array, o);
+	}
+	days(LIFE_DAYS - 10);
+	tx = site_write(s);
+	OK(enroll_identity_json(tx, array, &e));
+	assert_true(json_is_null(
+	    json_object_get(json_array_get(array, 0), "identity")));
+	identity = json_object_get(json_array_get(array, 18), "identity");
+	assert_int_equal(
+	    json_integer_value(json_object_get(identity, "days")), 9);
+	assert_true(json_is_null(json_object_get(identity, "renewal")));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, site_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(begins_at_half_of_its_life_and_not_all_on_one_day),
+		TEST(the_old_one_lives_until_the_new_one_was_used),
+		TEST(what_failed_is_tried_again_for_ever),
+		TEST(
+		    neither_a_cancelled_command_nor_an_empty_answer_is_the_end),
+		TEST(what_left_is_not_renewed),
+		TEST(a_device_shows_when_its_identity_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
