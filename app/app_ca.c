@@ -4,18 +4,19 @@
  */
 #include <stdio.h>
 
-#include "app/app_cli.h"
+#include "app/app_ca_priv.h"
 #include "app/app_settings.h"
+#include "certs/cert_outside.h"
 #include "certs/cert_roll.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "core/log.h"
 
 enum { BACKUP_MAX = 4 << 20, KEY_MAX = 16 << 10 };
 
-static const struct app_option plain_options[] = {
+static const struct app_option create_options[] = {
 	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ "single", NULL, "one CA that is root, issuing CA and RA" },
 	{ NULL, NULL, NULL },
 };
 
@@ -48,136 +49,76 @@ static const struct app_column columns[] = {
 	{ NULL, NULL },
 };
 
-/* What every command needs, opened. */
-struct desk {
-	struct settings *settings;
-	char *keys, *master;
-	struct seal *seal;
-	struct store *store;
-	struct cert_authority_options o;
-	bool any;
-};
-
-static void
-desk_clear(struct desk *d)
-{
-	store_close(&d->store);
-	seal_free(&d->seal);
-	settings_free(&d->settings);
-	str_free(&d->keys);
-	str_free(&d->master);
-}
-
-static bool
-open_database(struct desk *d, const char *data, struct err *e)
-{
-	AUTO(str_free) char *file = str_printf("%s/mutsu.db", data);
-	const char *address = settings_str(d->settings, "database");
-	struct store_options o = { .path = file };
-
-	if (!str_empty(address))
-		o.path = address;
-	return file_mkdir(data, e) && file_private(data, e) &&
-	       store_open(&o, &d->store, e) &&
-	       cert_authority_exists(d->store, &d->any, e);
-}
-
-static bool
-desk_open(const struct app_args *a, struct desk *d, struct err *e)
-{
-	const char *data;
-
-	log_set_level(LOG_ERROR);
-	d->settings = settings_new(app_settings, app_settings_count);
-	if (!app_settings_load(d->settings, a, e) ||
-	    !app_settings_authority(d->settings, &d->o, e))
-		return false;
-	data = settings_str(d->settings, "data");
-	d->keys = str_printf("%s/keys", data);
-	d->master = str_printf("%s/master.key", data);
-	if (!open_database(d, data, e))
-		return false;
-	if (d->any && !file_exists(d->master))
-		return err_set(e, ERR_NOT_FOUND, "%s is missing", d->master);
-	if (!seal_open(d->master, &d->seal, e))
-		return false;
-	d->o.vault.seal = d->seal;
-	d->o.vault.dir = d->keys;
-	return true;
-}
-
-static int
-finish(bool good, const struct err *e)
-{
-	static const struct {
-		enum err_code code;
-		int exit;
-	} codes[] = { { ERR_INVALID, APP_USAGE },
-		{ ERR_NOT_FOUND, APP_NOT_FOUND },
-		{ ERR_CONFLICT, APP_CONFLICT } };
-
-	if (good)
-		return APP_OK;
-	fprintf(stderr, "mutsu: %s\n", e->text);
-	for (size_t i = 0; i < COUNT(codes); i++)
-		if (codes[i].code == e->code)
-			return codes[i].exit;
-	return APP_FAILED;
-}
-
-static bool
-snapshot(struct desk *d, struct cert_authority **out, struct err *e)
-{
-	return d->any ? cert_authority_open(d->store, &d->o, out, e)
-	              : err_set(e, ERR_NOT_FOUND,
-	                    "there is no authority yet; mutsu serve or mutsu "
-	                    "ca create makes one");
-}
-
 static json_t *
 describe(const struct cert_member *m)
 {
 	json_t *o = json_object();
 	char subject[512], fingerprint[SHA256_HEX_SIZE];
 
-	cert_subject(m->certificate, subject, sizeof(subject));
-	cert_fingerprint(m->certificate, fingerprint);
 	json_put_str(o, "id", m->id);
 	json_put_str(o, "role", m->role);
 	json_put_str(o, "state", m->state);
 	json_put_str(o, "issuer_id", m->parent_id);
 	json_put_str(o, "key", m->place.kind);
+	if (m->certificate == NULL)
+		return o;
+	cert_subject(m->certificate, subject, sizeof(subject));
+	cert_fingerprint(m->certificate, fingerprint);
 	json_put_time(o, "not_after", cert_not_after(m->certificate));
 	json_put_str(o, "subject", subject);
 	json_put_str(o, "fingerprint", fingerprint);
 	return o;
 }
 
-static bool
-show_all(const struct app_args *a, struct desk *d, struct err *e)
+bool
+app_ca_show(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(cert_authority_free) struct cert_authority *ca = NULL;
+	AUTO(cert_member_free) struct cert_member *request = NULL;
 	AUTO(json_free) json_t *rows = json_array();
 	const struct cert_member *const *m;
-	size_t count;
+	struct err why = { 0 };
+	size_t count = 0;
 
-	if (!snapshot(d, &ca, e))
+	if (!cert_outside_open(d->store, &request, e))
 		return false;
-	count = cert_authority_members(ca, &m);
+	/* With a request there need not be anything else yet. */
+	if (!app_ca_snapshot(d, &ca, &why) &&
+	    (request == NULL || why.code != ERR_CONFLICT)) {
+		*e = why;
+		return false;
+	}
+	if (ca != NULL)
+		count = cert_authority_members(ca, &m);
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(rows, describe(m[i]));
+	if (request != NULL)
+		json_array_append_new(rows, describe(request));
 	app_print_list(a, rows, columns, "No authority.");
 	return true;
 }
 
 static bool
-create(const struct app_args *a, struct desk *d, struct err *e)
+show_all(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
+	return app_ca_show(a, d, e);
+}
+
+static bool
+create(const struct app_args *a, struct app_ca_desk *d, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *ca = NULL;
+
+	/* An open request has words of its own. */
 	if (d->any)
-		return err_set(
-		    e, ERR_CONFLICT, "there is an authority already");
+		return app_ca_snapshot(d, &ca, e) &&
+		       err_set(
+		           e, ERR_CONFLICT, "there is an authority already");
 	d->any = true;
-	return show_all(a, d, e);
+	d->o.single = d->o.single || app_arg(a, "single") != NULL;
+	if (!app_settings_authority_key(&d->o, e))
+		return false;
+	return app_ca_show(a, d, e);
 }
 
 /* The certificate with this id, or the active one in this role. */
@@ -192,7 +133,12 @@ pick(const struct cert_authority *ca, const char *what)
 		    (str_eq(m[i]->role, what) &&
 		        str_eq(m[i]->state, CERT_STATE_ACTIVE)))
 			return m[i];
-	return NULL;
+	if (!cert_authority_single(ca))
+		return NULL;
+	/* The one certificate is all of them. */
+	return str_eq(what, CERT_ROLE_ROOT) || str_eq(what, CERT_ROLE_RA)
+	           ? cert_authority_find(ca, cert_authority_id(ca))
+	           : NULL;
 }
 
 static bool
@@ -207,14 +153,15 @@ export_upwards(const struct cert_authority *ca, const struct cert_member *m,
 	return true;
 }
 
-static bool export(const struct app_args *a, struct desk *d, struct err *e)
+static bool export(
+    const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(cert_authority_free) struct cert_authority *ca = NULL;
 	AUTO(buf_free) struct buf *out = NULL;
 	bool chain = str_eq(a->words[0], "chain");
 	const struct cert_member *m;
 
-	if (!snapshot(d, &ca, e))
+	if (!app_ca_snapshot(d, &ca, e))
 		return false;
 	m = pick(ca, chain ? CERT_ROLE_ISSUING : a->words[0]);
 	if (m == NULL)
@@ -256,21 +203,22 @@ root_key(const struct app_args *a, EVP_PKEY **out, struct err *e)
 }
 
 static bool
-rollover(const struct app_args *a, struct desk *d, struct err *e)
+rollover(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(cert_key_free) EVP_PKEY *key = NULL;
 
 	if (!root_key(a, &key, e) ||
-	    !cert_roll_prepare(d->store, &d->o, key, e) || !show_all(a, d, e))
+	    !cert_roll_prepare(d->store, &d->o, key, e) ||
+	    !app_ca_show(a, d, e))
 		return false;
 	app_say(a, "Clients get it by GetNextCACert. Next: mutsu ca switch");
 	return true;
 }
 
 static bool
-switch_over(const struct app_args *a, struct desk *d, struct err *e)
+switch_over(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
-	return cert_roll_switch(d->store, &d->o, e) && show_all(a, d, e);
+	return cert_roll_switch(d->store, &d->o, e) && app_ca_show(a, d, e);
 }
 
 static bool
@@ -280,7 +228,7 @@ keep_file(struct slice pem, void *arg, struct err *e)
 }
 
 static bool
-take_root(const struct app_args *a, struct desk *d, struct err *e)
+take_root(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *phrase = NULL;
 	struct cert_roll_keep k = { .keep = keep_file,
@@ -299,7 +247,7 @@ take_root(const struct app_args *a, struct desk *d, struct err *e)
 }
 
 static bool
-backup(const struct app_args *a, struct desk *d, struct err *e)
+backup(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *phrase = NULL;
 	AUTO(buf_free) struct buf *text = NULL;
@@ -311,7 +259,7 @@ backup(const struct app_args *a, struct desk *d, struct err *e)
 }
 
 static bool
-restore(const struct app_args *a, struct desk *d, struct err *e)
+restore(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *phrase = NULL;
 	AUTO(buf_free) struct buf *text = NULL;
@@ -322,45 +270,29 @@ restore(const struct app_args *a, struct desk *d, struct err *e)
 	        d->store, &d->o.vault, buf_slice(phrase), buf_slice(text), e))
 		return false;
 	d->any = true;
-	return show_all(a, d, e);
+	return app_ca_show(a, d, e);
 }
 
-static int
-run(const struct app_args *a,
-    bool (*what)(const struct app_args *a, struct desk *d, struct err *e))
-{
-	AUTO(desk_clear) struct desk d = { 0 };
-	struct err e = { 0 };
-
-	return finish(desk_open(a, &d, &e) && what(a, &d, &e), &e);
-}
-
-/* A subcommand has no argument for its table's row. */
-#define COMMAND(name)                                                          \
-	static int name##_command(const struct app_args *a)                    \
-	{                                                                      \
-		return run(a, name);                                           \
-	}
-COMMAND(show_all)
-COMMAND(create)
-COMMAND(export)
-COMMAND(rollover)
-COMMAND(switch_over)
-COMMAND(take_root)
-COMMAND(backup)
-COMMAND(restore)
+APP_CA_COMMAND(show_all)
+APP_CA_COMMAND(create)
+APP_CA_COMMAND(export)
+APP_CA_COMMAND(rollover)
+APP_CA_COMMAND(switch_over)
+APP_CA_COMMAND(take_root)
+APP_CA_COMMAND(backup)
+APP_CA_COMMAND(restore)
 
 const struct app_subcommand app_ca_commands[] = {
-	{ "ca", "show", "", 0, 0, plain_options,
+	{ "ca", "show", "", 0, 0, app_ca_options,
 	    "the authority's certificates and where their keys are",
 	    show_all_command, true },
-	{ "ca", "create", "", 0, 0, plain_options,
+	{ "ca", "create", "", 0, 0, create_options,
 	    "make the authority before the first start", create_command, true },
 	{ "ca", "export", "root|issuing|ra|chain|ID", 1, 1, export_options,
 	    "write a certificate to standard output", export_command, true },
 	{ "ca", "rollover", "", 0, 0, rollover_options,
 	    "prepare the next issuing CA", rollover_command, true },
-	{ "ca", "switch", "", 0, 0, plain_options,
+	{ "ca", "switch", "", 0, 0, app_ca_options,
 	    "make the next issuing CA the active one", switch_over_command,
 	    true },
 	{ "ca", "take-root", "FILE", 1, 1, secret_options,

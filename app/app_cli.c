@@ -21,6 +21,7 @@ static const struct app_subcommand *const tables[] = {
 	app_doctor_commands,
 	app_scep_commands,
 	app_ca_commands,
+	app_ca_outside_commands,
 	app_push_cert_commands,
 	app_sim_commands,
 };

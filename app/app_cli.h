@@ -70,6 +70,7 @@ extern const struct app_subcommand app_serve_commands[];
 extern const struct app_subcommand app_store_commands[];
 extern const struct app_subcommand app_doctor_commands[];
 extern const struct app_subcommand app_ca_commands[];
+extern const struct app_subcommand app_ca_outside_commands[];
 extern const struct app_subcommand app_sim_commands[];
 
 /* Finds and runs the subcommand; the process's exit code. */

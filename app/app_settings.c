@@ -122,6 +122,17 @@ key_wish(const struct settings *s, const char *name, struct cert_key_wish *out,
 }
 
 bool
+app_settings_authority_key(
+    const struct cert_authority_options *o, struct err *e)
+{
+	if (o->ra_key.kind == CERT_P256 ||
+	    (o->single && o->issuing_key.kind == CERT_P256))
+		return err_set(e, ERR_INVALID,
+		    "the key that decrypts SCEP messages has to be RSA");
+	return true;
+}
+
+bool
 app_settings_authority(
     const struct settings *s, struct cert_authority_options *out, struct err *e)
 {
@@ -145,10 +156,8 @@ app_settings_authority(
 	    !key_wish(s, "issuing-key", &o.issuing_key, e) ||
 	    !key_wish(s, "ra-key", &o.ra_key, e))
 		return false;
-	if (o.ra_key.kind == CERT_P256 ||
-	    (o.single && o.issuing_key.kind == CERT_P256))
-		return err_set(e, ERR_INVALID,
-		    "the key that decrypts SCEP messages has to be RSA");
+	if (!app_settings_authority_key(&o, e))
+		return false;
 	*out = o;
 	return true;
 }

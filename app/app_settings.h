@@ -18,6 +18,9 @@ MUST_CHECK bool app_settings_check(const struct settings *s, struct err *e);
  * are the settings'. */
 MUST_CHECK bool app_settings_authority(const struct settings *s,
     struct cert_authority_options *out, struct err *e);
+/* ERR_INVALID: the kinds of keys do not fit what they are for. */
+MUST_CHECK bool app_settings_authority_key(
+    const struct cert_authority_options *o, struct err *e);
 /* The first line of the file that apns-proxy-credentials names, the caller's;
  * NULL: no setting. */
 MUST_CHECK bool app_settings_proxy_credentials(

@@ -46,6 +46,8 @@ cert_authority_free(struct cert_authority **ap)
 	mem_free(&a->spki);
 	buf_free(&a->chain);
 	buf_free(&a->next_chain);
+	sk_X509_free(a->anchors);
+	cert_member_free(&a->requested);
 	EVP_MD_free(a->md);
 	mem_free(&a);
 }
@@ -159,6 +161,17 @@ const struct cert_member *
 cert_authority_next(const struct cert_authority *a)
 {
 	return a->next;
+}
+
+const STACK_OF(X509) * cert_authority_anchors(const struct cert_authority *a)
+{
+	return a->anchors;
+}
+
+const struct cert_member *
+cert_authority_requested(const struct cert_authority *a)
+{
+	return a->requested;
 }
 
 const struct cert_template *
@@ -294,10 +307,12 @@ tls_chain(const struct cert_authority *a, struct slice der, struct buf **out,
 	AUTO(cert_x509_free) X509 *x = NULL;
 	AUTO(buf_free) struct buf *pem = buf_new(TLS_PEM_MAX);
 
-	if (!cert_parse(der, &x, e) || !cert_pem(x, pem, e) ||
-	    (a->issuing != a->root &&
-	        !cert_pem(a->issuing->certificate, pem, e)))
+	if (!cert_parse(der, &x, e) || !cert_pem(x, pem, e))
 		return false;
+	for (const struct cert_member *m = a->issuing; m != a->root;
+	     m = cert_authority_find(a, m->parent_id))
+		if (!cert_pem(m->certificate, pem, e))
+			return false;
 	*out = TAKE(pem);
 	return true;
 }

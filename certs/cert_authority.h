@@ -18,6 +18,7 @@
 struct cert_authority;
 
 #define CERT_ROLE_ROOT "root"
+#define CERT_ROLE_INTERMEDIATE "intermediate" /* of an outside root */
 #define CERT_ROLE_ISSUING "issuing"
 #define CERT_ROLE_RA "ra"
 #define CERT_STATE_REQUESTED "requested" /* a CSR is with an outside CA */
@@ -52,6 +53,7 @@ struct cert_member {
 	EVP_PKEY *key;     /* NULL: not needed, or not here */
 	int64_t changed_at;
 };
+void cert_member_free(struct cert_member **m);
 
 /*
  * Loads the snapshot; an empty database gets an authority first, all rows in
@@ -61,7 +63,8 @@ struct cert_member {
  *
  * The root's key is only needed for the first start and for rollover.
  *
- * Errors: those of cert_vault_get().
+ * Errors: those of cert_vault_get(); ERR_CONFLICT: its issuing CA waits for
+ * the certificate of an outside root (cert_outside.h).
  */
 MUST_CHECK bool cert_authority_open(struct store *st,
     const struct cert_authority_options *o, struct cert_authority **out,
@@ -107,6 +110,17 @@ const struct cert_member *cert_authority_next(const struct cert_authority *a);
 /* Degenerate PKCS #7 as of GetCACert with the next generation (RFC 8894
  * 4.7.1), which the answer to GetNextCACert signs; empty: none. */
 struct slice cert_authority_next_chain(const struct cert_authority *a);
+
+/*
+ * What a Mac has to know: root, what stands between, issuing CA; the same of
+ * the next generation; then roots of generations before that have not ended.
+ * Each once.
+ */
+const STACK_OF(X509) * cert_authority_anchors(const struct cert_authority *a);
+/* The CSR of an issuing CA below an outside root is out: its row, without a
+ * certificate; NULL: none. */
+const struct cert_member *cert_authority_requested(
+    const struct cert_authority *a);
 
 /* By name, of this snapshot; NULL: none. */
 const struct cert_template *cert_authority_template(

@@ -1,9 +1,11 @@
 /*
- * The bodies of GetCACert and GetNextCACert.  No state.
+ * The bodies of GetCACert and GetNextCACert, and what a Mac has to trust.  No
+ * state.
  */
 #include <openssl/pkcs7.h>
 
 #include "certs/cert_authority_priv.h"
+#include "core/clock.h"
 
 static void
 pkcs7_free(PKCS7 **p)
@@ -54,4 +56,47 @@ cert_authority_chain(const struct cert_authority *a,
 	*out = buf_new((size_t)len);
 	buf_add(*out, der, (size_t)len);
 	return true;
+}
+
+static bool
+add_anchor(struct cert_authority *a, X509 *x)
+{
+	for (int i = 0; i < sk_X509_num(a->anchors); i++)
+		if (X509_cmp(sk_X509_value(a->anchors, i), x) == 0)
+			return true;
+	return sk_X509_push(a->anchors, x) > 0;
+}
+
+/* From the root down: macOS installs them in this order. */
+static bool
+add_downwards(struct cert_authority *a, const struct cert_member *issuing)
+{
+	const struct cert_member *way[CERT_MEMBERS_MAX];
+	size_t n = 0;
+
+	for (const struct cert_member *m = issuing; m != NULL && n < a->count;
+	     m = cert_authority_find(a, m->parent_id))
+		way[n++] = m;
+	while (n > 0)
+		if (!add_anchor(a, way[--n]->certificate))
+			return false;
+	return true;
+}
+
+bool
+cert_authority_find_anchors(struct cert_authority *a, struct err *e)
+{
+	bool good;
+
+	a->anchors = sk_X509_new_null();
+	good = a->anchors != NULL && add_downwards(a, a->issuing) &&
+	       (a->next == NULL || add_downwards(a, a->next));
+	for (size_t i = 0; i < a->count && good; i++) {
+		const struct cert_member *m = a->members[i];
+
+		if (m->parent_id[0] == '\0' &&
+		    cert_not_after(m->certificate) > clock_now_ms())
+			good = add_anchor(a, m->certificate);
+	}
+	return good || err_openssl(e, ERR_INTERNAL, "anchors");
 }

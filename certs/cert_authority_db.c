@@ -1,18 +1,21 @@
 /* SQL of table authority.  No state of its own. */
 #include "certs/cert_authority_priv.h"
 #include "core/clock.h"
+#include "core/json.h"
+#include "store/store_event.h"
 #include "store/store_watch.h"
 
+#define COLUMNS                                                                \
+	"SELECT id, role, state, parent_id, key_kind, key_ref, key_sealed,"    \
+	" certificate, changed_at FROM authority"
+
 static bool
-sum(struct store_tx *tx, int64_t *out, struct err *e)
+number(struct store_tx *tx, const char *sql, int64_t *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *rows = NULL;
 	bool more;
 
-	if (!store_query(tx,
-	        "SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT)"
-	        " FROM authority",
-	        S_ARGS(), &rows, e) ||
+	if (!store_query(tx, sql, S_ARGS(), &rows, e) ||
 	    !store_next(rows, &more, e))
 		return err_wrap(e, "version of the authority");
 	*out = store_int(rows, 0);
@@ -24,7 +27,10 @@ cert_authority_db_version(struct store_tx *tx, int64_t *out, struct err *e)
 {
 	int64_t authority, templates;
 
-	if (!sum(tx, &authority, e) ||
+	if (!number(tx,
+	        "SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT)"
+	        " FROM authority",
+	        &authority, e) ||
 	    !cert_template_version(tx, &templates, e))
 		return false;
 	*out = authority + templates;
@@ -34,11 +40,13 @@ cert_authority_db_version(struct store_tx *tx, int64_t *out, struct err *e)
 bool
 cert_authority_db_any(struct store_tx *tx, bool *any, struct err *e)
 {
-	int64_t version;
+	int64_t rows;
 
-	if (!sum(tx, &version, e))
+	if (!number(tx,
+	        "SELECT COUNT(*) FROM authority WHERE state <> 'dropped'",
+	        &rows, e))
 		return false;
-	*any = version > 0;
+	*any = rows > 0;
 	return true;
 }
 
@@ -86,9 +94,7 @@ cert_authority_db_load(
 	bool more;
 
 	if (!store_query(tx,
-	        "SELECT id, role, state, parent_id, key_kind, key_ref,"
-	        " key_sealed, certificate, changed_at FROM authority"
-	        " ORDER BY created_at, id",
+	        COLUMNS " WHERE state <> 'dropped' ORDER BY created_at, id",
 	        S_ARGS(), &rows, e))
 		return err_wrap(e, "authority");
 	while (store_next(rows, &more, e)) {
@@ -103,6 +109,21 @@ cert_authority_db_load(
 		a->count++;
 	}
 	return err_wrap(e, "authority");
+}
+
+bool
+cert_authority_db_requested(
+    struct store_tx *tx, struct cert_member **out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+	bool found;
+
+	if (!store_query(
+	        tx, COLUMNS " WHERE state = 'requested'", S_ARGS(), &rows, e) ||
+	    !store_next(rows, &found, e))
+		return err_wrap(e, "authority");
+	*out = NULL;
+	return !found || read_row(rows, out, e);
 }
 
 bool
@@ -151,6 +172,39 @@ cert_authority_db_move(struct store_tx *tx,
 }
 
 bool
+cert_authority_db_certify(struct store_tx *tx, const struct cert_member *m,
+    bool *moved, struct err *e)
+{
+	AUTO(buf_free) struct buf *der = NULL;
+	int64_t changed;
+
+	if (!cert_der(m->certificate, &der, e) ||
+	    !store_exec(tx,
+	        "UPDATE authority SET certificate = $1, parent_id = $2,"
+	        " state = $3, not_after = $4, changed_at = $5,"
+	        " version = version + 1 WHERE id = $6 AND state = 'requested'",
+	        S_ARGS(S_BLOB(buf_slice(der)), S_TEXT(m->parent_id),
+	            S_TEXT(m->state), S_INT(cert_not_after(m->certificate)),
+	            S_INT(clock_now_ms()), S_TEXT(m->id)),
+	        &changed, e) ||
+	    !store_watch_touch(tx, STORE_WATCH_AUTHORITY, e))
+		return false;
+	*moved = changed == 1;
+	return true;
+}
+
+bool
+cert_authority_db_drop(
+    struct store_tx *tx, const char *id, bool *moved, struct err *e)
+{
+	const struct cert_authority_move move = { id, CERT_STATE_REQUESTED,
+		"dropped" };
+
+	return cert_authority_db_move(tx, &move, moved, e) &&
+	       (!*moved || cert_authority_db_forget_key(tx, id, e));
+}
+
+bool
 cert_authority_db_forget_key(struct store_tx *tx, const char *id, struct err *e)
 {
 	return store_exec(tx,
@@ -158,4 +212,29 @@ cert_authority_db_forget_key(struct store_tx *tx, const char *id, struct err *e)
 	           " key_sealed = NULL, version = version + 1 WHERE id = $1",
 	           S_ARGS(S_TEXT(id)), NULL, e) &&
 	       store_watch_touch(tx, STORE_WATCH_AUTHORITY, e);
+}
+
+bool
+cert_authority_tell(struct store_tx *tx, const char *kind,
+    const struct cert_member *m, struct err *e)
+{
+	AUTO(json_free) json_t *data = json_object();
+	AUTO(str_free) char *text = NULL;
+	struct store_event ev = {
+		.kind = kind, .subject_id = m->id, .actor = "command-line"
+	};
+
+	if (m->certificate != NULL) {
+		char subject[512], fingerprint[SHA256_HEX_SIZE];
+
+		cert_subject(m->certificate, subject, sizeof(subject));
+		cert_fingerprint(m->certificate, fingerprint);
+		json_put_str(data, "subject", subject);
+		json_put_str(data, "fingerprint", fingerprint);
+		json_put_time(
+		    data, "not_after", cert_not_after(m->certificate));
+	}
+	text = json_text(data);
+	ev.data = text;
+	return store_event_add(tx, &ev, e);
 }

@@ -58,17 +58,20 @@ ra_or_self(const struct cert_authority *a, struct cert_member *issuing,
 	return ra == NULL && issuing->parent_id[0] == '\0' ? issuing : ra;
 }
 
-/* A CA that waits for its outside certificate takes no part. */
+/* A CA that waits for its outside certificate takes no part.  There is one at
+ * most. */
 static void
-drop_requested(struct cert_authority *a)
+set_requested_aside(struct cert_authority *a)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->count; i++) {
-		if (a->members[i]->certificate != NULL)
+		if (a->members[i]->certificate != NULL) {
 			a->members[n++] = a->members[i];
-		else
-			cert_member_free(&a->members[i]);
+		} else {
+			cert_member_free(&a->requested);
+			a->requested = a->members[i];
+		}
 	}
 	a->count = n;
 }
@@ -173,7 +176,6 @@ static bool
 prepare(struct cert_authority *a, const struct cert_authority_options *o,
     struct err *e)
 {
-	drop_requested(a);
 	if (!find_generation(a, e))
 		return false;
 	a->spki = mem_zalloc(a->count, sizeof(*a->spki));
@@ -187,6 +189,7 @@ prepare(struct cert_authority *a, const struct cert_authority_options *o,
 	if (a->md == NULL)
 		return err_openssl(e, ERR_INTERNAL, "SHA-256");
 	return open_keys(a, &o->vault, e) && make_chains(a, e) &&
+	       cert_authority_find_anchors(a, e) &&
 	       cert_authority_status(a, o->status_url, e) &&
 	       cert_authority_usages(a, e);
 }
@@ -203,9 +206,17 @@ read_rows(struct store *st, struct cert_authority *a, struct err *e)
 	       cert_authority_db_load(tx, a, e);
 }
 
+void
+cert_authority_found_clear(struct cert_authority_found *f)
+{
+	cert_authority_free(&f->authority);
+	cert_member_free(&f->requested);
+}
+
 bool
-cert_authority_load(struct store *st, const struct cert_authority_options *o,
-    struct cert_authority **out, struct err *e)
+cert_authority_find_all(struct store *st,
+    const struct cert_authority_options *o, struct cert_authority_found *out,
+    struct err *e)
 {
 	AUTO(cert_authority_free)
 	struct cert_authority *a = mem_zalloc(1, sizeof(*a));
@@ -213,14 +224,34 @@ cert_authority_load(struct store *st, const struct cert_authority_options *o,
 	atomic_init(&a->references, 1);
 	if (!read_rows(st, a, e))
 		return false;
+	set_requested_aside(a);
 	a->templates = cert_template_set_all(a->set);
-	if (a->count > 0) {
-		if (!prepare(a, o, e))
-			return false;
-		*out = TAKE(a);
-	} else {
-		*out = NULL;
-	}
+	if (a->count > 0 && !prepare(a, o, e))
+		return false;
+	*out = (struct cert_authority_found){ .requested = TAKE(a->requested),
+		.version = a->version };
+	if (a->count > 0)
+		out->authority = TAKE(a);
+	return true;
+}
+
+bool
+cert_authority_load(struct store *st, const struct cert_authority_options *o,
+    struct cert_authority **out, struct err *e)
+{
+	AUTO(cert_authority_found_clear)
+	struct cert_authority_found f = { 0 };
+
+	if (!cert_authority_find_all(st, o, &f, e))
+		return false;
+	if (f.authority == NULL && f.requested != NULL)
+		return err_set(e, ERR_CONFLICT,
+		    "the issuing CA waits for its certificate from outside: "
+		    "mutsu ca import brings it, mutsu ca drop-request gives "
+		    "up");
+	if (f.authority != NULL)
+		f.authority->requested = TAKE(f.requested);
+	*out = TAKE(f.authority);
 	return true;
 }
 
@@ -233,8 +264,33 @@ cert_authority_exists(struct store *st, bool *out, struct err *e)
 	       cert_authority_db_any(tx, out, e);
 }
 
-static bool
-check_options(const struct cert_authority_options *o, struct err *e)
+int
+cert_authority_generation(const struct cert_authority *a)
+{
+	int n = 1;
+
+	for (size_t i = 0; a != NULL && i < a->count; i++)
+		n += str_eq(a->members[i]->role, CERT_ROLE_ISSUING);
+	return n;
+}
+
+bool
+cert_authority_key_is_new(
+    const struct cert_authority *a, const struct cert_member *m, struct err *e)
+{
+	for (size_t i = 0; a != NULL && i < a->count; i++)
+		if (EVP_PKEY_eq(X509_get0_pubkey(a->members[i]->certificate),
+		        m->key) == 1)
+			return err_set(e, ERR_CONFLICT,
+			    "the next CA would have the key of %s; name another"
+			    " by issuing-key",
+			    a->members[i]->id);
+	return true;
+}
+
+bool
+cert_authority_check_options(
+    const struct cert_authority_options *o, struct err *e)
 {
 	if (str_empty(o->organization) ||
 	    str_utf8_len(o->organization) > ORGANIZATION_CHARS_MAX)
@@ -250,7 +306,8 @@ cert_authority_open(struct store *st, const struct cert_authority_options *o,
 {
 	AUTO(cert_authority_free) struct cert_authority *a = NULL;
 
-	if (!check_options(o, e) || !cert_authority_load(st, o, &a, e))
+	if (!cert_authority_check_options(o, e) ||
+	    !cert_authority_load(st, o, &a, e))
 		return false;
 	if (a == NULL && (!cert_authority_setup(st, o, e) ||
 	                     !cert_authority_load(st, o, &a, e)))

@@ -7,7 +7,10 @@
  */
 #include <stdio.h>
 
+#include <openssl/pem.h>
+
 #include "certs/cert_authority_priv.h"
+#include "certs/cert_subject_priv.h"
 #include "core/clock.h"
 #include "core/random.h"
 
@@ -87,8 +90,8 @@ cert_authority_open_key(
 	return true;
 }
 
-static void
-name_member(struct cert_member *m, const char *role, const char *state)
+void
+cert_authority_name(struct cert_member *m, const char *role, const char *state)
 {
 	uint8_t unique[8];
 	char hex[2 * sizeof(unique) + 1];
@@ -173,20 +176,92 @@ sign(struct cert_member *m, const struct cert_make *in, struct err *e)
 }
 
 bool
-cert_authority_make(
+cert_authority_make_key(
     const struct cert_make *in, struct cert_member **out, struct err *e)
 {
 	AUTO(cert_member_free)
 	struct cert_member *m = mem_zalloc(1, sizeof(*m));
 
-	name_member(m, ranks[in->rank].role, in->state);
+	cert_authority_name(m, ranks[in->rank].role, in->state);
 	if (in->issuer != NULL)
 		str_copy_cut(
 		    m->parent_id, sizeof(m->parent_id), in->issuer->id);
-	if (!find_key(m, in, e) || !sign(m, in, e)) {
+	if (!find_key(m, in, e)) {
 		cert_vault_abandon(&in->options->vault, &m->place);
 		return err_wrap(e, "making the %s", m->role);
 	}
 	*out = TAKE(m);
 	return true;
+}
+
+bool
+cert_authority_make(
+    const struct cert_make *in, struct cert_member **out, struct err *e)
+{
+	AUTO(cert_member_free) struct cert_member *m = NULL;
+
+	if (!cert_authority_make_key(in, &m, e))
+		return false;
+	if (!sign(m, in, e)) {
+		cert_vault_abandon(&in->options->vault, &m->place);
+		return err_wrap(e, "making the %s", m->role);
+	}
+	*out = TAKE(m);
+	return true;
+}
+
+/* ---- requests ---- */
+
+static bool
+add_key_id(X509_REQ *r, STACK_OF(X509_EXTENSION) * extensions)
+{
+	X509_EXTENSION *x;
+	X509V3_CTX ctx;
+
+	X509V3_set_ctx_nodb(&ctx);
+	X509V3_set_ctx(&ctx, NULL, NULL, r, NULL, 0);
+	x = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_key_identifier, "hash");
+	if (x != NULL && sk_X509_EXTENSION_push(extensions, x) > 0)
+		return true;
+	X509_EXTENSION_free(x);
+	return false;
+}
+
+static bool
+request_pem(X509_REQ *r, struct buf **out, struct err *e)
+{
+	AUTO(cert_bio_free) BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+	long len;
+
+	if (bio == NULL || PEM_write_bio_X509_REQ(bio, r) != 1)
+		return err_openssl(e, ERR_INTERNAL, "writing a request");
+	len = BIO_get_mem_data(bio, &text);
+	*out = buf_new((size_t)len + 1);
+	buf_add(*out, text, (size_t)len);
+	return true;
+}
+
+bool
+cert_authority_make_request(const struct cert_make *in,
+    const struct cert_member *m, struct buf **out, struct err *e)
+{
+	AUTO(cert_build_extensions_free)
+	STACK_OF(X509_EXTENSION) *extensions = NULL;
+	AUTO(cert_req_free) X509_REQ *r = X509_REQ_new();
+	AUTO(str_free) char *cn = common_name(in);
+	const struct cert_subject subject = { .cn = cn,
+		.o = in->options->organization };
+
+	if (r == NULL)
+		return err_openssl(e, ERR_INTERNAL, "making a request");
+	if (!cert_subject_name(&subject, X509_REQ_get_subject_name(r), e) ||
+	    !cert_build_extensions(&ranks[in->rank].usage, &extensions, e))
+		return false;
+	if (!X509_REQ_set_version(r, X509_REQ_VERSION_1) ||
+	    !X509_REQ_set_pubkey(r, m->key) || !add_key_id(r, extensions) ||
+	    !X509_REQ_add_extensions(r, extensions) ||
+	    X509_REQ_sign(r, m->key, EVP_sha256()) <= 0)
+		return err_openssl(e, ERR_INTERNAL, "making a request");
+	return request_pem(r, out, e);
 }

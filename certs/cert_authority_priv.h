@@ -27,6 +27,8 @@ struct cert_authority {
 	STACK_OF(X509_EXTENSION) * *status;
 	bool status_https; /* these addresses need TLS themselves */
 	struct buf *chain, *next_chain;
+	STACK_OF(X509) * anchors;      /* borrows of members */
+	struct cert_member *requested; /* not among members; or NULL */
 	struct cert_template_set *set;
 	const struct cert_template *templates; /* of set */
 	struct cert_usages *usages;            /* one for each of templates */
@@ -34,7 +36,6 @@ struct cert_authority {
 	int64_t version;
 };
 
-void cert_member_free(struct cert_member **m);
 /* Fills a->usages. */
 MUST_CHECK bool cert_authority_usages(struct cert_authority *a, struct err *e);
 
@@ -57,6 +58,9 @@ MUST_CHECK bool cert_authority_db_version(
 /* All rows into a->members, oldest first. */
 MUST_CHECK bool cert_authority_db_load(
     struct store_tx *tx, struct cert_authority *a, struct err *e);
+/* The requested row; NULL: none. */
+MUST_CHECK bool cert_authority_db_requested(
+    struct store_tx *tx, struct cert_member **out, struct err *e);
 MUST_CHECK bool cert_authority_db_any(
     struct store_tx *tx, bool *any, struct err *e);
 MUST_CHECK bool cert_authority_db_add(
@@ -68,9 +72,20 @@ struct cert_authority_move {
 MUST_CHECK bool cert_authority_db_move(struct store_tx *tx,
     const struct cert_authority_move *move, bool *moved, struct err *e);
 
+/* A requested row gets its certificate, issuer and state; *moved as above. */
+MUST_CHECK bool cert_authority_db_certify(struct store_tx *tx,
+    const struct cert_member *m, bool *moved, struct err *e);
+/* A requested row is over, and its key gone; *moved as above.  Rows are never
+ * deleted: the sum of versions only grows. */
+MUST_CHECK bool cert_authority_db_drop(
+    struct store_tx *tx, const char *id, bool *moved, struct err *e);
 /* The row's key is away from now on. */
 MUST_CHECK bool cert_authority_db_forget_key(
     struct store_tx *tx, const char *id, struct err *e);
+
+/* Its event, by the command line. */
+MUST_CHECK bool cert_authority_tell(struct store_tx *tx, const char *kind,
+    const struct cert_member *m, struct err *e);
 
 /* ---- cert_authority_make.c: certificates of our own ---- */
 
@@ -91,16 +106,46 @@ struct cert_make {
 /* Key and certificate, not yet in the database. */
 MUST_CHECK bool cert_authority_make(
     const struct cert_make *in, struct cert_member **out, struct err *e);
+/* Gives it an id of its own. */
+void cert_authority_name(
+    struct cert_member *m, const char *role, const char *state);
+/* The key alone: a row in state requested, or in->state. */
+MUST_CHECK bool cert_authority_make_key(
+    const struct cert_make *in, struct cert_member **out, struct err *e);
+/* The CSR for m's key (RFC 2986), PEM: what in->rank and in->generation say,
+ * with basicConstraints and keyUsage asked for. */
+MUST_CHECK bool cert_authority_make_request(const struct cert_make *in,
+    const struct cert_member *m, struct buf **out, struct err *e);
 /* Opens its key unless that is done. */
 MUST_CHECK bool cert_authority_open_key(
     const struct cert_vault *v, struct cert_member *m, struct err *e);
 
 /* ---- cert_authority_load.c ---- */
 
-/* The snapshot of the database as it is; NULL: there is no authority. */
+/* The snapshot of the database as it is; NULL: there is no authority.
+ * ERR_CONFLICT: there is nothing but a request. */
 MUST_CHECK bool cert_authority_load(struct store *st,
     const struct cert_authority_options *o, struct cert_authority **out,
     struct err *e);
+/* The same; authority is NULL with nothing but a request, or nothing at all. */
+struct cert_authority_found {
+	struct cert_authority *authority;
+	struct cert_member *requested;
+	int64_t version;
+};
+MUST_CHECK bool cert_authority_find_all(struct store *st,
+    const struct cert_authority_options *o, struct cert_authority_found *out,
+    struct err *e);
+void cert_authority_found_clear(struct cert_authority_found *f);
+/* ERR_INVALID: no name for certificates. */
+MUST_CHECK bool cert_authority_check_options(
+    const struct cert_authority_options *o, struct err *e);
+/* How many issuing CAs there were, and one; a NULL: none. */
+int cert_authority_generation(const struct cert_authority *a);
+/* ERR_CONFLICT: the key of m is one of a's already (a token's, named again by
+ * mistake). */
+MUST_CHECK bool cert_authority_key_is_new(
+    const struct cert_authority *a, const struct cert_member *m, struct err *e);
 
 /* ---- cert_authority_setup.c ---- */
 
@@ -116,6 +161,10 @@ MUST_CHECK bool cert_authority_renew_ra(struct store *st,
     struct err *e);
 
 /* ---- cert_authority_chain.c ---- */
+
+/* Fills a->anchors. */
+MUST_CHECK bool cert_authority_find_anchors(
+    struct cert_authority *a, struct err *e);
 
 /* RA first, then up to the root: degenerate PKCS #7. */
 MUST_CHECK bool cert_authority_chain(const struct cert_authority *a,

@@ -14,17 +14,6 @@ load(struct store *st, const struct cert_authority_options *o,
 	                           "makes one");
 }
 
-/* How many issuing CAs there were, and one. */
-static int
-next_generation(const struct cert_authority *a)
-{
-	int n = 1;
-
-	for (size_t i = 0; i < a->count; i++)
-		n += str_eq(a->members[i]->role, CERT_ROLE_ISSUING);
-	return n;
-}
-
 struct next {
 	struct cert_member *issuing, *ra;
 	int64_t version; /* of the authority that it follows */
@@ -41,6 +30,10 @@ static bool
 use_root_key(struct cert_authority *a, const struct cert_vault *v,
     EVP_PKEY *root_key, struct err *e)
 {
+	if (root_key == NULL && str_eq(a->root->place.kind, CERT_VAULT_AWAY))
+		return err_set(e, ERR_NOT_FOUND,
+		    "the root's key is not here: lend it (--root-key-file), or "
+		    "have another CA sign the next one (mutsu ca request)");
 	if (root_key == NULL)
 		return cert_authority_open_key(v, a->root, e);
 	if (X509_check_private_key(a->root->certificate, root_key) != 1)
@@ -52,21 +45,6 @@ use_root_key(struct cert_authority *a, const struct cert_vault *v,
 	return true;
 }
 
-/* A key of a token may have been named again by mistake. */
-static bool
-key_is_new(
-    const struct cert_authority *a, const struct cert_member *m, struct err *e)
-{
-	for (size_t i = 0; i < a->count; i++)
-		if (EVP_PKEY_eq(X509_get0_pubkey(a->members[i]->certificate),
-		        X509_get0_pubkey(m->certificate)) == 1)
-			return err_set(e, ERR_CONFLICT,
-			    "the next CA would have the key of %s; name another"
-			    " by issuing-key",
-			    a->members[i]->id);
-	return true;
-}
-
 static bool
 make_next(const struct cert_authority *a,
     const struct cert_authority_options *o, struct next *n, struct err *e)
@@ -74,12 +52,12 @@ make_next(const struct cert_authority *a,
 	bool single = cert_authority_single(a);
 	struct cert_make in = { .options = o,
 		.rank = single ? CERT_RANK_SINGLE : CERT_RANK_ISSUING,
-		.generation = next_generation(a),
+		.generation = cert_authority_generation(a),
 		.issuer = single ? NULL : a->root,
 		.state = CERT_STATE_NEXT };
 
 	if (!cert_authority_make(&in, &n->issuing, e) ||
-	    !key_is_new(a, n->issuing, e))
+	    !cert_authority_key_is_new(a, n->issuing, e))
 		return false;
 	in.rank = CERT_RANK_RA;
 	in.issuer = n->issuing;
@@ -100,7 +78,8 @@ add_next(struct store_tx *tx, void *arg, struct err *e)
 		    "the authority changed meanwhile; look at it and try "
 		    "again");
 	return cert_authority_db_add(tx, n->issuing, e) &&
-	       (n->ra == NULL || cert_authority_db_add(tx, n->ra, e));
+	       (n->ra == NULL || cert_authority_db_add(tx, n->ra, e)) &&
+	       cert_authority_tell(tx, "authority.prepared", n->issuing, e);
 }
 
 bool
@@ -116,6 +95,10 @@ cert_roll_prepare(struct store *st, const struct cert_authority_options *o,
 		return err_set(e, ERR_CONFLICT,
 		    "%s is prepared already; mutsu ca switch makes it active",
 		    a->next->id);
+	if (a->requested != NULL)
+		return err_set(e, ERR_CONFLICT,
+		    "a request to an outside CA is open: mutsu ca import or "
+		    "mutsu ca drop-request ends it");
 	if (!cert_authority_single(a) &&
 	    !use_root_key(a, &o->vault, root_key, e))
 		return false;
@@ -129,18 +112,35 @@ cert_roll_prepare(struct store *st, const struct cert_authority_options *o,
 	return false;
 }
 
-/* Rows of one state to another; only those that issue or answer. */
+/* Is it of the next generation: issuing CA, RA, or above them? */
 static bool
-move_all(struct store_tx *tx, const struct cert_authority *a,
-    const struct cert_authority_move *how, struct err *e)
+stays(const struct cert_authority *a, const struct cert_member *m)
 {
+	const struct cert_member *up = a->next;
+
+	if (str_eq(m->state, CERT_STATE_NEXT))
+		return true;
+	for (size_t i = 0; up != NULL && i < a->count; i++) {
+		if (up == m)
+			return true;
+		up = cert_authority_find(a, up->parent_id);
+	}
+	return false;
+}
+
+/* May be run again. */
+static bool
+switch_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct cert_authority *a = arg;
+
 	for (size_t i = 0; i < a->count; i++) {
 		const struct cert_member *m = a->members[i];
-		struct cert_authority_move move = { m->id, how->from, how->to };
+		const struct cert_authority_move move = { m->id, m->state,
+			stays(a, m) ? CERT_STATE_ACTIVE : CERT_STATE_OLD };
 		bool moved;
 
-		if (str_eq(m->role, CERT_ROLE_ROOT) ||
-		    !str_eq(m->state, how->from))
+		if (str_eq(move.from, move.to))
 			continue;
 		if (!cert_authority_db_move(tx, &move, &moved, e))
 			return false;
@@ -148,19 +148,7 @@ move_all(struct store_tx *tx, const struct cert_authority *a,
 			return err_set(
 			    e, ERR_CONFLICT, "the authority changed meanwhile");
 	}
-	return true;
-}
-
-static bool
-switch_once(struct store_tx *tx, void *arg, struct err *e)
-{
-	const struct cert_authority *a = arg;
-	const struct cert_authority_move retire = { NULL, CERT_STATE_ACTIVE,
-		CERT_STATE_OLD };
-	const struct cert_authority_move promote = { NULL, CERT_STATE_NEXT,
-		CERT_STATE_ACTIVE };
-
-	return move_all(tx, a, &retire, e) && move_all(tx, a, &promote, e);
+	return cert_authority_tell(tx, "authority.switched", a->next, e);
 }
 
 bool
@@ -183,7 +171,8 @@ forget_root(struct store_tx *tx, void *arg, struct err *e)
 {
 	const struct cert_member *root = arg;
 
-	return cert_authority_db_forget_key(tx, root->id, e);
+	return cert_authority_db_forget_key(tx, root->id, e) &&
+	       cert_authority_tell(tx, "authority.root_taken", root, e);
 }
 
 bool

@@ -22,7 +22,7 @@ put_member(const struct cert_vault *v, struct cert_member *m,
 	json_t *o = json_object();
 
 	json_array_append_new(rows, o);
-	if (!cert_pem(m->certificate, cert, e) ||
+	if ((m->certificate != NULL && !cert_pem(m->certificate, cert, e)) ||
 	    (ours && (!cert_authority_open_key(v, m, e) ||
 	                 !cert_key_encrypt(m->key, passphrase, &key, e))))
 		return false;
@@ -30,7 +30,8 @@ put_member(const struct cert_vault *v, struct cert_member *m,
 	json_put_str(o, "role", m->role);
 	json_put_str(o, "state", m->state);
 	json_put_str(o, "parent_id", m->parent_id);
-	json_put_str(o, "certificate", buf_str(cert));
+	if (m->certificate != NULL)
+		json_put_str(o, "certificate", buf_str(cert));
 	if (ours)
 		json_put_str(o, "key", buf_str(key));
 	else if (m->place.ref[0] != '\0')
@@ -38,11 +39,27 @@ put_member(const struct cert_vault *v, struct cert_member *m,
 	return true;
 }
 
+static bool
+put_all(const struct cert_vault *v, const struct cert_authority_found *f,
+    struct slice passphrase, json_t *rows, struct err *e)
+{
+	size_t count = f->authority != NULL ? f->authority->count : 0;
+
+	for (size_t i = 0; i <= count; i++) {
+		struct cert_member *m =
+		    i < count ? f->authority->members[i] : f->requested;
+
+		if (m != NULL && !put_member(v, m, passphrase, rows, e))
+			return err_wrap(e, "backup of %s", m->id);
+	}
+	return true;
+}
+
 bool
 cert_roll_backup(struct store *st, const struct cert_vault *v,
     struct slice passphrase, struct buf **out, struct err *e)
 {
-	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(cert_authority_found_clear) struct cert_authority_found f = { 0 };
 	AUTO(json_free) json_t *o = json_object();
 	AUTO(str_free) char *text = NULL;
 	AUTO(buf_free) struct buf *b = buf_new(BACKUP_MAX);
@@ -50,14 +67,13 @@ cert_roll_backup(struct store *st, const struct cert_vault *v,
 
 	json_put_str(o, "format", FORMAT);
 	json_object_set_new(o, "members", rows);
-	if (!cert_authority_load(
-	        st, &(struct cert_authority_options){ .vault = *v }, &a, e))
+	if (!cert_authority_find_all(
+	        st, &(struct cert_authority_options){ .vault = *v }, &f, e))
 		return false;
-	if (a == NULL)
+	if (f.authority == NULL && f.requested == NULL)
 		return err_set(e, ERR_NOT_FOUND, "there is no authority");
-	for (size_t i = 0; i < a->count; i++)
-		if (!put_member(v, a->members[i], passphrase, rows, e))
-			return err_wrap(e, "backup of %s", a->members[i]->id);
+	if (!put_all(v, &f, passphrase, rows, e))
+		return false;
 	text = json_text(o);
 	buf_adds(b, text);
 	if (!buf_ok(b, e))
@@ -99,7 +115,8 @@ place_key(const struct cert_vault *v, const struct row *r,
 	}
 	if (!cert_key_decrypt(slice_str(r->key), passphrase, &m->key, e))
 		return false;
-	if (X509_check_private_key(m->certificate, m->key) != 1)
+	if (m->certificate != NULL &&
+	    X509_check_private_key(m->certificate, m->key) != 1)
 		return err_openssl(e, ERR_INVALID, "not its key");
 	return cert_vault_put(v, m->id, m->key, &m->place, e);
 }
@@ -115,14 +132,16 @@ member_of(const struct cert_vault *v, const json_t *o, struct slice passphrase,
 	if (!read_row(o, &r, e))
 		return false;
 	if (str_empty(r.id) || strchr(r.id, '/') != NULL || !r.role ||
-	    !r.state || !r.certificate)
+	    !r.state ||
+	    (r.certificate == NULL) != str_eq(r.state, CERT_STATE_REQUESTED))
 		return err_set(e, ERR_INVALID, "a row is not whole");
 	str_copy_cut(m->id, sizeof(m->id), r.id);
 	str_copy_cut(m->role, sizeof(m->role), r.role);
 	str_copy_cut(m->state, sizeof(m->state), r.state);
 	str_copy_cut(m->parent_id, sizeof(m->parent_id),
 	    r.parent_id != NULL ? r.parent_id : "");
-	if (!cert_parse_pem(slice_str(r.certificate), &m->certificate, e) ||
+	if ((r.certificate != NULL && !cert_parse_pem(slice_str(r.certificate),
+	                                  &m->certificate, e)) ||
 	    !place_key(v, &r, passphrase, m, e))
 		return err_wrap(e, "%s", m->id);
 	*out = TAKE(m);

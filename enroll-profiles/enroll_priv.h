@@ -79,9 +79,9 @@ enum { ENROLL_PROFILE_MAX = 256 << 10 };
 
 struct enroll_profile {
 	const char *organization, *public_url, *topic;
-	const char *challenge, *ref; /* ref: CN of the request */
-	X509 *root, *issuing;
-	bool ship_anchors;
+	const char *challenge, *ref;    /* ref: CN of the request */
+	X509 *root;                     /* of the SCEP server's chain */
+	const STACK_OF(X509) * anchors; /* to ship; NULL: none */
 };
 /* Appends the XML of the enrolment profile. */
 MUST_CHECK bool enroll_profile_enrolment(

@@ -38,18 +38,41 @@ payload_keys(struct buf *b, const struct payload *p)
 }
 
 static bool
-put_anchor(struct buf *b, const struct payload *what, X509 *cert, struct err *e)
+is_root(X509 *x)
 {
+	return X509_NAME_cmp(
+	           X509_get_subject_name(x), X509_get_issuer_name(x)) == 0;
+}
+
+/* What each kind of certificate is called: a root is one that signed itself. */
+static const struct anchor {
+	const char *type, *identifier, *name;
+} anchors[] = {
+	{ "com.apple.security.pkcs1", ENROLL_IDENTIFIER ".issuing",
+	    "Issuing certificate" },
+	{ "com.apple.security.root", ENROLL_IDENTIFIER ".root",
+	    "Root certificate" },
+};
+
+/* number: how many of its kind there were before. */
+static bool
+put_anchor(struct buf *b, const struct enroll_profile *p, X509 *cert,
+    int number, struct err *e)
+{
+	const struct anchor *k = &anchors[is_root(cert)];
 	AUTO(buf_free) struct buf *der = NULL;
-	struct payload p = *what;
+	AUTO(str_free)
+	char *identifier = number == 0
+	                       ? str_dup(k->identifier)
+	                       : str_printf("%s.%d", k->identifier, number + 1);
 	char uuid[UUID_SIZE];
 
 	if (!cert_der(cert, &der, e))
 		return false;
 	uuid_new(uuid);
-	p.uuid = uuid;
 	pl_dict(b);
-	payload_keys(b, &p);
+	payload_keys(b, &(struct payload){ k->type, identifier, uuid, k->name,
+	                    p->organization });
 	pl_key_data(b, "PayloadContent", buf_slice(der));
 	pl_dict_end(b);
 	return true;
@@ -156,17 +179,16 @@ put_mdm(
 static bool
 put_anchors(struct buf *b, const struct enroll_profile *p, struct err *e)
 {
-	const struct payload root = { "com.apple.security.root",
-		ENROLL_IDENTIFIER ".root", NULL, "Root certificate",
-		p->organization };
-	const struct payload issuing = { "com.apple.security.pkcs1",
-		ENROLL_IDENTIFIER ".issuing", NULL, "Issuing certificate",
-		p->organization };
+	int count = p->anchors != NULL ? sk_X509_num(p->anchors) : 0;
+	int seen[COUNT(anchors)] = { 0 };
 
-	if (!p->ship_anchors)
-		return true;
-	return put_anchor(b, &root, p->root, e) &&
-	       put_anchor(b, &issuing, p->issuing, e);
+	for (int i = 0; i < count; i++) {
+		X509 *x = sk_X509_value(p->anchors, i);
+
+		if (!put_anchor(b, p, x, seen[is_root(x)]++, e))
+			return false;
+	}
+	return true;
 }
 
 bool

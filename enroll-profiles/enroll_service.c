@@ -143,8 +143,8 @@ enroll_service_sign(struct enroll_service *s, const struct enroll_wish *w,
 	               .challenge = w->challenge,
 	               .ref = w->ref,
 	               .root = cert_authority_root(a),
-	               .issuing = cert_authority_issuing(a),
-	               .ship_anchors = s->ship_anchors },
+	               .anchors =
+	                   s->ship_anchors ? cert_authority_anchors(a) : NULL },
 	           xml, e) &&
 	       cert_cms_sign(buf_slice(xml), s->signer, s->signer_key,
 	           s->signer_chain, out, e);

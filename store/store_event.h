@@ -14,7 +14,7 @@ struct store_event {
 	const char *device_id;  /* or NULL */
 	const char *subject_id; /* the order, command, ... or NULL */
 	const char *actor;      /* who caused it: "token:<name>", "device",
-	                         * "system"; never NULL */
+	                         * "system", "command-line"; never NULL */
 	const char *data;       /* a JSON object of more facts, or NULL; never
 	                         * a secret */
 };

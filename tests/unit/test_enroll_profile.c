@@ -14,8 +14,8 @@ enrolment(struct site *s, bool anchors)
 	        .challenge = "SECRET1",
 	        .ref = "ref-1",
 	        .root = cert_authority_root(s->authority),
-	        .issuing = cert_authority_issuing(s->authority),
-	        .ship_anchors = anchors },
+	        .anchors =
+	            anchors ? cert_authority_anchors(s->authority) : NULL },
 	    b, &e));
 	OK(pl_parse(buf_slice(b), &p, &e));
 	return p;

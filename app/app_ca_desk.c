@@ -1,0 +1,102 @@
+/*
+ * What the subcommands of mutsu ca work at: the database itself, the master
+ * key and the settings of the authority.  One thread.
+ */
+#include <stdio.h>
+
+#include "app/app_ca_priv.h"
+#include "app/app_settings.h"
+#include "core/file.h"
+#include "core/log.h"
+
+const struct app_option app_ca_options[] = {
+	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ NULL, NULL, NULL },
+};
+
+static void
+desk_clear(struct app_ca_desk *d)
+{
+	store_close(&d->store);
+	seal_free(&d->seal);
+	settings_free(&d->settings);
+	str_free(&d->keys);
+	str_free(&d->master);
+}
+
+static bool
+open_database(struct app_ca_desk *d, const char *data, struct err *e)
+{
+	AUTO(str_free) char *file = str_printf("%s/mutsu.db", data);
+	const char *address = settings_str(d->settings, "database");
+	struct store_options o = { .path = file };
+
+	if (!str_empty(address))
+		o.path = address;
+	return file_mkdir(data, e) && file_private(data, e) &&
+	       store_open(&o, &d->store, e) &&
+	       cert_authority_exists(d->store, &d->any, e);
+}
+
+static bool
+desk_open(const struct app_args *a, struct app_ca_desk *d, struct err *e)
+{
+	const char *data;
+
+	log_set_level(LOG_ERROR);
+	d->settings = settings_new(app_settings, app_settings_count);
+	if (!app_settings_load(d->settings, a, e) ||
+	    !app_settings_authority(d->settings, &d->o, e))
+		return false;
+	data = settings_str(d->settings, "data");
+	d->keys = str_printf("%s/keys", data);
+	d->master = str_printf("%s/master.key", data);
+	if (!open_database(d, data, e))
+		return false;
+	if (d->any && !file_exists(d->master))
+		return err_set(e, ERR_NOT_FOUND, "%s is missing", d->master);
+	if (!seal_open(d->master, &d->seal, e))
+		return false;
+	d->o.vault.seal = d->seal;
+	d->o.vault.dir = d->keys;
+	return true;
+}
+
+static int
+finish(bool good, const struct err *e)
+{
+	static const struct {
+		enum err_code code;
+		int exit;
+	} codes[] = { { ERR_INVALID, APP_USAGE },
+		{ ERR_NOT_FOUND, APP_NOT_FOUND },
+		{ ERR_CONFLICT, APP_CONFLICT } };
+
+	if (good)
+		return APP_OK;
+	fprintf(stderr, "mutsu: %s\n", e->text);
+	for (size_t i = 0; i < COUNT(codes); i++)
+		if (codes[i].code == e->code)
+			return codes[i].exit;
+	return APP_FAILED;
+}
+
+bool
+app_ca_snapshot(
+    struct app_ca_desk *d, struct cert_authority **out, struct err *e)
+{
+	return d->any ? cert_authority_open(d->store, &d->o, out, e)
+	              : err_set(e, ERR_NOT_FOUND,
+	                    "there is no authority yet; mutsu serve or mutsu "
+	                    "ca create makes one");
+}
+
+int
+app_ca_run(const struct app_args *a, bool (*what)(const struct app_args *a,
+                                         struct app_ca_desk *d, struct err *e))
+{
+	AUTO(desk_clear) struct app_ca_desk d = { 0 };
+	struct err e = { 0 };
+
+	return finish(desk_open(a, &d, &e) && what(a, &d, &e), &e);
+}

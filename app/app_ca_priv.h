@@ -1,0 +1,37 @@
+/* What the subcommands of mutsu ca share.  One thread. */
+#pragma once
+
+#include "app/app_cli.h"
+#include "certs/cert_authority.h"
+#include "core/settings.h"
+
+/* What every command needs, opened. */
+struct app_ca_desk {
+	struct settings *settings;
+	char *keys, *master;
+	struct seal *seal;
+	struct store *store;
+	struct cert_authority_options o;
+	bool any;
+};
+
+/* The settings file, for those without options of their own. */
+extern const struct app_option app_ca_options[];
+
+/* ERR_NOT_FOUND: there is no authority yet. */
+MUST_CHECK bool app_ca_snapshot(
+    struct app_ca_desk *d, struct cert_authority **out, struct err *e);
+/* All certificates of the authority, and an open request, as they are now. */
+MUST_CHECK bool app_ca_show(
+    const struct app_args *a, struct app_ca_desk *d, struct err *e);
+/* Opens the desk, does it, says on standard error why not; the exit code. */
+int app_ca_run(
+    const struct app_args *a, bool (*what)(const struct app_args *a,
+                                  struct app_ca_desk *d, struct err *e));
+
+/* A subcommand has no argument for its table's row. */
+#define APP_CA_COMMAND(name)                                                   \
+	static int name##_command(const struct app_args *a)                    \
+	{                                                                      \
+		return app_ca_run(a, name);                                    \
+	}
