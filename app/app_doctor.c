@@ -11,12 +11,15 @@
 #include "apns/apns_doctor.h"
 #include "app/app_cli.h"
 #include "app/app_settings.h"
+#include "certs/cert_tls.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/log.h"
 
-enum { HOSTS_MAX = 16, WARN_DAYS = 30 };
+/* ACME clients renew 30 days before the end. */
+enum { HOSTS_MAX = 16, WARN_DAYS = 30, TLS_WARN_DAYS = 14 };
+enum { TLS_PEM_MAX = 64 << 10 };
 
 static const struct app_option doctor_options[] = {
 	{ "config", "FILE", "settings file (DATA/mutsu.conf)" },
@@ -63,10 +66,10 @@ add(const struct apns_check *c, void *arg)
 }
 
 static void
-add_own(struct report *r, enum apns_finding finding, const char *subject,
-    const char *text, const char *advice)
+add_own(struct report *r, const char *name, enum apns_finding finding,
+    const char *subject, const char *text, const char *advice)
 {
-	struct apns_check c = { .name = "certificate",
+	struct apns_check c = { .name = name,
 		.subject = subject,
 		.finding = finding,
 		.advice = advice };
@@ -109,11 +112,11 @@ tell_dates(struct report *r, const struct apns_cert *c)
 	    str_printf("valid for %lld days, the key fits", (long long)days);
 
 	if (days < WARN_DAYS)
-		add_own(r, APNS_WARNING, c->topic, text,
+		add_own(r, "certificate", APNS_WARNING, c->topic, text,
 		    "renew it at identity.apple.com/pushcert with the same "
 		    "Apple account, then mutsu push-cert import");
 	else
-		add_own(r, APNS_GOOD, c->topic, text, NULL);
+		add_own(r, "certificate", APNS_GOOD, c->topic, text, NULL);
 }
 
 /* Dates, topic and key; NULL: there is none that could be shown. */
@@ -128,24 +131,70 @@ check_certificate(struct report *r, const struct settings *s)
 	struct err e = { 0 };
 
 	if (!load_certificate(s, &c, &e)) {
-		add_own(r, APNS_FAULT, "database", e.text,
+		add_own(r, "certificate", APNS_FAULT, "database", e.text,
 		    "start the server once, and run this as its user with its "
 		    "--data or --config");
 		return NULL;
 	}
 	if (c == NULL) {
-		add_own(r, APNS_FAULT, "database",
+		add_own(r, "certificate", APNS_FAULT, "database",
 		    "there is no push certificate",
 		    "mutsu push-cert import CERT.PEM KEY.PEM");
 		return NULL;
 	}
 	if (!apns_cert_parse(
 	        slice_str(c->cert_pem), slice_str(c->key_pem), &parsed, &e)) {
-		add_own(r, APNS_FAULT, c->topic, e.text, renew);
+		add_own(r, "certificate", APNS_FAULT, c->topic, e.text, renew);
 		return NULL;
 	}
 	tell_dates(r, c);
 	return TAKE(c);
+}
+
+/* ---- the TLS certificate ---- */
+
+/* Host of "https://host:port/". */
+static char *
+host_of(const struct settings *s)
+{
+	const char *url = settings_str(s, "public-url");
+	const char *p = url != NULL ? strstr(url, "://") : NULL;
+
+	if (p == NULL)
+		return str_dup("localhost");
+	return str_printf("%.*s", (int)strcspn(p + 3, ":/"), p + 3);
+}
+
+static void
+check_tls(struct report *r, const struct settings *s)
+{
+	static const char advice[] = "put a new one in its place; the server "
+	                             "takes it within seconds";
+	const char *cert = settings_str(s, "tls-cert");
+	const char *key = settings_str(s, "tls-key");
+	const char *data = settings_str(s, "data");
+	AUTO(str_free)
+	char *cert_path = cert ? str_dup(cert) : str_printf("%s/tls.pem", data);
+	AUTO(str_free)
+	char *key_path = key ? str_dup(key) : str_printf("%s/tls.key", data);
+	AUTO(str_free) char *host = host_of(s);
+	AUTO(str_free) char *text = NULL;
+	AUTO(buf_free) struct buf *c = NULL;
+	AUTO(buf_wipe) struct buf *k = NULL;
+	struct err e = { 0 };
+	int64_t days;
+
+	if (!file_read(cert_path, TLS_PEM_MAX, &c, &e) ||
+	    !file_read(key_path, TLS_PEM_MAX, &k, &e) ||
+	    !cert_tls_check(
+	        &(struct cert_tls){ buf_slice(c), buf_slice(k), host }, &e)) {
+		add_own(r, "listener", APNS_WARNING, host, e.text, advice);
+		return;
+	}
+	days = (cert_tls_not_after(buf_slice(c)) - clock_now_ms()) / MS_DAY;
+	text = str_printf("valid for %lld days, the key fits", (long long)days);
+	add_own(r, "listener", days < TLS_WARN_DAYS ? APNS_WARNING : APNS_GOOD,
+	    host, text, days < TLS_WARN_DAYS ? advice : NULL);
 }
 
 /* ---- hosts ---- */
@@ -187,8 +236,9 @@ examine(struct report *r, const struct settings *s, int64_t timeout_s)
 	r->good = true;
 	c = check_certificate(r, s);
 	r->faults = !r->good;
+	check_tls(r, s);
 	if (!app_settings_proxy_credentials(s, &credentials, &e)) {
-		add_own(r, APNS_FAULT, "proxy", e.text,
+		add_own(r, "certificate", APNS_FAULT, "proxy", e.text,
 		    "correct apns-proxy-credentials");
 		r->faults = true;
 	}

@@ -96,7 +96,7 @@ serve(const struct app_args *a)
 	    app_server_url(server), app_server_admin_url(server));
 	fflush(stdout);
 	while (sigwait(&signals, &sig) == 0 && sig == SIGHUP)
-		;
+		app_server_reload(server);
 	log_event(LOG_INFO, "stopping", NULL);
 	return APP_OK;
 }

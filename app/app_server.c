@@ -313,6 +313,7 @@ app_server_start(
 	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->tls_lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->wake, &monotonic);
@@ -322,7 +323,7 @@ app_server_start(
 	s->metrics = app_server_metrics_new();
 	if (!open_data(s, e) || !app_server_join(s, e) || !bind_device(s, e) ||
 	    !bind_plain(s, e) || !app_server_authority(s, e) ||
-	    !app_server_tls(s, s->host, e) || !open_trial(s, e) ||
+	    !app_server_tls(s, e) || !open_trial(s, e) ||
 	    !http_new(&http, &s->http, e) || !app_server_revocation(s, e) ||
 	    !start_services(s, e) || !app_server_start_push(s, e) ||
 	    !app_server_watch(s, e) || !start_listeners(s, e) ||
@@ -381,6 +382,7 @@ app_server_stop(struct app_server **sp)
 	str_free(&s->status_url);
 	str_free(&s->admin_url);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->tls_lock);
 	pthread_cond_destroy(&s->wake);
 	mem_free(sp);
 }
@@ -395,4 +397,10 @@ const char *
 app_server_admin_url(const struct app_server *s)
 {
 	return s->admin_url;
+}
+
+void
+app_server_reload(struct app_server *s)
+{
+	app_server_tls_look(s, true);
 }

@@ -19,5 +19,8 @@ MUST_CHECK bool app_server_start(
 /* Finishes what is under way and closes everything. */
 void app_server_stop(struct app_server **s);
 
+/* SIGHUP: looks at the files that may have changed.  Any thread. */
+void app_server_reload(struct app_server *s);
+
 const char *app_server_url(const struct app_server *s);
 const char *app_server_admin_url(const struct app_server *s);

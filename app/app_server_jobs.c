@@ -11,6 +11,7 @@
 
 /* Longer than the slowest job goes without writing. */
 #define JOB_LEASE_MS (3 * MS_MIN)
+enum { LOOK_S = 5 }; /* between two looks at files */
 
 static bool
 expire(struct app_server *s, const struct store_lease *l, struct err *e)
@@ -82,20 +83,21 @@ static const struct job {
 	{ "job:renew-identities", renew_identities },
 };
 
-/* Until the next minute, or until what a dead node had is free; false when
+/* Some seconds, or until what a dead node had is free: *freed.  False when
  * stopping. */
 static bool
-wait_a_minute(struct app_server *s)
+wait_a_while(struct app_server *s, bool *freed)
 {
 	struct timespec until;
 	int timed_out = 0;
 	bool go_on;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += 60;
+	until.tv_sec += LOOK_S;
 	pthread_mutex_lock(&s->lock);
 	while (!s->stopping && !s->jobs_freed && timed_out == 0)
 		timed_out = pthread_cond_timedwait(&s->wake, &s->lock, &until);
+	*freed = s->jobs_freed;
 	s->jobs_freed = false;
 	go_on = !s->stopping;
 	pthread_mutex_unlock(&s->lock);
@@ -134,11 +136,18 @@ void *
 app_server_tick(void *arg)
 {
 	struct app_server *s = arg;
+	int64_t due_ms = clock_mono_ms() + MS_MIN;
+	bool freed;
 
-	/* One that fails for ever does not keep the others back. */
-	while (wait_a_minute(s))
+	while (wait_a_while(s, &freed)) {
+		app_server_tls_look(s, false);
+		if (!freed && clock_mono_ms() < due_ms)
+			continue;
+		due_ms = clock_mono_ms() + MS_MIN;
+		/* One that fails for ever does not keep the others back. */
 		for (size_t i = 0; i < COUNT(jobs); i++)
 			run_job(s, &jobs[i]);
+	}
 	return NULL;
 }
 

@@ -16,6 +16,7 @@ enum row {
 	ROW_PUSH_DUE,
 	ROW_PUSH_STOPPED,
 	ROW_PUSH_CERT,
+	ROW_TLS_CERT,
 	ROW_RSS
 };
 
@@ -43,6 +44,9 @@ static const struct http_metric rows[] = {
 	    "Earliest end of the push certificates in use, Unix time; "
 	    "0: none",
 	    "gauge", NULL, NULL },
+	[ROW_TLS_CERT] = { "mutsu_tls_certificate_not_after_seconds",
+	    "End of the TLS certificate in use, Unix time", "gauge", NULL,
+	    NULL },
 	[ROW_RSS] = { "process_resident_memory_bytes", "Resident memory",
 	    "gauge", NULL, NULL },
 };
@@ -86,6 +90,8 @@ app_server_metrics(struct buf *out, void *arg)
 	http_metric_set(s->metrics, ROW_PUSH_DUE, 0, p.due);
 	http_metric_set(s->metrics, ROW_PUSH_STOPPED, 0, p.stopped);
 	http_metric_set(s->metrics, ROW_PUSH_CERT, 0, p.cert_not_after / MS_S);
+	http_metric_set(
+	    s->metrics, ROW_TLS_CERT, 0, atomic_load(&s->tls_not_after) / MS_S);
 	http_metric_set(s->metrics, ROW_RSS, 0, resident_bytes());
 	http_metrics_write(s->metrics, out);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "app/app_server.h"
 #include "app/app_trial.h"
@@ -20,7 +21,12 @@ struct app_server {
 	struct store_node *node;
 	struct seal *seal;
 	struct cert_live *live;
+	/* Guards what follows, up to tls_not_after, once the server runs. */
+	pthread_mutex_t tls_lock;
 	struct buf *tls_cert, *tls_key;
+	char tls_why[240]; /* what is wrong with those that came since */
+	int tls_seen;      /* how often it was seen in a row */
+	_Atomic int64_t tls_not_after;
 	char topic[257]; /* of the push certificate at start; "": none */
 	struct app_trial *trial;
 	char *host_text; /* split in place into hosts */
@@ -63,15 +69,16 @@ MUST_CHECK bool app_server_revocation(struct app_server *s, struct err *e);
 void app_server_revocation_end(struct app_server *s);
 /* Reads the TLS certificate of the settings, or makes one that our CA
  * issued and renews it 30 days before its end. */
-MUST_CHECK bool app_server_tls(
-    struct app_server *s, const char *host, struct err *e);
+MUST_CHECK bool app_server_tls(struct app_server *s, struct err *e);
+/* Takes into use what is there now; asked: says also that nothing changed. */
+void app_server_tls_look(struct app_server *s, bool asked);
 /* Makes the administrator's token on first start; leaves DATA/admin.token
  * and DATA/admin.url. */
 MUST_CHECK bool app_server_token(struct app_server *s, struct err *e);
 /* Metrics of push, MDM and the process; arg is the server. */
 struct http_metrics *app_server_metrics_new(void);
 void app_server_metrics(struct buf *out, void *arg);
-/* Periodic work, every minute until stopping. */
+/* Periodic work: files every few seconds, jobs every minute, until stopping. */
 void *app_server_tick(void *arg);
 /* A turn of it now: another node's work is free.  arg is the server. */
 void app_server_jobs_freed(void *arg);

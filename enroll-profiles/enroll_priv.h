@@ -11,9 +11,17 @@
 
 struct enroll_limiter;
 
+/* Who signs profiles. */
+struct enroll_signer {
+	X509 *certificate;
+	EVP_PKEY *key;
+	STACK_OF(X509) * chain; /* without the certificate */
+};
+
 struct enroll_service {
-	pthread_mutex_t lock; /* guards topic */
+	pthread_mutex_t lock; /* guards topic and signer */
 	char topic[LIMIT_TOPIC + 1];
+	struct enroll_signer signer;
 
 	/* Read-only after enroll_service_new(). */
 	struct store *store;
@@ -22,9 +30,6 @@ struct enroll_service {
 	char *organization, *public_url;
 	int64_t challenge_ttl_ms;
 	bool ship_anchors;
-	X509 *signer;
-	EVP_PKEY *signer_key;
-	STACK_OF(X509) * signer_chain; /* without the signer */
 
 	struct enroll_limiter *limiter; /* NULL: no limit */
 	int64_t identities_at; /* last look at them; the ticking thread's */

@@ -1,7 +1,7 @@
 /*
  * The enrolment service: its settings, the signer of profiles, and the
- * making of one download.  After enroll_service_new() only the topic changes,
- * under the service's mutex; any thread may call.
+ * making of one download.  After enroll_service_new() only topic and signer
+ * change, under the service's mutex; any thread may call.
  */
 #include <string.h>
 
@@ -13,22 +13,69 @@ enum { DOWNLOADS_PER_MIN = 60, RETRIES_A_TICK = 100, PURGE_A_TICK = 10000 };
 /* Kept that long after they expired, to recognise reuse (scep.md 3.5). */
 #define CHALLENGE_KEPT_MS (30 * MS_DAY)
 
-/* Reads the signer, its key and the chain behind it. */
-static bool
-load_signer(
-    struct enroll_service *s, const struct enroll_options *o, struct err *e)
+static void
+signer_clear(struct enroll_signer *g)
 {
-	if (!cert_parse_chain(
-	        slice_str(o->signer_cert_pem), &s->signer_chain, e) ||
-	    !cert_key_parse(slice_str(o->signer_key_pem), &s->signer_key, e))
+	cert_x509_free(&g->certificate);
+	cert_key_free(&g->key);
+	cert_stack_free(&g->chain);
+}
+
+/* The signer, its key and the chain behind it. */
+static bool
+read_signer(const char *cert_pem, const char *key_pem,
+    struct enroll_signer *out, struct err *e)
+{
+	AUTO(signer_clear) struct enroll_signer g = { 0 };
+
+	if (!cert_parse_chain(slice_str(cert_pem), &g.chain, e) ||
+	    !cert_key_parse(slice_str(key_pem), &g.key, e))
 		return err_wrap(e, "signer of profiles");
-	s->signer = sk_X509_shift(s->signer_chain);
-	if (s->signer == NULL)
+	g.certificate = sk_X509_shift(g.chain);
+	if (g.certificate == NULL)
 		return err_set(e, ERR_INVALID,
 		    "signer of profiles: there is no certificate");
-	if (X509_check_private_key(s->signer, s->signer_key) != 1)
+	if (X509_check_private_key(g.certificate, g.key) != 1)
 		return err_openssl(e, ERR_INVALID,
 		    "signer of profiles: the key is not the certificate's");
+	*out = g;
+	g = (struct enroll_signer){ 0 };
+	return true;
+}
+
+bool
+enroll_service_set_signer(struct enroll_service *s, const char *cert_pem,
+    const char *key_pem, struct err *e)
+{
+	AUTO(signer_clear) struct enroll_signer before = { 0 };
+	struct enroll_signer now;
+
+	if (!read_signer(cert_pem, key_pem, &now, e))
+		return false;
+	pthread_mutex_lock(&s->lock);
+	before = s->signer;
+	s->signer = now;
+	pthread_mutex_unlock(&s->lock);
+	return true;
+}
+
+/* References of its own to the present signer. */
+static bool
+take_signer(struct enroll_service *s, struct enroll_signer *out, struct err *e)
+{
+	AUTO(signer_clear) struct enroll_signer g = { 0 };
+
+	pthread_mutex_lock(&s->lock);
+	g.chain = X509_chain_up_ref(s->signer.chain);
+	if (X509_up_ref(s->signer.certificate))
+		g.certificate = s->signer.certificate;
+	if (EVP_PKEY_up_ref(s->signer.key))
+		g.key = s->signer.key;
+	pthread_mutex_unlock(&s->lock);
+	if (g.chain == NULL || g.certificate == NULL || g.key == NULL)
+		return err_openssl(e, ERR_INTERNAL, "signer of profiles");
+	*out = g;
+	g = (struct enroll_signer){ 0 };
 	return true;
 }
 
@@ -57,7 +104,7 @@ enroll_service_new(
 		                                  : DOWNLOADS_PER_MIN);
 	if (!str_copy(s->topic, sizeof(s->topic), o->topic))
 		return err_set(e, ERR_INVALID, "the topic is too long");
-	if (!load_signer(s, o, e))
+	if (!read_signer(o->signer_cert_pem, o->signer_key_pem, &s->signer, e))
 		return false;
 	*out = TAKE(s);
 	return true;
@@ -71,9 +118,7 @@ enroll_service_free(struct enroll_service **sp)
 	if (s == NULL)
 		return;
 	enroll_limit_free(&s->limiter);
-	cert_x509_free(&s->signer);
-	cert_key_free(&s->signer_key);
-	cert_stack_free(&s->signer_chain);
+	signer_clear(&s->signer);
 	str_free(&s->organization);
 	str_free(&s->public_url);
 	pthread_mutex_destroy(&s->lock);
@@ -133,10 +178,12 @@ enroll_service_sign(struct enroll_service *s, const struct enroll_wish *w,
     struct buf **out, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *xml = buf_new(ENROLL_PROFILE_MAX);
+	AUTO(signer_clear) struct enroll_signer signer = { 0 };
 	AUTO(cert_authority_free)
 	struct cert_authority *a = cert_live_get(s->live);
 
-	return enroll_profile_enrolment(
+	return take_signer(s, &signer, e) &&
+	       enroll_profile_enrolment(
 	           &(struct enroll_profile){ .organization = s->organization,
 	               .public_url = s->public_url,
 	               .topic = w->topic,
@@ -146,8 +193,8 @@ enroll_service_sign(struct enroll_service *s, const struct enroll_wish *w,
 	               .anchors =
 	                   s->ship_anchors ? cert_authority_anchors(a) : NULL },
 	           xml, e) &&
-	       cert_cms_sign(buf_slice(xml), s->signer, s->signer_key,
-	           s->signer_chain, out, e);
+	       cert_cms_sign(buf_slice(xml), signer.certificate, signer.key,
+	           signer.chain, out, e);
 }
 
 bool

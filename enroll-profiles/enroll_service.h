@@ -36,6 +36,11 @@ void enroll_http_add(struct http_server *h, struct enroll_service *s);
 /* After an import of the push certificate. */
 void enroll_service_set_topic(struct enroll_service *s, const char *topic);
 
+/* From now on this certificate signs profiles (PEM, with its chain).
+ * ERR_INVALID: it stays as it is. */
+MUST_CHECK bool enroll_service_set_signer(struct enroll_service *s,
+    const char *cert_pem, const char *key_pem, struct err *e);
+
 /* The renderer that mdm/ calls at delivery of a rollout's commands. */
 struct mdm_renderer enroll_rollout_renderer(struct enroll_service *s);
 /* After an administrator revoked a certificate for good: if a rollout is what

@@ -119,6 +119,13 @@ MUST_CHECK bool http_bind(const char *address, uint16_t port, int *socket_out,
 /* Starts answering; *port_out gets the port in use. */
 MUST_CHECK bool http_listen(struct http_server *s, const struct http_listen *l,
     uint16_t *port_out, struct err *e);
+/*
+ * From now on new connections of the TLS listeners get this certificate (PEM,
+ * with its chain); those that there are go on.  ERR_INVALID: they keep the one
+ * they have.  Any thread.
+ */
+MUST_CHECK bool http_set_certificate(struct http_server *s,
+    const char *cert_pem, const char *key_pem, struct err *e);
 /* Stops accepting, finishes what is under way (at most 10 s), frees. */
 void http_free(struct http_server **s);
 

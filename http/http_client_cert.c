@@ -32,6 +32,7 @@ http_cert_session(struct http_conn *c)
 
 	if (session == NULL)
 		return;
+	http_tls_session(c, session);
 	/* Without tickets a connection only costs a full handshake. */
 	(void)gnutls_session_ticket_enable_server(session, &key);
 	if (l->ask_cert)

@@ -76,6 +76,7 @@ closed(struct http_listener *l, struct http_conn *c)
 	buf_free(&c->rq.body);
 	http_target_free(&c->rq.target);
 	buf_free(&c->tls_cert);
+	http_tls_unref(&c->tls);
 	atomic_fetch_sub(&l->server->stats.connections[l->side], 1);
 	mem_free(&c);
 }

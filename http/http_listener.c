@@ -168,6 +168,17 @@ start(struct http_listener *l, const struct http_listen *how, struct err *e)
 	return true;
 }
 
+static bool
+set_tls(struct http_listener *l, const struct http_listen *how, struct err *e)
+{
+	AUTO(http_tls_unref) struct http_tls *t = NULL;
+
+	if (!http_tls_new(how->cert_pem, how->key_pem, &t, e))
+		return false;
+	http_tls_put(l, t);
+	return true;
+}
+
 bool
 http_listener_new(struct http_server *s, const struct http_listen *how,
     struct http_listener **out, uint16_t *port_out, struct err *e)
@@ -190,7 +201,7 @@ http_listener_new(struct http_server *s, const struct http_listen *how,
 	l->empty_ok = http_reply_empty(how->side);
 	if (l->empty_ok == NULL)
 		return err_set(e, ERR_INTERNAL, "no memory for a reply");
-	if (l->tls && !http_cert_tickets_new(l, e))
+	if (l->tls && (!http_cert_tickets_new(l, e) || !set_tls(l, how, e)))
 		return false;
 	if (!open_socket(l, how, port_out, e) || !start(l, how, e))
 		return false;
@@ -221,6 +232,7 @@ http_listener_free(struct http_listener **lp)
 	if (l->empty_ok != NULL)
 		MHD_destroy_response(l->empty_ok);
 	http_cert_tickets_free(l);
+	http_tls_unref(&l->tls_now);
 	str_free(&l->proxy_header);
 	str_free(&l->proxy_addresses);
 	pthread_mutex_destroy(&l->conns_lock);

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 
 #include "core/str.h"
@@ -29,6 +30,7 @@ enum {
 #define HTTP_STOPPING "the server is stopping"
 
 struct http_conn;
+struct http_tls;
 
 struct http_reply {
 	int status;
@@ -140,6 +142,7 @@ struct http_conn {
 	int fd;
 	_Atomic int64_t deadline_ms; /* monotonic; 0: none */
 	bool linger;                 /* unread body: drain before closing */
+	struct http_tls *tls;        /* NULL: a plain one */
 	bool trusted_proxy;
 	char peer[HTTP_PEER_SIZE];
 	struct buf *tls_cert;
@@ -148,7 +151,8 @@ struct http_conn {
 };
 
 struct http_listener {
-	pthread_mutex_t conns_lock; /* guards conns and the list's links */
+	/* Guards conns, the list's links, and tls_now. */
+	pthread_mutex_t conns_lock;
 	struct http_conn *conns;
 	struct http_server *server;
 	struct http_listener *next;
@@ -159,7 +163,8 @@ struct http_listener {
 	void *authorizer_arg;
 	char *proxy_header, *proxy_addresses;
 	bool tls, ask_cert;
-	void *ticket_key; /* see http_client_cert.c */
+	struct http_tls *tls_now; /* of new connections */
+	void *ticket_key;         /* see http_client_cert.c */
 	unsigned ticket_key_len;
 	_Atomic bool started;
 	char start_error[160]; /* what libmicrohttpd said before started */
@@ -291,6 +296,16 @@ void http_cert_session(struct http_conn *c);
 /* Key of TLS session tickets, for the life of the listener. */
 bool http_cert_tickets_new(struct http_listener *l, struct err *e);
 void http_cert_tickets_free(struct http_listener *l);
+
+/* http_tls.c */
+/* ERR_INVALID: not PEM, or the key is another's. */
+MUST_CHECK bool http_tls_new(const char *cert_pem, const char *key_pem,
+    struct http_tls **out, struct err *e);
+void http_tls_unref(struct http_tls **t);
+/* New connections of l get it; takes a reference of its own. */
+void http_tls_put(struct http_listener *l, struct http_tls *t);
+/* The connection keeps what is now put. */
+void http_tls_session(struct http_conn *c, gnutls_session_t session);
 
 /* http_worker.c */
 void http_pool_init(struct http_pool *p, struct http_server *s);

@@ -252,6 +252,78 @@ old_tls_is_refused(void **state)
 	identity_clear(&server);
 }
 
+static SSL *
+connect_to(SSL_CTX *ctx, uint16_t port, int *fd)
+{
+	SSL *ssl = SSL_new(ctx);
+
+	*fd = dial(port);
+	SSL_set_fd(ssl, *fd);
+	assert_int_equal(SSL_connect(ssl), 1);
+	return ssl;
+}
+
+static void
+expect_server(SSL *ssl, const struct identity *id)
+{
+	X509 *x = SSL_get1_peer_certificate(ssl);
+
+	assert_int_equal(X509_cmp(x, id->cert), 0);
+	X509_free(x);
+	tls_get(ssl, NULL);
+}
+
+static void
+disconnect(SSL *ssl, int fd)
+{
+	SSL_shutdown(ssl);
+	SSL_free(ssl);
+	close(fd);
+}
+
+static void
+try_swap(int version)
+{
+	struct identity one = make_identity("one", "nobody");
+	struct identity two = make_identity("two", "nobody");
+	struct http_listen l = { .address = "127.0.0.1",
+		.cert_pem = one.cert_pem,
+		.key_pem = one.key_pem };
+	struct http_server *s;
+	uint16_t port = start(&s, &l);
+	SSL_CTX *ctx = client(version, NULL);
+	int early_fd, late_fd;
+	SSL *early = connect_to(ctx, port, &early_fd), *late;
+	struct err e = { 0 };
+
+	expect_server(early, &one);
+	/* Neither the key of another one nor nonsense changes anything. */
+	assert_false(http_set_certificate(s, two.cert_pem, one.key_pem, &e));
+	assert_int_equal(e.code, ERR_INVALID);
+	assert_false(http_set_certificate(s, "", two.key_pem, &e));
+	late = connect_to(ctx, port, &late_fd);
+	expect_server(late, &one);
+	disconnect(late, late_fd);
+	assert_true(http_set_certificate(s, two.cert_pem, two.key_pem, &e));
+	late = connect_to(ctx, port, &late_fd);
+	expect_server(late, &two);
+	expect_server(early, &one);
+	disconnect(early, early_fd);
+	disconnect(late, late_fd);
+	SSL_CTX_free(ctx);
+	http_free(&s);
+	identity_clear(&one);
+	identity_clear(&two);
+}
+
+static void
+certificate_is_swapped(void **state)
+{
+	(void)state;
+	try_swap(TLS1_2_VERSION);
+	try_swap(TLS1_3_VERSION);
+}
+
 /* ---- from a proxy ---- */
 
 static void
@@ -416,6 +488,7 @@ main(void)
 		cmocka_unit_test(tls_with_and_without),
 		cmocka_unit_test(tls_that_never_asks),
 		cmocka_unit_test(old_tls_is_refused),
+		cmocka_unit_test(certificate_is_swapped),
 		cmocka_unit_test(header_counts_only_from_proxy),
 		cmocka_unit_test(forwarded_address_counts_only_from_proxy),
 		cmocka_unit_test(proxy_lends_no_certificate),
