@@ -8,6 +8,7 @@
 #include "app/app_settings.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "store/store_master.h"
 
 const struct app_option app_ca_options[] = {
 	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
@@ -55,7 +56,8 @@ desk_open(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 		return false;
 	if (d->any && !file_exists(d->master))
 		return err_set(e, ERR_NOT_FOUND, "%s is missing", d->master);
-	if (!seal_open(d->master, &d->seal, e))
+	if (!seal_open(d->master, &d->seal, e) ||
+	    !store_master_check(d->store, d->seal, !d->any, e))
 		return false;
 	d->o.vault.seal = d->seal;
 	d->o.vault.dir = d->keys;

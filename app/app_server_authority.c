@@ -8,6 +8,7 @@
 #include "app/app_settings.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "store/store_master.h"
 
 /*
  * Who checks a certificate fetches CRLs and OCSP best without TLS, for TLS
@@ -60,12 +61,19 @@ app_server_authority(struct app_server *s, struct err *e)
 	if (!seal_open(master, &s->seal, e) ||
 	    !app_settings_authority(s->settings, &o, e))
 		return false;
+	/* Of nodes that start together with keys of their own, all but one end
+	 * here, before they made anything. */
+	if (!store_master_check(s->store, s->seal, !any, e))
+		return false;
 	o.vault.seal = s->seal;
 	o.vault.dir = s->keys;
 	s->status_url = status_url(s);
 	cut_slashes(s->status_url);
 	o.status_url = s->status_url;
-	return cert_live_open(s->store, &o, &s->live, e);
+	/* A database from before there was a mark gets that of a key which
+	 * opens what is in it. */
+	return cert_live_open(s->store, &o, &s->live, e) &&
+	       store_master_check(s->store, s->seal, true, e);
 }
 
 bool

@@ -503,7 +503,9 @@ other_schemas_are_refused(void **state)
 	on(p->other, STORE_WORK, "ALTER TABLE users ADD COLUMN more TEXT");
 	o = options(p->file, p->other);
 	refused(&o, ERR_CONFLICT, "table users");
-	on(p->file, STORE_WORK, "UPDATE schema_version SET version = 9999");
+	on(p->file, STORE_WORK,
+	    "UPDATE schema_version SET version = 9999 WHERE version ="
+	    " (SELECT MAX(version) FROM schema_version)");
 	refused(&o, ERR_CONFLICT, "9999");
 }
 
