@@ -116,6 +116,7 @@ void api_push_add(struct http_server *h, struct api_service *s);
 void api_challenge_add(struct http_server *h, struct api_service *s);
 void api_scep_request_add(struct http_server *h, struct api_service *s);
 void api_template_add(struct http_server *h, struct api_service *s);
+void api_authority_add(struct http_server *h, struct api_service *s);
 void api_token_add(struct http_server *h, struct api_service *s);
 void api_health_add(struct http_server *h, struct api_service *s);
 

@@ -8,11 +8,13 @@
 #include "store/store.h"
 
 struct api_service;
+struct cert_live;
 struct scep_service;
 
 struct api_options {
 	struct store *store;
 	const struct seal *seal;
+	struct cert_live *live;    /* the authority; borrowed */
 	struct scep_service *scep; /* approves SCEP requests; borrowed */
 	const char *public_url;    /* of the device side; borrowed */
 	struct http_server *http;  /* woken when the event feed grows */

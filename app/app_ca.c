@@ -6,6 +6,7 @@
 
 #include "app/app_ca_priv.h"
 #include "app/app_settings.h"
+#include "certs/cert_authority_json.h"
 #include "certs/cert_outside.h"
 #include "certs/cert_roll.h"
 #include "core/clock.h"
@@ -49,36 +50,13 @@ static const struct app_column columns[] = {
 	{ NULL, NULL },
 };
 
-static json_t *
-describe(const struct cert_member *m)
-{
-	json_t *o = json_object();
-	char subject[512], fingerprint[SHA256_HEX_SIZE];
-
-	json_put_str(o, "id", m->id);
-	json_put_str(o, "role", m->role);
-	json_put_str(o, "state", m->state);
-	json_put_str(o, "issuer_id", m->parent_id);
-	json_put_str(o, "key", m->place.kind);
-	if (m->certificate == NULL)
-		return o;
-	cert_subject(m->certificate, subject, sizeof(subject));
-	cert_fingerprint(m->certificate, fingerprint);
-	json_put_time(o, "not_after", cert_not_after(m->certificate));
-	json_put_str(o, "subject", subject);
-	json_put_str(o, "fingerprint", fingerprint);
-	return o;
-}
-
 bool
 app_ca_show(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(cert_authority_free) struct cert_authority *ca = NULL;
 	AUTO(cert_member_free) struct cert_member *request = NULL;
-	AUTO(json_free) json_t *rows = json_array();
-	const struct cert_member *const *m;
+	AUTO(json_free) json_t *rows = NULL;
 	struct err why = { 0 };
-	size_t count = 0;
 
 	if (!cert_outside_open(d->store, &request, e))
 		return false;
@@ -88,12 +66,7 @@ app_ca_show(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 		*e = why;
 		return false;
 	}
-	if (ca != NULL)
-		count = cert_authority_members(ca, &m);
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(rows, describe(m[i]));
-	if (request != NULL)
-		json_array_append_new(rows, describe(request));
+	rows = cert_authority_json(ca, request);
 	app_print_list(a, rows, columns, "No authority.");
 	return true;
 }
@@ -116,9 +89,10 @@ create(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 		           e, ERR_CONFLICT, "there is an authority already");
 	d->any = true;
 	d->o.single = d->o.single || app_arg(a, "single") != NULL;
-	if (!app_settings_authority_key(&d->o, e))
+	if (!app_settings_authority_key(&d->o, e) || !app_ca_show(a, d, e))
 		return false;
-	return app_ca_show(a, d, e);
+	app_say(a, "Next: mutsu serve");
+	return true;
 }
 
 /* The certificate with this id, or the active one in this role. */
@@ -218,7 +192,11 @@ rollover(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 static bool
 switch_over(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
-	return cert_roll_switch(d->store, &d->o, e) && app_ca_show(a, d, e);
+	if (!cert_roll_switch(d->store, &d->o, e) || !app_ca_show(a, d, e))
+		return false;
+	app_say(a,
+	    "Servers that run notice. What the CA before issued stays valid.");
+	return true;
 }
 
 static bool
@@ -252,10 +230,16 @@ backup(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	AUTO(buf_wipe) struct buf *phrase = NULL;
 	AUTO(buf_free) struct buf *text = NULL;
 
-	return passphrase(a, &phrase, e) &&
-	       cert_roll_backup(
-	           d->store, &d->o.vault, buf_slice(phrase), &text, e) &&
-	       file_create(a->words[0], buf_slice(text), 0600, e);
+	if (!passphrase(a, &phrase, e) ||
+	    !cert_roll_backup(
+	        d->store, &d->o.vault, buf_slice(phrase), &text, e) ||
+	    !file_create(a->words[0], buf_slice(text), 0600, e))
+		return false;
+	app_say(a,
+	    "%s holds the certificates and, under the passphrase, all keys "
+	    "that are here and in no token.",
+	    a->words[0]);
+	return true;
 }
 
 static bool
@@ -274,13 +258,13 @@ restore(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 }
 
 APP_CA_COMMAND(show_all)
-APP_CA_COMMAND(create)
+APP_CA_BEGIN(create)
 APP_CA_COMMAND(export)
 APP_CA_COMMAND(rollover)
 APP_CA_COMMAND(switch_over)
 APP_CA_COMMAND(take_root)
 APP_CA_COMMAND(backup)
-APP_CA_COMMAND(restore)
+APP_CA_BEGIN(restore)
 
 const struct app_subcommand app_ca_commands[] = {
 	{ "ca", "show", "", 0, 0, app_ca_options,

@@ -26,7 +26,17 @@ desk_clear(struct app_ca_desk *d)
 }
 
 static bool
-open_database(struct app_ca_desk *d, const char *data, struct err *e)
+nothing_yet(struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND,
+	    "there is no authority yet; mutsu serve or mutsu ca create makes "
+	    "one");
+}
+
+/* Who only looks leaves nothing behind. */
+static bool
+open_database(
+    struct app_ca_desk *d, const char *data, bool begin, struct err *e)
 {
 	AUTO(str_free) char *file = str_printf("%s/mutsu.db", data);
 	const char *address = settings_str(d->settings, "database");
@@ -34,13 +44,24 @@ open_database(struct app_ca_desk *d, const char *data, struct err *e)
 
 	if (!str_empty(address))
 		o.path = address;
-	return file_mkdir(data, e) && file_private(data, e) &&
-	       store_open(&o, &d->store, e) &&
-	       cert_authority_exists(d->store, &d->any, e);
+	else if (!begin && !file_exists(file))
+		return nothing_yet(e);
+	if ((begin && !file_mkdir(data, e)) || !file_private(data, e))
+		return false;
+	if (!store_open(&o, &d->store, e))
+		return e->code != ERR_CONFLICT || o.path != file
+		           ? false
+		           : err_wrap(e,
+		                 "stop the server first (its API shows the "
+		                 "authority meanwhile)");
+	if (!cert_authority_exists(d->store, &d->any, e))
+		return false;
+	return d->any || begin || nothing_yet(e);
 }
 
 static bool
-desk_open(const struct app_args *a, struct app_ca_desk *d, struct err *e)
+desk_open(
+    const struct app_args *a, struct app_ca_desk *d, bool begin, struct err *e)
 {
 	const char *data;
 
@@ -52,7 +73,7 @@ desk_open(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	data = settings_str(d->settings, "data");
 	d->keys = str_printf("%s/keys", data);
 	d->master = str_printf("%s/master.key", data);
-	if (!open_database(d, data, e))
+	if (!open_database(d, data, begin, e))
 		return false;
 	if (d->any && !file_exists(d->master))
 		return err_set(e, ERR_NOT_FOUND, "%s is missing", d->master);
@@ -88,17 +109,26 @@ app_ca_snapshot(
     struct app_ca_desk *d, struct cert_authority **out, struct err *e)
 {
 	return d->any ? cert_authority_open(d->store, &d->o, out, e)
-	              : err_set(e, ERR_NOT_FOUND,
-	                    "there is no authority yet; mutsu serve or mutsu "
-	                    "ca create makes one");
+	              : nothing_yet(e);
 }
 
-int
-app_ca_run(const struct app_args *a, bool (*what)(const struct app_args *a,
-                                         struct app_ca_desk *d, struct err *e))
+static int
+run(const struct app_args *a, app_ca_fn what, bool begin)
 {
 	AUTO(desk_clear) struct app_ca_desk d = { 0 };
 	struct err e = { 0 };
 
-	return finish(desk_open(a, &d, &e) && what(a, &d, &e), &e);
+	return finish(desk_open(a, &d, begin, &e) && what(a, &d, &e), &e);
+}
+
+int
+app_ca_run(const struct app_args *a, app_ca_fn what)
+{
+	return run(a, what, false);
+}
+
+int
+app_ca_begin(const struct app_args *a, app_ca_fn what)
+{
+	return run(a, what, true);
 }

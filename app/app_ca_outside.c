@@ -71,7 +71,7 @@ drop_request(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	return true;
 }
 
-APP_CA_COMMAND(request)
+APP_CA_BEGIN(request)
 APP_CA_COMMAND(import)
 APP_CA_COMMAND(drop_request)
 

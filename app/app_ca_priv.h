@@ -24,14 +24,18 @@ MUST_CHECK bool app_ca_snapshot(
 /* All certificates of the authority, and an open request, as they are now. */
 MUST_CHECK bool app_ca_show(
     const struct app_args *a, struct app_ca_desk *d, struct err *e);
+typedef bool (*app_ca_fn)(
+    const struct app_args *a, struct app_ca_desk *d, struct err *e);
 /* Opens the desk, does it, says on standard error why not; the exit code. */
-int app_ca_run(
-    const struct app_args *a, bool (*what)(const struct app_args *a,
-                                  struct app_ca_desk *d, struct err *e));
+int app_ca_run(const struct app_args *a, app_ca_fn what);
+/* The same, and may be the beginning of an installation. */
+int app_ca_begin(const struct app_args *a, app_ca_fn what);
 
 /* A subcommand has no argument for its table's row. */
-#define APP_CA_COMMAND(name)                                                   \
+#define APP_CA_WITH(run, name)                                                 \
 	static int name##_command(const struct app_args *a)                    \
 	{                                                                      \
-		return app_ca_run(a, name);                                    \
+		return run(a, name);                                           \
 	}
+#define APP_CA_COMMAND(name) APP_CA_WITH(app_ca_run, name)
+#define APP_CA_BEGIN(name) APP_CA_WITH(app_ca_begin, name)

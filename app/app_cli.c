@@ -58,20 +58,34 @@ print_usage(const struct app_subcommand *c)
 	}
 }
 
+/* The commands of a group, or all of them for NULL; how many. */
 static int
-print_all(void)
+print_commands(FILE *f, const char *group)
 {
-	printf("mutsu %s: management server for Macs\n\n", MUTSU_VERSION);
+	int n = 0;
+
 	for (size_t t = 0; t < COUNT(tables); t++)
 		for (const struct app_subcommand *c = tables[t];
 		     c->name != NULL; c++) {
 			char left[80];
 
+			if (group != NULL &&
+			    (c->group == NULL || !str_eq(c->group, group)))
+				continue;
 			snprintf(left, sizeof(left), "%s%s%s %s",
 			    c->group != NULL ? c->group : "",
 			    c->group != NULL ? " " : "", c->name, c->words);
-			printf("  mutsu %-36s %s\n", left, c->help);
+			fprintf(f, "  mutsu %-36s %s\n", left, c->help);
+			n++;
 		}
+	return n;
+}
+
+static int
+print_all(void)
+{
+	printf("mutsu %s: management server for Macs\n\n", MUTSU_VERSION);
+	(void)print_commands(stdout, NULL);
 	printf("\nmutsu COMMAND --help tells the options.  A DEVICE is a "
 	       "serial number, UDID or name.\n"
 	       "Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a rule, "
@@ -198,6 +212,22 @@ asks_help(int argc, char **argv)
 	return false;
 }
 
+/* "mutsu ca", "mutsu ca --help": the group's commands. */
+static int
+no_such(int argc, char **argv)
+{
+	if (asks_help(argc, argv) && print_commands(stdout, argv[1]) > 0)
+		return APP_OK;
+	if (argc > 2)
+		fprintf(
+		    stderr, "mutsu: no command \"%s %s\"\n", argv[1], argv[2]);
+	if (print_commands(stderr, argv[1]) == 0)
+		fprintf(stderr,
+		    "mutsu: no command \"%s\"; mutsu help lists them\n",
+		    argv[1]);
+	return APP_USAGE;
+}
+
 int
 app_run(int argc, char **argv)
 {
@@ -212,12 +242,8 @@ app_run(int argc, char **argv)
 		return APP_OK;
 	}
 	c = find(argc, argv, &used);
-	if (c == NULL) {
-		fprintf(stderr,
-		    "mutsu: no command \"%s\"; mutsu help lists them\n",
-		    argv[1]);
-		return APP_USAGE;
-	}
+	if (c == NULL)
+		return no_such(argc, argv);
 	if (asks_help(argc, argv)) {
 		print_usage(c);
 		return APP_OK;

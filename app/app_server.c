@@ -156,6 +156,7 @@ start_services(struct app_server *s, struct err *e)
 	       api_service_new(
 	           &(struct api_options){ .store = s->store,
 	               .seal = s->seal,
+	               .live = s->live,
 	               .scep = s->scep,
 	               .public_url = s->url,
 	               .http = s->http,

@@ -119,6 +119,7 @@ admin_open(void)
 	a->http = server_new((struct http_options){ .workers = 4 });
 	OK(api_service_new(&(struct api_options){ .store = a->site->store,
 	                       .seal = a->site->seal,
+	                       .live = a->site->live,
 	                       .public_url = "https://mdm.example.com/",
 	                       .http = a->http,
 	                       .on_push_certificate = admin_topic,
