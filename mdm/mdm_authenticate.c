@@ -99,14 +99,10 @@ begin_life(struct authenticate *a, struct store_tx *tx, struct err *e)
 	bool named;
 
 	str_copy_cut(d->state, sizeof(d->state), "enrolling");
-	d->model_id[0] = d->model_name[0] = '\0';
-	d->name_too_long = false;
+	mdm_device_forget(d);
 	mdm_device_take(d, &a->told, &named);
-	d->chip = mdm_chip_decide(&(struct mdm_chip_facts){
-	    .model_id = d->model_id[0] != '\0' ? d->model_id : NULL,
-	    .is_apple_silicon = -1 });
 	d->updated_at = d->last_seen_at = clock_now_ms();
-	return mdm_db_device_save(tx, d, e) &&
+	return mdm_inventory_chip(tx, d, e) && mdm_db_device_save(tx, d, e) &&
 	       mdm_db_enrollment_begin(tx, d->udid, d->id, e) &&
 	       cert_ledger_bind(tx, a->m->fingerprint, d->id, e) &&
 	       mdm_event(tx,
@@ -138,7 +134,7 @@ refresh(struct authenticate *a, struct store_tx *tx, struct err *e)
 	mdm_device_take(d, &a->told, &named);
 	d->updated_at = d->last_seen_at = clock_now_ms();
 	log_event(LOG_INFO, "identity_renewed", "udid", d->udid, NULL);
-	return mdm_db_device_save(tx, d, e) &&
+	return mdm_inventory_chip(tx, d, e) && mdm_db_device_save(tx, d, e) &&
 	       (!named || mdm_device_named(tx, d, e));
 }
 

@@ -93,49 +93,75 @@ is_secure_boot_level(const char *level)
 	       str_eq(level, "full");
 }
 
-/* Intel without T2: no secure boot, no erase of contents and settings. */
-static bool
-old_intel_contradicted(const struct mdm_chip_facts *f)
+/* Takes a new word of a witness in the place of what it said before. */
+static unsigned
+heard_now(unsigned heard, unsigned yes, unsigned no, int said)
 {
-	return f->is_apple_silicon == 1 ||
-	       is_secure_boot_level(f->secure_boot_level) ||
-	       str_eq(f->eacs_preflight, "success");
+	if (said < 0)
+		return heard;
+	return (heard & ~(yes | no)) | (said > 0 ? yes : no);
 }
 
-static bool
-modern_contradicted(const struct mdm_chip_facts *f)
+/* 1, 0, or -1 for a text that tells nothing either way. */
+static int
+secure_boot(const char *level)
 {
-	return str_eq(f->secure_boot_level, "not supported") ||
-	       str_eq(f->eacs_preflight, "not supported");
+	if (is_secure_boot_level(level))
+		return 1;
+	return str_eq(level, "not supported") ? 0 : -1;
 }
 
-static bool
-contradicted(enum mdm_chip chip, const struct mdm_chip_facts *f)
+static int
+erases(const char *preflight)
 {
-	switch (chip) {
-	case MDM_CHIP_NONE:
-	case MDM_CHIP_T1:
-		return old_intel_contradicted(f);
-	case MDM_CHIP_T2:
-		return f->is_apple_silicon == 1 || modern_contradicted(f);
-	case MDM_CHIP_APPLE_SILICON:
-		return f->is_apple_silicon == 0 || modern_contradicted(f);
-	case MDM_CHIP_VIRTUAL: /* guests answer what their host likes */
-	case MDM_CHIP_UNKNOWN:
-		break;
-	}
-	return false;
+	if (str_eq(preflight, "success"))
+		return 1;
+	return str_eq(preflight, "not supported") ? 0 : -1;
 }
+
+unsigned
+mdm_chip_hear(const struct mdm_chip_facts *f)
+{
+	unsigned heard = f->heard;
+
+	if (chip_of_model(f->model_id) == MDM_CHIP_T2)
+		heard |= MDM_CHIP_HEARD_T2;
+	heard = heard_now(heard, MDM_CHIP_HEARD_SILICON,
+	    MDM_CHIP_HEARD_NO_SILICON, f->is_apple_silicon);
+	heard = heard_now(heard, MDM_CHIP_HEARD_BOOT, MDM_CHIP_HEARD_NO_BOOT,
+	    secure_boot(f->secure_boot_level));
+	return heard_now(heard, MDM_CHIP_HEARD_ERASES, MDM_CHIP_HEARD_NO_ERASES,
+	    erases(f->eacs_preflight));
+}
+
+/* What speaks against a chip; guests of a virtual Mac answer what their host
+ * likes, so there only a model told before counts. */
+static const unsigned against[] = {
+	/* Intel without T2: no secure boot, no erase of contents. */
+	[MDM_CHIP_NONE] = MDM_CHIP_HEARD_T2 | MDM_CHIP_HEARD_SILICON |
+	                  MDM_CHIP_HEARD_BOOT | MDM_CHIP_HEARD_ERASES,
+	[MDM_CHIP_T1] = MDM_CHIP_HEARD_T2 | MDM_CHIP_HEARD_SILICON |
+	                MDM_CHIP_HEARD_BOOT | MDM_CHIP_HEARD_ERASES,
+	[MDM_CHIP_T2] = MDM_CHIP_HEARD_SILICON | MDM_CHIP_HEARD_NO_BOOT |
+	                MDM_CHIP_HEARD_NO_ERASES,
+	[MDM_CHIP_APPLE_SILICON] =
+	    MDM_CHIP_HEARD_T2 | MDM_CHIP_HEARD_NO_SILICON |
+	    MDM_CHIP_HEARD_NO_BOOT | MDM_CHIP_HEARD_NO_ERASES,
+	[MDM_CHIP_VIRTUAL] = MDM_CHIP_HEARD_T2,
+};
 
 enum mdm_chip
 mdm_chip_decide(const struct mdm_chip_facts *f)
 {
 	enum mdm_chip chip = chip_of_model(f->model_id);
+	unsigned heard = mdm_chip_hear(f);
 
 	/* No T2 Mac says this, so a model we never heard of is safe. */
-	if (chip == MDM_CHIP_UNKNOWN && f->is_apple_silicon == 1)
+	if (chip == MDM_CHIP_UNKNOWN && (heard & MDM_CHIP_HEARD_SILICON) != 0)
 		chip = MDM_CHIP_APPLE_SILICON;
-	return contradicted(chip, f) ? MDM_CHIP_UNKNOWN : chip;
+	if (chip == MDM_CHIP_UNKNOWN || (heard & against[chip]) != 0)
+		return MDM_CHIP_UNKNOWN;
+	return chip;
 }
 
 const char *

@@ -16,15 +16,39 @@ enum mdm_chip {
 	MDM_CHIP_VIRTUAL
 };
 
+/*
+ * What a machine has said of its chip, kept for as long as its row: a later
+ * answer that is silent about something takes nothing back.  Both of a pair:
+ * two rows became one, and they disagree.
+ */
+enum {
+	MDM_CHIP_HEARD_T2 = 1 << 0, /* it told a model with the T2 */
+	MDM_CHIP_HEARD_SILICON = 1 << 1,
+	MDM_CHIP_HEARD_NO_SILICON = 1 << 2,
+	MDM_CHIP_HEARD_BOOT = 1 << 3, /* it has secure boot */
+	MDM_CHIP_HEARD_NO_BOOT = 1 << 4,
+	MDM_CHIP_HEARD_ERASES = 1 << 5, /* all contents and settings */
+	MDM_CHIP_HEARD_NO_ERASES = 1 << 6
+};
+
 /* What a Mac told about itself; NULL and -1 mean not told. */
 struct mdm_chip_facts {
 	const char *model_id;          /* ProductName: "MacBookPro16,1" */
 	int is_apple_silicon;          /* DeviceInformation IsAppleSilicon */
 	const char *secure_boot_level; /* SecurityInfo SecureBootLevel */
 	const char *eacs_preflight;    /* DeviceInformation EACSPreflight */
+	unsigned heard;                /* what it said before */
 };
 
-/* Unknown model, or a witness that contradicts the model: UNKNOWN. */
+/*
+ * All that has been heard with these facts.  A Mac may correct what it said
+ * by saying the opposite; that it told a model with the T2 stays.
+ */
+unsigned mdm_chip_hear(const struct mdm_chip_facts *f);
+/*
+ * Unknown model, or a witness of now or before that contradicts the model:
+ * UNKNOWN.
+ */
 enum mdm_chip mdm_chip_decide(const struct mdm_chip_facts *f);
 /* "t2", "apple-silicon", ...: as stored and shown. */
 const char *mdm_chip_name(enum mdm_chip c);

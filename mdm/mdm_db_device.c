@@ -7,9 +7,9 @@
 	"d.id, d.udid, d.serial, d.state, d.name, d.model_id, d.model_name, "  \
 	"d.name_too_long, d.chip, d.os_version, d.os_build, d.user_id, "       \
 	"d.enrolled_at, d.last_seen_at, d.created_at, d.updated_at, "          \
-	"d.information_at, d.security_at"
+	"d.information_at, d.security_at, d.chip_heard"
 
-const int mdm_db_device_user_col = 18, mdm_db_device_open_col = 19;
+const int mdm_db_device_user_col = 19, mdm_db_device_open_col = 20;
 
 void
 mdm_db_device_read(const struct store_rows *r, struct mdm_device *out)
@@ -34,6 +34,7 @@ mdm_db_device_read(const struct store_rows *r, struct mdm_device *out)
 	d.updated_at = store_int(r, 15);
 	d.information_at = store_int(r, 16);
 	d.security_at = store_int(r, 17);
+	d.chip_heard = (unsigned)store_int(r, 18);
 	*out = d;
 }
 
@@ -102,13 +103,15 @@ mdm_db_device_save(
 	    "UPDATE device SET udid = $2, serial = $3, state = $4, name = $5, "
 	    "name_too_long = $6, model_id = $7, model_name = $8, chip = $9, "
 	    "os_version = $10, os_build = $11, enrolled_at = $12, "
-	    "last_seen_at = $13, updated_at = $14 WHERE id = $1",
+	    "last_seen_at = $13, updated_at = $14, chip_heard = $15 "
+	    "WHERE id = $1",
 	    S_ARGS(S_TEXT(d->id), S_TEXT(d->udid), mdm_db_text(d->serial),
 	        S_TEXT(d->state), mdm_db_text(d->name), S_INT(d->name_too_long),
 	        mdm_db_text(d->model_id), mdm_db_text(d->model_name),
 	        S_TEXT(mdm_chip_name(d->chip)), mdm_db_text(d->os_version),
 	        mdm_db_text(d->os_build), S_TIME(d->enrolled_at),
-	        S_TIME(d->last_seen_at), S_INT(d->updated_at)),
+	        S_TIME(d->last_seen_at), S_INT(d->updated_at),
+	        S_INT(d->chip_heard)),
 	    e);
 }
 
@@ -202,8 +205,8 @@ mdm_db_known_take(struct store_rows *r, struct mdm_known *out, struct err *e)
 	*out = (struct mdm_known){ .found = found };
 	if (found) {
 		mdm_db_device_read(r, &out->device);
-		out->reported.information = str_dup(store_text(r, 18));
-		out->reported.security = str_dup(store_text(r, 19));
+		out->reported.information = str_dup(store_text(r, 19));
+		out->reported.security = str_dup(store_text(r, 20));
 	}
 	return true;
 }

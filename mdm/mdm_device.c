@@ -87,6 +87,23 @@ take_text(char *dst, size_t size, const char *told)
 		str_copy_cut(dst, size, told);
 }
 
+static void
+hear_model(struct mdm_device *d)
+{
+	d->chip_heard =
+	    mdm_chip_hear(&(struct mdm_chip_facts){ .model_id = d->model_id,
+	        .is_apple_silicon = -1,
+	        .heard = d->chip_heard });
+}
+
+void
+mdm_device_forget(struct mdm_device *d)
+{
+	hear_model(d);
+	d->model_id[0] = d->model_name[0] = '\0';
+	d->name_too_long = false;
+}
+
 void
 mdm_device_take(struct mdm_device *d, const struct mdm_told *t, bool *named_out)
 {
@@ -100,6 +117,7 @@ mdm_device_take(struct mdm_device *d, const struct mdm_told *t, bool *named_out)
 	*named_out =
 	    d->name_too_long && (!was_long || !str_eq(old_name, d->name));
 
+	hear_model(d);
 	if (is_model_id(t->product_name))
 		take_text(d->model_id, sizeof(d->model_id), t->product_name);
 	else if (is_model_id(t->model))

@@ -12,6 +12,7 @@ struct mdm_device {
 	char name[256], model_id[65], model_name[129];
 	bool name_too_long; /* more than 15 characters: DOMAIN rule 3 */
 	enum mdm_chip chip;
+	unsigned chip_heard; /* mdm_chip_hear() */
 	char os_version[33], os_build[33];
 	char user_id[37]; /* "" : nobody */
 	int64_t enrolled_at, last_seen_at, created_at, updated_at;

@@ -3,6 +3,8 @@
  * state of its own: everything is in the caller's transaction and on its
  * thread.
  */
+#include <string.h>
+
 #include "mdm/mdm_priv.h"
 
 enum { JSON_MAX = 4 << 20, COMMAND_MAX = 8 << 10, INVENTORY_LIFE_DAYS = 30 };
@@ -114,9 +116,10 @@ text_of(const json_t *o, const char *key)
 	return str_empty(s) ? NULL : s;
 }
 
-static enum mdm_chip
-decide_chip(const struct mdm_device *d, const json_t *information,
-    const json_t *security)
+/* What is known now and was heard before, of any life, decides. */
+static void
+decide_chip(
+    struct mdm_device *d, const json_t *information, const json_t *security)
 {
 	const json_t *silicon = json_object_get(information, "IsAppleSilicon");
 	const json_t *boot = json_object_get(security, "SecureBoot");
@@ -126,9 +129,55 @@ decide_chip(const struct mdm_device *d, const json_t *information,
 		    json_is_boolean(silicon) ? json_is_true(silicon) : -1,
 		.secure_boot_level = text_of(boot, "SecureBootLevel"),
 		.eacs_preflight = text_of(information, "EACSPreflight"),
+		.heard = d->chip_heard,
 	};
 
-	return mdm_chip_decide(&facts);
+	d->chip_heard = mdm_chip_hear(&facts);
+	d->chip = mdm_chip_decide(&facts);
+}
+
+/* A document that cannot be read is no witness. */
+static json_t *
+read_document(const char *text)
+{
+	json_t *o = NULL;
+	struct err unread;
+
+	if (text == NULL || !json_parse_any(slice_str(text), &o, &unread))
+		return NULL;
+	if (!json_is_object(o))
+		json_free(&o);
+	return o;
+}
+
+bool
+mdm_inventory_chip(struct store_tx *tx, struct mdm_device *d, struct err *e)
+{
+	AUTO(mdm_reported_clear) struct mdm_reported r = { 0 };
+	AUTO(json_free) json_t *information = NULL;
+	AUTO(json_free) json_t *security = NULL;
+
+	if (!mdm_db_device_reported(tx, d->id, &r, e))
+		return false;
+	information = read_document(r.information);
+	security = read_document(r.security);
+	decide_chip(d, information, security);
+	return true;
+}
+
+/* What a Mac said of itself, as it holds from now on. */
+struct documents {
+	json_t *information, *security;         /* or NULL */
+	char *information_text, *security_text; /* to be stored, or NULL */
+};
+
+static void
+documents_clear(struct documents *d)
+{
+	json_free(&d->information);
+	json_free(&d->security);
+	str_free(&d->information_text);
+	str_free(&d->security_text);
 }
 
 static bool
@@ -161,13 +210,11 @@ save_facts(struct store_tx *tx, struct mdm_device *d, bool named, struct err *e)
 	       (!named || mdm_device_named(tx, d, e));
 }
 
-/* Facts of the row that follow from the documents. */
+/* Facts of the row that follow from the answer and the documents. */
 static bool
 apply_facts(struct store_tx *tx, struct mdm_device *d, const json_t *told,
-    const struct mdm_reported *now, struct err *e)
+    const struct documents *now, struct err *e)
 {
-	AUTO(json_free) json_t *information = NULL;
-	AUTO(json_free) json_t *security = NULL;
 	struct mdm_device before = *d;
 	struct mdm_told t = { .name = text_of(told, "DeviceName"),
 		.product_name = text_of(told, "ProductName"),
@@ -177,37 +224,61 @@ apply_facts(struct store_tx *tx, struct mdm_device *d, const json_t *told,
 		.os_build = text_of(told, "BuildVersion") };
 	struct mdm_serial_claim claim = { .device = d,
 		.told = text_of(told, "SerialNumber") };
-	struct err unread;
 	bool refused, named;
 
-	/* Documents that cannot be read are no witnesses. */
-	if (now->information != NULL &&
-	    !json_parse_any(slice_str(now->information), &information, &unread))
-		information = NULL;
-	if (now->security != NULL &&
-	    !json_parse_any(slice_str(now->security), &security, &unread))
-		security = NULL;
 	if (!mdm_life_serial(tx, &claim, &refused, e))
 		return false;
 	mdm_device_take(d, &t, &named);
-	d->chip = decide_chip(d, information, security);
-	if (same_facts(&before, d))
-		return true;
-	return save_facts(tx, d, named, e);
+	decide_chip(d, now->information, now->security);
+	if (!same_facts(&before, d))
+		return save_facts(tx, d, named, e);
+	return before.chip_heard == d->chip_heard ||
+	       mdm_db_device_save(tx, d, e);
+}
+
+/*
+ * Puts an answer over the document that is kept: a command may have asked for
+ * a part only, and what it did not ask for still holds.  *text_out: what is to
+ * be stored, or NULL.
+ */
+static json_t *
+merge(const char *kept, const char *told, char **text_out)
+{
+	AUTO(json_free) json_t *whole = read_document(kept);
+	AUTO(json_free) json_t *answer = read_document(told);
+	AUTO(str_free) char *text = NULL;
+
+	*text_out = NULL;
+	if (answer == NULL)
+		return TAKE(whole);
+	if (whole == NULL)
+		whole = json_object();
+	json_object_update(whole, answer);
+	text = json_text(whole);
+	/* A Mac that invents keys does not fill the database. */
+	if (strlen(text) > JSON_MAX) {
+		str_free(&text);
+		text = json_text(answer);
+		json_free(&whole);
+		whole = TAKE(answer);
+	}
+	if (!str_eq(text, kept))
+		*text_out = TAKE(text);
+	return TAKE(whole);
 }
 
 static bool
 keep_documents(struct store_tx *tx, const char *device_id,
-    const struct mdm_findings *f, const struct mdm_reported *old, struct err *e)
+    const struct documents *now, struct err *e)
 {
-	int64_t now = clock_now_ms();
+	int64_t at = clock_now_ms();
 
-	if (f->information != NULL &&
-	    !str_eq(f->information, old->information) &&
-	    !mdm_db_device_information(tx, device_id, f->information, now, e))
+	if (now->information_text != NULL &&
+	    !mdm_db_device_information(
+	        tx, device_id, now->information_text, at, e))
 		return false;
-	return f->security == NULL || str_eq(f->security, old->security) ||
-	       mdm_db_device_security(tx, device_id, f->security, now, e);
+	return now->security_text == NULL ||
+	       mdm_db_device_security(tx, device_id, now->security_text, at, e);
 }
 
 bool
@@ -215,22 +286,17 @@ mdm_inventory_take(struct store_tx *tx, struct mdm_known *known,
     const struct mdm_findings *f, struct err *e)
 {
 	const struct mdm_reported *old = &known->reported;
+	AUTO(documents_clear) struct documents now = { 0 };
 	AUTO(json_free) json_t *told = NULL;
-	struct mdm_reported now = { 0 };
-	struct err unread;
 
 	if (!known->found || !mdm_findings_any(f))
 		return true;
-	if (!keep_documents(tx, known->device.id, f, old, e))
-		return false;
-	if (f->information != NULL &&
-	    !json_parse_any(slice_str(f->information), &told, &unread))
-		told = NULL;
-	/* Borrowed for the call: what holds from now on. */
 	now.information =
-	    f->information != NULL ? f->information : old->information;
-	now.security = f->security != NULL ? f->security : old->security;
-	return apply_facts(tx, &known->device, told, &now, e);
+	    merge(old->information, f->information, &now.information_text);
+	now.security = merge(old->security, f->security, &now.security_text);
+	told = read_document(f->information);
+	return keep_documents(tx, known->device.id, &now, e) &&
+	       apply_facts(tx, &known->device, told, &now, e);
 }
 
 bool

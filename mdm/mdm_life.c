@@ -96,8 +96,13 @@ inherit(struct store_tx *tx, struct mdm_device *d,
 
 	log_event(LOG_INFO, "device_taken_over", "serial", holder->serial,
 	    "old_udid", holder->udid, "udid", d->udid, NULL);
-	if (d->id[0] != '\0')
+	if (d->id[0] != '\0') {
+		struct mdm_device heard = *holder;
+
+		mdm_device_forget(&heard);
+		d->chip_heard |= heard.chip_heard;
 		return mdm_db_device_merge(tx, holder->id, d->id, e);
+	}
 	str_copy_cut(udid, sizeof(udid), d->udid);
 	*d = *holder;
 	str_copy_cut(d->udid, sizeof(d->udid), udid);

@@ -216,6 +216,10 @@ MUST_CHECK bool mdm_inventory_take(struct store_tx *tx, struct mdm_known *known,
 MUST_CHECK bool mdm_inventory_apply(struct store_tx *tx, const char *device_id,
     const struct mdm_findings *f, struct err *e);
 
+/* Decides the chip again from all that is kept of the machine; d changes. */
+MUST_CHECK bool mdm_inventory_chip(
+    struct store_tx *tx, struct mdm_device *d, struct err *e);
+
 /* ---- mdm_device.c ---- */
 
 /* Facts a Mac tells at Authenticate and in DeviceInformation; NULL: not. */
@@ -226,6 +230,9 @@ struct mdm_told {
 /* Takes them over; *named_out: the name became too long. */
 void mdm_device_take(
     struct mdm_device *d, const struct mdm_told *t, bool *named_out);
+/* A new life tells its model and name anew; what was heard of the chip stays.
+ */
+void mdm_device_forget(struct mdm_device *d);
 /* The event device.name_too_long. */
 MUST_CHECK bool mdm_device_named(
     struct store_tx *tx, const struct mdm_device *d, struct err *e);

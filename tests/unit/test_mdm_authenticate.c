@@ -38,6 +38,53 @@ the_chip_is_known_at_once(void **state)
 	assert_int_equal(events(w, "device.name_too_long"), 1);
 }
 
+/* A new life is one of the same machine. */
+static void
+what_was_said_in_another_life_counts(void **state)
+{
+	struct world *w = *state;
+	struct mac again = mac_1;
+
+	enroll_quietly(w, &mac_1);
+	execute(w, "UPDATE device SET information = "
+	           "'{\"EACSPreflight\":\"success\"}'");
+	again.letter = 'b';
+	enroll(w, &again);
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	/* It was read from the document then, and is remembered now. */
+	execute(w, "UPDATE device SET information = NULL");
+	again.letter = 'c';
+	enroll(w, &again);
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	again.model = "MacPro7,1";
+	again.letter = 'd';
+	enroll(w, &again);
+	assert_text(w, "SELECT chip FROM device", "t2");
+	again.model = "Mac14,2";
+	again.letter = 'e';
+	enroll(w, &again);
+	assert_text(w, "SELECT chip FROM device", "unknown");
+}
+
+static void
+a_renewal_decides_the_chip_again(void **state)
+{
+	struct world *w = *state;
+	AUTO(str_free) char *device_id = NULL;
+	struct mac renewed = mac_1;
+
+	enroll(w, &mac_1);
+	device_id = text(w, "SELECT id FROM device");
+	renewed.letter = 'r';
+	renewed.model = "MacPro7,1";
+	issue(w, &(struct paper){ 'r', "renew", device_id });
+	assert_true(authenticate(w, &renewed));
+	assert_text(w, "SELECT chip FROM device", "t2");
+	renewed.model = "iMac14,2";
+	assert_true(authenticate(w, &renewed));
+	assert_text(w, "SELECT chip FROM device", "unknown");
+}
+
 static void
 what_is_missing_is_refused(void **state)
 {
@@ -251,6 +298,11 @@ main(void)
 		    a_mac_begins_to_enrol, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    the_chip_is_known_at_once, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    what_was_said_in_another_life_counts, world_make,
+		    world_drop),
+		cmocka_unit_test_setup_teardown(
+		    a_renewal_decides_the_chip_again, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    what_is_missing_is_refused, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(

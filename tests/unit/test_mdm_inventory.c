@@ -118,6 +118,104 @@ witnesses_that_contradict_make_it_unknown(void **state)
 	assert_text(w, "SELECT chip FROM device", "t2");
 }
 
+/* An answer to a command that asked for less than all. */
+static void
+report_part(struct world *w, const char *information)
+{
+	AUTO(str_free)
+	char *more =
+	    str_printf("<key>QueryResponses</key><dict>%s</dict>", information);
+	char id[37];
+
+	queue(w, "DeviceInformation", id);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->id, id);
+	if (!reply(w, 'a', &(struct reply){ UDID_1, id, "Acknowledged", more }))
+		fail_msg("%s", w->e.text);
+}
+
+static void
+a_partial_answer_takes_nothing_away(void **state)
+{
+	struct world *w = *state;
+
+	enroll(w, &mac_1);
+	report(w,
+	    INFO("iMac14,2", "A") "<key>IsAppleSilicon</key><true/>"
+	                          "<key>BatteryLevel</key><real>0.5</real>",
+	    "");
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	report_part(w, "<key>BatteryLevel</key><real>0.25</real>");
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM device WHERE "
+	                          "information LIKE '%IsAppleSilicon\":true%' "
+	                          "AND information LIKE '%\":0.25%'"),
+	    1);
+}
+
+/* A word that tells nothing does not replace one that did. */
+static void
+a_witness_is_remembered(void **state)
+{
+	struct world *w = *state;
+
+	enroll(w, &mac_1);
+	report(w,
+	    INFO("iMac14,2", "A") "<key>EACSPreflight</key>"
+	                          "<string>success</string>",
+	    "");
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	report_part(w, "<key>EACSPreflight</key><string>failed</string>");
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	/* Nor does a document that is gone. */
+	execute(w, "UPDATE device SET information = NULL, security = NULL");
+	report_part(w, "<key>BatteryLevel</key><real>0.25</real>");
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	report_part(
+	    w, "<key>EACSPreflight</key><string>not supported</string>");
+	assert_text(w, "SELECT chip FROM device", "none");
+}
+
+static void
+a_model_with_the_t2_is_never_forgotten(void **state)
+{
+	struct world *w = *state;
+
+	enroll(w, &mac_1);
+	report(w, INFO("MacPro7,1", "A"), "");
+	assert_text(w, "SELECT chip FROM device", "t2");
+	report(w, INFO("iMac14,2", "A"), "");
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	report(w, INFO("MacPro7,1", "A"), "");
+	assert_text(w, "SELECT chip FROM device", "t2");
+}
+
+/* Nobody fills the database with keys of his own. */
+static void
+an_endless_document_is_replaced(void **state)
+{
+	struct world *w = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct mdm_device d;
+	int64_t size;
+
+	enroll(w, &mac_1);
+	OK(store_begin(w->store, STORE_WRITE, &tx, e));
+	OK(mdm_device_find(tx, UDID_1, &d, e));
+	for (char key = 'a'; key < 'e'; key++) {
+		AUTO(str_free) char *filler = mem_zalloc(2000001, 1);
+		struct mdm_findings f = { 0 };
+
+		memset(filler, 'x', 2000000);
+		f.information = str_printf("{\"%c\":\"%s\"}", key, filler);
+		OK(mdm_inventory_apply(tx, d.id, &f, e));
+		mdm_findings_clear(&f);
+	}
+	OK(store_commit(&tx, e));
+	size = count(w, "SELECT LENGTH(information) FROM device");
+	assert_in_range(size, 2000000, 4 << 20);
+}
+
 static void
 a_long_name_is_reported_once(void **state)
 {
@@ -200,6 +298,10 @@ main(void)
 		T(secrets_are_not_in_the_documents),
 		T(the_time_moves_only_with_a_difference),
 		T(witnesses_that_contradict_make_it_unknown),
+		T(a_partial_answer_takes_nothing_away),
+		T(a_witness_is_remembered),
+		T(a_model_with_the_t2_is_never_forgotten),
+		T(an_endless_document_is_replaced),
 		T(a_long_name_is_reported_once),
 		T(a_foreign_serial_is_an_alarm),
 		T(an_answer_that_cannot_be_read_stops_nothing),
