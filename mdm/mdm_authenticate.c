@@ -39,6 +39,14 @@ read_told(struct authenticate *a, struct err *e)
 	    !pl_get_str(p, "BuildVersion", LIMIT_ID, &t->os_build, e) ||
 	    !pl_get_str(p, "SerialNumber", LIMIT_ID, &a->serial, e))
 		return err_wrap(e, "Authenticate");
+	if (!mdm_device_serial_ok(a->serial)) {
+		log_event(LOG_WARN, "serial_refused", "udid", a->m->udid,
+		    "serial", a->serial, NULL);
+		return err_slug(e, ERR_INVALID, "serial_malformed",
+		    "Authenticate: SerialNumber: not one of a Mac (%d to %d "
+		    "letters and digits)",
+		    LIMIT_SERIAL_MIN, LIMIT_SERIAL);
+	}
 	if (!mdm_topic_fits(a->s, topic))
 		log_event(LOG_WARN, "topic_mismatch", "udid", a->m->udid,
 		    "topic", topic, NULL);

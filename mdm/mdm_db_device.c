@@ -60,22 +60,21 @@ mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by, const char *value,
 }
 
 bool
-mdm_db_device_by_name(struct store_tx *tx, const char *name,
-    struct mdm_device *out, int *count_out, struct err *e)
+mdm_db_device_any(struct store_tx *tx, const char *any, const char *serial,
+    struct mdm_device out[2], int *count_out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more = false;
 	int count = 0;
 
 	if (!mdm_db_one(tx,
-	        "SELECT " DEVICE_COLUMNS
-	        " FROM device d WHERE d.name = $1 LIMIT 2",
-	        S_ARGS(S_TEXT(name)), &r, &more, e))
+	        "SELECT " DEVICE_COLUMNS " FROM device d WHERE d.id = $1 OR "
+	        "d.serial = $2 OR d.udid = $1 OR d.name = $1 "
+	        "ORDER BY CASE WHEN d.id = $1 THEN 0 ELSE 1 END, d.id LIMIT 2",
+	        S_ARGS(S_TEXT(any), S_TEXT(serial)), &r, &more, e))
 		return false;
-	if (more)
-		mdm_db_device_read(r, out);
 	while (more) {
-		count++;
+		mdm_db_device_read(r, &out[count++]);
 		if (!store_next(r, &more, e))
 			return false;
 	}

@@ -74,9 +74,11 @@ MUST_CHECK bool mdm_db_other_identity(struct store_tx *tx,
 enum mdm_db_key { MDM_BY_ID, MDM_BY_UDID, MDM_BY_SERIAL };
 MUST_CHECK bool mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by,
     const char *value, struct mdm_device *out, bool *found_out, struct err *e);
-/* At most two: more than one is ambiguous. */
-MUST_CHECK bool mdm_db_device_by_name(struct store_tx *tx, const char *name,
-    struct mdm_device *out, int *count_out, struct err *e);
+/* Devices of this id, serial number (in upper case), UDID or name, at most
+ * two; that of the id is the first. */
+MUST_CHECK bool mdm_db_device_any(struct store_tx *tx, const char *any,
+    const char *serial, struct mdm_device out[2], int *count_out,
+    struct err *e);
 MUST_CHECK bool mdm_db_device_add(
     struct store_tx *tx, const struct mdm_device *d, struct err *e);
 /* All columns of d but the user and the inventory. */

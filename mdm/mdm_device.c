@@ -20,33 +20,42 @@ mdm_device_serial(char out[129], const char *told)
 }
 
 bool
+mdm_device_serial_ok(const char *told)
+{
+	size_t len = 0;
+
+	if (str_empty(told))
+		return true;
+	for (; told[len] != '\0' && len <= LIMIT_SERIAL; len++)
+		if (!isalnum((unsigned char)told[len]) && told[len] != '+' &&
+		    told[len] != '/')
+			return false;
+	return len >= LIMIT_SERIAL_MIN && len <= LIMIT_SERIAL;
+}
+
+bool
 mdm_device_find(
     struct store_tx *tx, const char *any, struct mdm_device *out, struct err *e)
 {
+	struct mdm_device found[2];
 	char serial[129];
-	bool found = false;
-	int count = 0;
+	int count;
 
 	if (str_empty(any) || strlen(any) > LIMIT_NAME)
 		return err_set(e, ERR_NOT_FOUND, "there is no such device");
 	mdm_device_serial(serial, any);
-	if (!mdm_db_device_get(tx, MDM_BY_ID, any, out, &found, e))
-		return false;
-	if (!found &&
-	    !mdm_db_device_get(tx, MDM_BY_SERIAL, serial, out, &found, e))
-		return false;
-	if (!found && !mdm_db_device_get(tx, MDM_BY_UDID, any, out, &found, e))
-		return false;
-	if (found)
-		return true;
-	if (!mdm_db_device_by_name(tx, any, out, &count, e))
+	if (!mdm_db_device_any(tx, any, serial, found, &count, e))
 		return false;
 	if (count == 0)
 		return err_set(e, ERR_NOT_FOUND,
 		    "no device has this serial number, UDID or name");
-	if (count > 1)
+	/* Ids are ours; all else is what Macs tell of themselves. */
+	if (count > 1 && !str_eq(found[0].id, any))
 		return err_slug(e, ERR_CONFLICT, "ambiguous_device",
-		    "several devices have this name: use a serial number");
+		    "this is the serial number, UDID or name of several "
+		    "devices, %s and %s among them: use the id",
+		    found[0].id, found[1].id);
+	*out = found[0];
 	return true;
 }
 

@@ -19,8 +19,11 @@ struct mdm_device {
 	int64_t information_at, security_at;
 };
 
-/* By id, UDID, serial (any case) or name; ERR_NOT_FOUND; ERR_CONFLICT
- * "ambiguous_device" when a name fits several. */
+/*
+ * By our id, or else by serial (any case), UDID or name, which must all fit
+ * the same device: Macs choose them, and an order for one must not reach
+ * another.  ERR_NOT_FOUND; ERR_CONFLICT "ambiguous_device".
+ */
 MUST_CHECK bool mdm_device_find(struct store_tx *tx, const char *any,
     struct mdm_device *out, struct err *e);
 /* Keyset paging by serial then id.  Objects as the API shows them are

@@ -109,6 +109,24 @@ inherit(struct store_tx *tx, struct mdm_device *d,
 	return true;
 }
 
+/* It might be the UDID or name by which another Mac is known. */
+static bool
+malformed(struct store_tx *tx, const struct mdm_serial_claim *c, struct err *e)
+{
+	json_t *data = json_object();
+	char head[LIMIT_ID + 1];
+
+	mdm_device_serial(head, c->told);
+	log_event(LOG_WARN, "serial_refused", "udid", c->device->udid, "serial",
+	    head, NULL);
+	json_put_str(data, "serial", head);
+	return mdm_event(tx,
+	    &(struct store_event){ .kind = "device.serial_refused",
+	        .device_id = c->device->id,
+	        .actor = "device" },
+	    data, e);
+}
+
 bool
 mdm_life_serial(struct store_tx *tx, const struct mdm_serial_claim *c,
     bool *refused_out, struct err *e)
@@ -118,7 +136,9 @@ mdm_life_serial(struct store_tx *tx, const struct mdm_serial_claim *c,
 	char serial[sizeof(d->serial)];
 	bool found;
 
-	*refused_out = false;
+	*refused_out = !mdm_device_serial_ok(c->told);
+	if (*refused_out)
+		return malformed(tx, c, e);
 	mdm_device_serial(serial, c->told);
 	if (serial[0] == '\0' || str_eq(serial, d->serial))
 		return true;

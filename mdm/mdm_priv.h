@@ -154,7 +154,8 @@ struct mdm_serial_claim {
  * Lets the device take the serial number: from nobody, or from a device that
  * is not enrolled any more, whose history it inherits.  *refused_out: an
  * enrolled device holds it (event device.serial_conflict), or this device had
- * another one (device.identity_conflict).
+ * another one (device.identity_conflict), or it is no serial number
+ * (device.serial_refused).
  */
 MUST_CHECK bool mdm_life_serial(struct store_tx *tx,
     const struct mdm_serial_claim *c, bool *refused_out, struct err *e);
@@ -236,5 +237,8 @@ void mdm_device_forget(struct mdm_device *d);
 /* The event device.name_too_long. */
 MUST_CHECK bool mdm_device_named(
     struct store_tx *tx, const struct mdm_device *d, struct err *e);
+/* True for none, and for what may be the serial number of a Mac; no UDID and
+ * few names are of this form. */
+bool mdm_device_serial_ok(const char *told);
 /* Upper-case copy of a serial number. */
 void mdm_device_serial(char out[129], const char *told);

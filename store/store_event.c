@@ -20,6 +20,8 @@ static const struct store_event_kind kinds[] = {
 	    "A Mac reports a computer name of more than 15 characters." },
 	{ "device.serial_conflict",
 	    "A Mac reports a serial number that another device holds." },
+	{ "device.serial_refused",
+	    "A Mac reports what cannot be a serial number." },
 	{ "device.identity_conflict",
 	    "An identity certificate was used by a device it is not for." },
 	{ "device.rejected", "A check-in or connection was refused." },

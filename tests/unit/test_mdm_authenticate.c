@@ -105,6 +105,20 @@ what_is_missing_is_refused(void **state)
 }
 
 static void
+what_is_no_serial_number_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct mac other = { 'b', UDID_2, UDID_1, "iMac14,2", "B", "12.0" };
+
+	enroll(w, &mac_1);
+	issue_enroll(w, 'b');
+	assert_false(authenticate(w, &other));
+	assert_int_equal(w->e.code, ERR_INVALID);
+	assert_string_equal(w->e.slug, "serial_malformed");
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM device"), 1);
+}
+
+static void
 enrolling_again_is_a_new_life(void **state)
 {
 	struct world *w = *state;
@@ -305,6 +319,9 @@ main(void)
 		    a_renewal_decides_the_chip_again, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    what_is_missing_is_refused, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    what_is_no_serial_number_is_refused, world_make,
+		    world_drop),
 		cmocka_unit_test_setup_teardown(
 		    enrolling_again_is_a_new_life, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(

@@ -50,6 +50,58 @@ any_name_finds_it(void **state)
 	assert_false(find(w, "' OR 1=1 --", &d));
 }
 
+/* Whoever may enrol chooses what his Mac says. */
+static void
+nobody_steals_what_is_meant_for_another(void **state)
+{
+	struct world *w = *state;
+	struct mdm_device d;
+	struct mac thief = { 'x', "99999999", "C02X", "Mac14,2", "C02A", "14" };
+	char id[37];
+
+	enroll_three(w);
+	assert_true(find(w, UDID_1, &d));
+	memcpy(id, d.id, sizeof(id));
+	/* Its name is the serial number of the first. */
+	enroll(w, &thief);
+	assert_false(find(w, "C02A", &d));
+	assert_int_equal(w->e.code, ERR_CONFLICT);
+	assert_string_equal(w->e.slug, "ambiguous_device");
+	assert_non_null(strstr(w->e.text, id));
+	assert_true(find(w, UDID_1, &d));
+	assert_true(find(w, id, &d));
+	assert_string_equal(d.id, id);
+	/* Its UDID is our id of the first, or its serial a name. */
+	thief.letter = 'y';
+	thief.udid = id;
+	thief.serial = "FRUIT";
+	enroll(w, &thief);
+	assert_true(find(w, id, &d));
+	assert_string_equal(d.udid, UDID_1);
+	assert_true(find(w, "fruit", &d));
+	assert_false(find(w, "Fruit", &d));
+	assert_string_equal(w->e.slug, "ambiguous_device");
+}
+
+static void
+serial_numbers_have_a_form(void **state)
+{
+	static const struct {
+		const char *serial;
+		bool ok;
+	} rows[] = { { "", true }, { "C02MT66KFLHH", true },
+		{ "F4K2X0Q9P1", true }, { "ZRX3K9W0VQ", true },
+		{ "VMsA3x/+HlQz", true }, { "SIM000001", true },
+		{ UDID_1, false }, { "00008103-001C2D3E", false },
+		{ "System Serial#", false }, { "0", false },
+		{ "C02\xc3\xa4", false }, { "12345678901234567", false } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(
+		    mdm_device_serial_ok(rows[i].serial), rows[i].ok);
+}
+
 static json_t *
 list(struct world *w, const struct mdm_device_page *page, char **next)
 {
@@ -181,6 +233,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(any_name_finds_it),
+		T(nobody_steals_what_is_meant_for_another),
+		cmocka_unit_test(serial_numbers_have_a_form),
 		T(lists_go_on),
 		T(parts_of_names_are_searched),
 		T(the_whole_device),

@@ -259,10 +259,14 @@ a_foreign_serial_is_an_alarm(void **state)
 		f.information = str_dup("{\"SerialNumber\":\"MINE2\"}");
 		OK(mdm_inventory_apply(tx, d.id, &f, e));
 		mdm_findings_clear(&f);
+		f.information = str_dup("{\"SerialNumber\":\"" UDID_2 "\"}");
+		OK(mdm_inventory_apply(tx, d.id, &f, e));
+		mdm_findings_clear(&f);
 		OK(store_commit(&tx, e));
 	}
 	assert_int_equal(events(w, "device.serial_conflict"), 1);
 	assert_int_equal(events(w, "device.identity_conflict"), 1);
+	assert_int_equal(events(w, "device.serial_refused"), 1);
 	assert_text(
 	    w, "SELECT serial FROM device WHERE udid = '" UDID_1 "'", "MINE1");
 }
