@@ -7,7 +7,7 @@
 #include "apns/apns_scheduler.h"
 #include "mdm/mdm_connect_priv.h"
 
-enum { SEEN_MS = 60 * 1000, ERASING_MS = 10 * 60 * 1000, TRIES = 4 };
+enum { SEEN_MS = 60 * 1000, ERASING_MS = 10 * 60 * 1000, MOST_BROKEN = 20 };
 
 /* One row a Status. */
 static const struct {
@@ -102,6 +102,8 @@ next_push(
 		return false;
 	if (v->patience < 0)
 		return true;
+	if (v->silent)
+		gap = MS_MIN;
 	for (int64_t i = 1; i < v->patience && gap < 6 * MS_H; i++)
 		gap *= 2;
 	*at_out = v->now + (gap < 6 * MS_H ? gap : 6 * MS_H);
@@ -147,19 +149,31 @@ visit_once(struct store_tx *tx, void *arg, struct err *e)
 	                          e));
 }
 
-/* A command that cannot be prepared must not block the others: it is ended,
- * in a second attempt that leaves nothing of the first. */
+/*
+ * A command that cannot be prepared must not block the others, nor what the
+ * Mac reports: it is ended in a transaction of its own, and the visit begun
+ * again.  When there are too many, or one cannot be ended, the visit gets
+ * through without a command.
+ */
 static bool
 visit(struct mdm_visit *v, struct err *e)
 {
-	for (int i = 0; i < TRIES; i++) {
+	struct err why = { 0 };
+
+	for (int i = 0; i <= MOST_BROKEN; i++) {
+		v->silent = v->silent || i == MOST_BROKEN;
 		if (store_write(v->s->o.store, visit_once, v, e))
 			return true;
 		buf_reset(v->out);
 		if (v->refusal != MDM_ACCEPTED)
 			return refuse(v, v->refusal, e);
 		if (!v->broken_now)
-			return err_wrap(e, "connect");
+			break;
+		if (store_write(v->s->o.store, mdm_connect_end_broken, v, &why))
+			continue;
+		log_event(LOG_ERROR, "command_not_ended", "command",
+		    v->broken_id, "error", why.text, NULL);
+		v->silent = true;
 	}
 	return err_wrap(e, "connect");
 }

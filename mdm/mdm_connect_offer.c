@@ -26,10 +26,11 @@ end_refused(struct mdm_visit *v, struct store_tx *tx,
 	           mdm_order_change(tx, c->order_id, &to, "system", e));
 }
 
-static bool
-end_broken(struct mdm_visit *v, struct store_tx *tx,
-    const struct mdm_db_command *c, struct err *e)
+bool
+mdm_connect_end_broken(struct store_tx *tx, void *arg, struct err *e)
 {
+	struct mdm_visit *v = arg;
+	AUTO(mdm_db_command_clear) struct mdm_db_command c = { 0 };
 	AUTO(str_free)
 	char *text =
 	    str_printf("it could not be prepared: %s", v->broken_why.text);
@@ -40,11 +41,15 @@ end_broken(struct mdm_visit *v, struct store_tx *tx,
 		.state = "error", .reason_code = "not_prepared", .reason = text
 	};
 
+	if (!mdm_db_command_get(tx, v->broken_id, &c, e))
+		return false;
+	if (c.id[0] == '\0' || c.done)
+		return true; /* by another visit */
 	log_event(LOG_ERROR, "command_broken", "udid", v->m->udid, "command",
-	    c->id, "error", v->broken_why.text, NULL);
-	return mdm_queue_end(v->s, tx, c, &how, e) &&
-	       (c->order_id[0] == '\0' ||
-	           mdm_order_change(tx, c->order_id, &to, "system", e));
+	    c.id, "error", v->broken_why.text, NULL);
+	return mdm_queue_end(v->s, tx, &c, &how, e) &&
+	       (c.order_id[0] == '\0' ||
+	           mdm_order_change(tx, c.order_id, &to, "system", e));
 }
 
 static bool
@@ -74,8 +79,6 @@ sift(struct mdm_visit *v, struct store_tx *tx, const struct mdm_db_command *c,
 	*ended_out = true;
 	if (c->expires_at != 0 && c->expires_at <= v->now)
 		return mdm_queue_expire(v->s, tx, c, e);
-	if (str_eq(c->id, v->broken_id))
-		return end_broken(v, tx, c, e);
 	if (!may_erase(v, tx, c, &may, &refusal, e))
 		return false;
 	if (!may)
@@ -185,6 +188,10 @@ mdm_connect_offer(
 {
 	bool ended = true;
 
+	if (v->silent) {
+		v->patience = MDM_PATIENCE_UNKNOWN;
+		return true;
+	}
 	for (int i = 0; ended && i < MOST_ENDED; i++) {
 		if (!find_next(v, tx, e))
 			return false;

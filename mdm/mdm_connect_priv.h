@@ -37,6 +37,7 @@ struct mdm_visit {
 
 	struct buf *out;
 	struct mdm_db_command offered; /* id "": nothing */
+	bool silent;                   /* offer nothing, and come back soon */
 	/* A command that could not be prepared, and why. */
 	bool broken_now;
 	char broken_id[MDM_ID];
@@ -57,7 +58,10 @@ MUST_CHECK bool mdm_connect_record(
 /*
  * mdm_connect_offer.c: chooses the next command, marks it delivered and
  * appends its message.  On failure broken_now says that it is worth another
- * attempt without that command.
+ * attempt, after mdm_connect_end_broken().
  */
 MUST_CHECK bool mdm_connect_offer(
     struct mdm_visit *v, struct store_tx *tx, struct buf *out, struct err *e);
+/* Ends the command that could not be prepared; arg is the visit. */
+MUST_CHECK bool mdm_connect_end_broken(
+    struct store_tx *tx, void *arg, struct err *e);
