@@ -106,6 +106,24 @@ device_enrolled(
 }
 
 static bool
+device_returned(
+    struct store_tx *tx, const char *device_id, void *arg, struct err *e)
+{
+	struct app_server *s = arg;
+
+	return enroll_rollout_returned(tx, device_id, s->enroll, e);
+}
+
+static bool
+wipe_unconfirmed(
+    struct store_tx *tx, const char *device_id, void *arg, struct err *e)
+{
+	struct app_server *s = arg;
+
+	return enroll_rollout_wipe_unconfirmed(tx, device_id, s->enroll, e);
+}
+
+static bool
 start_services(struct app_server *s, struct err *e)
 {
 	const struct settings *set = s->settings;
@@ -134,6 +152,8 @@ start_services(struct app_server *s, struct err *e)
 	                           .issuers = s->live,
 	                           .on_left = device_left,
 	                           .on_enrolled = device_enrolled,
+	                           .on_returned = device_returned,
+	                           .on_wipe_unconfirmed = wipe_unconfirmed,
 	                           .hook_arg = s },
 	           &s->mdm, e) &&
 	       app_server_topics(s, e) &&

@@ -243,6 +243,22 @@ enroll_db_rollout_open(struct store_tx *tx, const char *device_id,
 }
 
 bool
+enroll_db_rollout_removed(struct store_tx *tx, const char *device_id,
+    const char *reason, struct enroll_rollout *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           ROLLOUT_COLUMNS
+	           "WHERE device_id = $1 AND state = 'removed' AND "
+	           "reason = $2 AND created_at >= (SELECT "
+	           "COALESCE(d.enrolled_at, 0) FROM device d WHERE d.id = $1) "
+	           "ORDER BY created_at, id LIMIT 1",
+	           S_ARGS(S_TEXT(device_id), S_TEXT(reason)), &r, e) &&
+	       read_rollout(r, out, found, e);
+}
+
+bool
 enroll_db_rollout_due(struct store_tx *tx, int64_t now_ms,
     struct enroll_rollout *out, bool *found, struct err *e)
 {

@@ -163,6 +163,10 @@ MUST_CHECK bool enroll_rollout_stop(struct store_tx *tx,
 MUST_CHECK bool enroll_rollout_end(struct store_tx *tx, const struct seal *seal,
     struct enroll_rollout *r, const char *reason, const char *by,
     struct err *e);
+/* Removes the profile, if any was sent; r says why.  Revokes nothing. */
+MUST_CHECK bool enroll_rollout_remove(struct store_tx *tx,
+    const struct seal *seal, struct enroll_rollout *r, const char *by,
+    struct err *e);
 /* The Mac's answer to RemoveProfile. */
 MUST_CHECK bool enroll_rollout_remove_done(struct store_tx *tx,
     struct enroll_rollout *r, const struct mdm_done *d, struct err *e);
@@ -225,6 +229,10 @@ MUST_CHECK bool enroll_db_rollout_ever(struct store_tx *tx,
 MUST_CHECK bool enroll_db_rollout_open(struct store_tx *tx,
     const char *device_id, struct enroll_rollout *out, bool *found,
     struct err *e);
+/* One of the present enrolment that was declared removed for this reason. */
+MUST_CHECK bool enroll_db_rollout_removed(struct store_tx *tx,
+    const char *device_id, const char *reason, struct enroll_rollout *out,
+    bool *found, struct err *e);
 /* One whose retry is due. */
 MUST_CHECK bool enroll_db_rollout_due(struct store_tx *tx, int64_t now_ms,
     struct enroll_rollout *out, bool *found, struct err *e);

@@ -26,9 +26,8 @@ cancel_command(struct store_tx *tx, struct enroll_rollout *r, const char *by,
 	return true;
 }
 
-/* Removes the profile, if any was sent. */
-static bool
-take_away(struct store_tx *tx, const struct seal *seal,
+bool
+enroll_rollout_remove(struct store_tx *tx, const struct seal *seal,
     struct enroll_rollout *r, const char *by, struct err *e)
 {
 	/* Neither what only waited for a word, nor a first InstallProfile that
@@ -54,7 +53,7 @@ enroll_rollout_end(struct store_tx *tx, const struct seal *seal,
 	        CERT_REASON_AFFILIATION_CHANGED, by, e))
 		return false;
 	str_copy_cut(r->reason, sizeof(r->reason), reason);
-	return take_away(tx, seal, r, by, e);
+	return enroll_rollout_remove(tx, seal, r, by, e);
 }
 
 bool
@@ -85,7 +84,7 @@ enroll_rollout_revoked(struct store_tx *tx, const struct seal *seal,
 	if (!found || !str_eq(r.fingerprint, c->fingerprint))
 		return true;
 	str_copy_cut(r.reason, sizeof(r.reason), "its certificate was revoked");
-	return take_away(tx, seal, &r, by, e);
+	return enroll_rollout_remove(tx, seal, &r, by, e);
 }
 
 /* ---- the Mac's answer ---- */

@@ -61,6 +61,15 @@ bool enroll_rollout_left(struct store_tx *tx, const char *device_id,
  * since nobody vouched that this is the same Mac. */
 bool enroll_rollout_enrolled(
     struct store_tx *tx, const char *device_id, void *service, struct err *e);
+/* Hook for mdm/: a Mac that was taken for wiped is there.  Its profiles are
+ * too, with certificates that were revoked: they are removed. */
+bool enroll_rollout_returned(
+    struct store_tx *tx, const char *device_id, void *service, struct err *e);
+/* Hook for mdm/: a Mac got a wipe and never answered.  Revokes its user's
+ * certificate; the profile is removed should the Mac come again.  The user
+ * stays assigned. */
+bool enroll_rollout_wipe_unconfirmed(
+    struct store_tx *tx, const char *device_id, void *service, struct err *e);
 /* Periodic: retries of failed rollouts; lease NULL: nobody else does it. */
 MUST_CHECK bool enroll_service_tick(
     struct enroll_service *s, const struct store_lease *lease, struct err *e);

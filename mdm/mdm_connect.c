@@ -66,22 +66,15 @@ is_being_erased(const struct mdm_visit *v)
 static bool
 come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 {
-	json_t *data;
-
 	if (!str_eq(v->who.state, "left"))
 		return true;
 	v->fresh = false;
 	log_event(LOG_WARN, "wiped_device_returned", "udid", v->m->udid, NULL);
-	data = json_object();
-	json_put_str(data, "why", "it was not erased by the wipe");
-	return mdm_db_enrollment_back(tx, v->m->enrollment_id, e) &&
-	       mdm_db_device_state(
-	           tx, v->who.device_id, "enrolled", v->now, e) &&
-	       mdm_event(tx,
-	           &(struct store_event){ .kind = "device.enrolled",
-	               .device_id = v->who.device_id,
-	               .actor = "device" },
-	           data, e);
+	return mdm_life_resume(v->s, tx,
+	    &(struct mdm_return){ .device_id = v->who.device_id,
+	        .device_channel = v->m->udid,
+	        .channel = v->m->enrollment_id },
+	    e);
 }
 
 /* What is left waiting decides when to push next; 0: never. */

@@ -69,6 +69,28 @@ mdm_life_end(struct mdm_service *s, struct store_tx *tx,
 	return s->o.on_left(tx, d.id, f->why, s->o.hook_arg, e);
 }
 
+bool
+mdm_life_resume(struct mdm_service *s, struct store_tx *tx,
+    const struct mdm_return *r, struct err *e)
+{
+	json_t *data = json_object();
+
+	json_put_str(data, "why", "it was not erased by the wipe");
+	if (!mdm_event(tx,
+	        &(struct store_event){ .kind = "device.enrolled",
+	            .device_id = r->device_id,
+	            .actor = "device" },
+	        data, e) ||
+	    !mdm_db_enrollment_back(tx, r->device_channel, e) ||
+	    !mdm_db_enrollment_back(tx, r->channel, e) ||
+	    !mdm_db_device_state(
+	        tx, r->device_id, "enrolled", clock_now_ms(), e) ||
+	    !mdm_inventory_ask(tx, s->o.seal, r->device_id, "system", e))
+		return false;
+	return s->o.on_returned == NULL ||
+	       s->o.on_returned(tx, r->device_id, s->o.hook_arg, e);
+}
+
 /* ---- serial numbers ---- */
 
 static bool

@@ -171,6 +171,16 @@ struct mdm_farewell {
 };
 MUST_CHECK bool mdm_life_end(struct mdm_service *s, struct store_tx *tx,
     const struct mdm_farewell *f, struct err *e);
+/*
+ * Takes back the end of a life by a wipe that did not happen: the channel that
+ * spoke and that of the device go on, whichever came first, the Mac is asked
+ * about itself, and on_returned is told.
+ */
+struct mdm_return {
+	const char *device_id, *device_channel, *channel;
+};
+MUST_CHECK bool mdm_life_resume(struct mdm_service *s, struct store_tx *tx,
+    const struct mdm_return *r, struct err *e);
 
 /* ---- mdm_queue.c ---- */
 

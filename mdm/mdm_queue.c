@@ -200,18 +200,29 @@ mdm_queue_end(struct mdm_service *s, struct store_tx *tx,
 	    data, e);
 }
 
+/* What is said of an order whose time ran out. */
+static struct mdm_order_change
+order_lapsed(const struct mdm_db_command *c)
+{
+	if (!str_eq(c->state, "delivered"))
+		return (struct mdm_order_change){ .state = "expired",
+			.reason_code = "expired",
+			.reason = "the Mac did not come in time" };
+	return (struct mdm_order_change){ .state = "unconfirmed",
+		.reason_code = "no_answer",
+		.reason = mdm_chip_erases(c->request_type)
+		              ? "the Mac received it and did not answer in "
+		                "time: it may be erased, so the certificate "
+		                "of its user is revoked"
+		              : "the Mac received it and did not answer in "
+		                "time" };
+}
+
 bool
 mdm_queue_expire(struct mdm_service *s, struct store_tx *tx,
     const struct mdm_db_command *c, struct err *e)
 {
-	bool delivered = str_eq(c->state, "delivered");
-	struct mdm_order_change to = {
-		.state = delivered ? "unconfirmed" : "expired",
-		.reason_code = delivered ? "no_answer" : "expired",
-		.reason = delivered
-		              ? "the Mac received it and did not answer in time"
-		              : "the Mac did not come in time",
-	};
+	struct mdm_order_change to = order_lapsed(c);
 
 	if (!mdm_queue_end(s, tx, c,
 	        &(struct mdm_ending){ .state = "expired", .actor = "system" },
@@ -219,6 +230,11 @@ mdm_queue_expire(struct mdm_service *s, struct store_tx *tx,
 		return false;
 	if (c->order_id[0] != '\0' &&
 	    !mdm_order_change(tx, c->order_id, &to, "system", e))
+		return false;
+	if (mdm_chip_erases(c->request_type) &&
+	    str_eq(to.state, "unconfirmed") &&
+	    s->o.on_wipe_unconfirmed != NULL &&
+	    !s->o.on_wipe_unconfirmed(tx, c->device_id, s->o.hook_arg, e))
 		return false;
 	return mdm_db_enrollment_calm(tx, c->enrollment_id, e);
 }

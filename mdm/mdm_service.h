@@ -51,6 +51,16 @@ struct mdm_options {
 	/* In the transaction of the first TokenUpdate of a life. */
 	bool (*on_enrolled)(struct store_tx *tx, const char *device_id,
 	    void *arg, struct err *e);
+	/*
+	 * In the transaction in which a Mac that acknowledged a wipe speaks
+	 * again: it was not erased, and all that was installed is still there.
+	 */
+	bool (*on_returned)(struct store_tx *tx, const char *device_id,
+	    void *arg, struct err *e);
+	/* In the transaction that gives up waiting for the answer to a wipe
+	 * that was delivered: the Mac may be erased. */
+	bool (*on_wipe_unconfirmed)(struct store_tx *tx, const char *device_id,
+	    void *arg, struct err *e);
 	void *hook_arg;
 };
 MUST_CHECK bool mdm_service_new(

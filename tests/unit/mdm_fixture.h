@@ -40,7 +40,7 @@ struct world {
 	struct mdm_service *mdm;
 	struct mdm_renderer renderers[2];
 
-	int left, enrolled; /* calls of the hooks */
+	int left, enrolled, returned, unconfirmed; /* calls of the hooks */
 	char left_why[64];
 	enum err_code render_fails; /* ERR_NONE: it does not */
 	int rendered, done;
@@ -71,6 +71,24 @@ on_enrolled(
 {
 	(void)tx, (void)device_id, (void)e;
 	((struct world *)arg)->enrolled++;
+	return true;
+}
+
+static inline bool
+on_returned(
+    struct store_tx *tx, const char *device_id, void *arg, struct err *e)
+{
+	(void)tx, (void)device_id, (void)e;
+	((struct world *)arg)->returned++;
+	return true;
+}
+
+static inline bool
+on_wipe_unconfirmed(
+    struct store_tx *tx, const char *device_id, void *arg, struct err *e)
+{
+	(void)tx, (void)device_id, (void)e;
+	((struct world *)arg)->unconfirmed++;
 	return true;
 }
 
@@ -119,6 +137,8 @@ world_make(void **state)
 	struct world *w = mem_zalloc(1, sizeof(*w));
 	struct mdm_options o = { .on_left = on_left,
 		.on_enrolled = on_enrolled,
+		.on_returned = on_returned,
+		.on_wipe_unconfirmed = on_wipe_unconfirmed,
 		.hook_arg = w,
 		.renderers = w->renderers };
 	AUTO(str_free) char *db = NULL;

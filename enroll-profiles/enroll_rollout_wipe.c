@@ -1,0 +1,47 @@
+/*
+ * What wipes that did not end as they should mean for the certificate of the
+ * Mac's user.  Hooks of mdm/: they work within the transaction of their
+ * caller, on any thread.
+ */
+#include "enroll-profiles/enroll_priv.h"
+
+bool
+enroll_rollout_returned(
+    struct store_tx *tx, const char *device_id, void *service, struct err *e)
+{
+	struct enroll_service *s = service;
+	struct enroll_rollout r;
+	bool found;
+
+	for (;;) {
+		/* As enroll_rollout_left() was told. */
+		if (!enroll_db_rollout_removed(
+		        tx, device_id, "wiped", &r, &found, e))
+			return false;
+		if (!found)
+			return true;
+		str_copy_cut(r.reason, sizeof(r.reason),
+		    "the wipe did not happen: the profile is still there");
+		if (!enroll_rollout_remove(tx, s->seal, &r, "system", e))
+			return false;
+	}
+}
+
+bool
+enroll_rollout_wipe_unconfirmed(
+    struct store_tx *tx, const char *device_id, void *service, struct err *e)
+{
+	struct enroll_service *s = service;
+	struct enroll_rollout r;
+	bool found;
+
+	if (!cert_ledger_revoke_device(
+	        tx, device_id, "rollout", CERT_REASON_CESSATION, "system", e) ||
+	    !enroll_db_rollout_alive(tx, device_id, &r, &found, e))
+		return false;
+	if (!found)
+		return true;
+	str_copy_cut(r.reason, sizeof(r.reason),
+	    "the Mac got a wipe and did not answer: it may be erased");
+	return enroll_rollout_remove(tx, s->seal, &r, "system", e);
+}
