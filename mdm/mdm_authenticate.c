@@ -111,7 +111,8 @@ begin_life(struct authenticate *a, struct store_tx *tx, struct err *e)
 	mdm_device_take(d, &a->told, &named);
 	d->updated_at = d->last_seen_at = clock_now_ms();
 	return mdm_inventory_chip(tx, d, e) && mdm_db_device_save(tx, d, e) &&
-	       mdm_db_enrollment_begin(tx, d->udid, d->id, e) &&
+	       mdm_db_enrollment_begin(
+	           tx, d->udid, d->id, a->m->fingerprint, e) &&
 	       cert_ledger_bind(tx, a->m->fingerprint, d->id, e) &&
 	       mdm_event(tx,
 	           &(struct store_event){ .kind = "device.enrolling",

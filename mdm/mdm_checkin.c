@@ -96,6 +96,7 @@ struct update {
 	const struct mdm_message *m;
 	struct mdm_token token;
 	bool first; /* of this enrolment */
+	bool late;  /* from an earlier life, while a new one begins */
 };
 
 static bool
@@ -179,24 +180,43 @@ already_left(const struct mdm_who *w)
 	       str_eq(w->state, "left");
 }
 
+/* A new life has begun by another certificate, and its token is still to come:
+ * this is the farewell of the profile that was replaced. */
+static bool
+is_late(struct store_tx *tx, const struct mdm_message *m,
+    const struct mdm_who *w, bool *late_out, struct err *e)
+{
+	char identity[65];
+
+	*late_out = false;
+	if (!str_eq(w->state, "authenticated"))
+		return true;
+	if (!mdm_db_enrollment_identity(tx, m->udid, identity, e))
+		return false;
+	*late_out = identity[0] != '\0' && !str_eq(identity, m->fingerprint);
+	return true;
+}
+
 /* Asks again: a new life may have begun in between. */
 static bool
 store_leave(struct store_tx *tx, void *arg, struct err *e)
 {
-	const struct update *u = arg;
+	struct update *u = arg;
 	struct mdm_who w;
 
 	if (!mdm_db_who(tx, u->m->fingerprint, u->m->udid, &w, e))
 		return false;
 	if (mdm_auth_bound(&w, clock_now_ms()) != MDM_ACCEPTED)
 		return err_set(e, ERR_FORBIDDEN, "this device is not enrolled");
-	return leave(u->s, tx, u->m, &w, e);
+	return is_late(tx, u->m, &w, &u->late, e) &&
+	       (u->late || leave(u->s, tx, u->m, &w, e));
 }
 
 static bool
 check_out(struct mdm_service *s, struct mdm_message *m, int *status_out,
     struct err *e)
 {
+	struct update u = { .s = s, .m = m };
 	struct mdm_who w;
 	enum mdm_refusal why;
 
@@ -212,12 +232,11 @@ check_out(struct mdm_service *s, struct mdm_message *m, int *status_out,
 	}
 	if (why != MDM_ACCEPTED)
 		return mdm_auth_refuse(s, m, &w, why, e);
-	if (!store_write(
-	        s->o.store, store_leave, &(struct update){ .s = s, .m = m }, e))
+	if (!store_write(s->o.store, store_leave, &u, e))
 		return err_wrap(e, "CheckOut");
 	mdm_count(s, MDM_COUNT_CHECK_OUT);
-	log_event(
-	    LOG_INFO, "checked_out", "udid", m->udid, "user", m->user_id, NULL);
+	log_event(LOG_INFO, u.late ? "checked_out_late" : "checked_out", "udid",
+	    m->udid, "user", m->user_id, NULL);
 	return true;
 }
 

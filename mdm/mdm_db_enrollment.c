@@ -5,18 +5,34 @@
 #include "mdm/mdm_db_priv.h"
 
 bool
-mdm_db_enrollment_begin(
-    struct store_tx *tx, const char *id, const char *device_id, struct err *e)
+mdm_db_enrollment_begin(struct store_tx *tx, const char *id,
+    const char *device_id, const char *identity, struct err *e)
 {
 	return store_exec(tx,
-	    "INSERT INTO enrollment (id, device_id, channel, state) "
-	    "VALUES ($1, $2, 'device', 'authenticated') "
+	    "INSERT INTO enrollment (id, device_id, channel, state, identity) "
+	    "VALUES ($1, $2, 'device', 'authenticated', $3) "
 	    "ON CONFLICT (id) DO UPDATE SET device_id = $2, "
 	    "channel = 'device', state = 'authenticated', topic = NULL, "
 	    "push_token = NULL, push_magic = NULL, token_at = NULL, "
 	    "token_updates = 0, push_state = 'ok', push_due_at = NULL, "
-	    "push_attempts = 0, not_now_count = 0",
-	    S_ARGS(S_TEXT(id), S_TEXT(device_id)), NULL, e);
+	    "push_attempts = 0, not_now_count = 0, identity = $3",
+	    S_ARGS(S_TEXT(id), S_TEXT(device_id), S_TEXT(identity)), NULL, e);
+}
+
+bool
+mdm_db_enrollment_identity(
+    struct store_tx *tx, const char *id, char out[65], struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
+
+	if (!mdm_db_one(tx, "SELECT identity FROM enrollment WHERE id = $1",
+	        S_ARGS(S_TEXT(id)), &r, &found, e))
+		return false;
+	out[0] = '\0';
+	if (found)
+		mdm_db_copy(out, 65, r, 0);
+	return true;
 }
 
 bool

@@ -64,7 +64,8 @@ void mdm_db_seen(struct store *st, const char *enrollment_id,
     const char *device_id, int64_t now);
 /* Telemetry: a certificate's first use by its device. */
 void mdm_db_first_seen(struct store *st, const char *fingerprint, int64_t now);
-/* A live identity of the device other than this one; "" when there is none. */
+/* A live identity of the device other than this one, and than the one by which
+ * its life began; "" when there is none. */
 MUST_CHECK bool mdm_db_other_identity(struct store_tx *tx,
     const char *device_id, const char *fingerprint, char out[65],
     struct err *e);
@@ -139,9 +140,12 @@ struct mdm_token {
 	struct slice token;
 	int64_t now;
 };
-/* A new life: authenticated, no token yet. */
-MUST_CHECK bool mdm_db_enrollment_begin(
-    struct store_tx *tx, const char *id, const char *device_id, struct err *e);
+/* A new life: authenticated with this certificate, no token yet. */
+MUST_CHECK bool mdm_db_enrollment_begin(struct store_tx *tx, const char *id,
+    const char *device_id, const char *identity, struct err *e);
+/* Fingerprint of the certificate of the last Authenticate, or "". */
+MUST_CHECK bool mdm_db_enrollment_identity(
+    struct store_tx *tx, const char *id, char out[65], struct err *e);
 /* Stores the token, state enrolled; *updates_out: how many in this life. */
 MUST_CHECK bool mdm_db_enrollment_token(struct store_tx *tx,
     const struct mdm_token *t, int64_t *updates_out, struct err *e);

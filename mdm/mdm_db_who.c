@@ -98,7 +98,9 @@ mdm_db_other_identity(struct store_tx *tx, const char *device_id,
 	        "purpose IN ('enroll', 'renew') AND "
 	        "template = '" CERT_TEMPLATE_DEVICE "' AND "
 	        "(state = 'issued' OR revoke_reason = 6) AND "
-	        "fingerprint <> $2 LIMIT 1",
+	        "fingerprint <> $2 AND NOT EXISTS (SELECT 1 FROM enrollment n "
+	        "WHERE n.device_id = $1 AND n.state <> 'left' AND "
+	        "n.identity = certificate.fingerprint) LIMIT 1",
 	        S_ARGS(S_TEXT(device_id), S_TEXT(fingerprint)), &r, &found, e))
 		return false;
 	out[0] = '\0';

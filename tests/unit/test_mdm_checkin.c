@@ -177,6 +177,46 @@ checking_out_ends_the_life(void **state)
 	assert_false(update_token(w, &mac_1));
 }
 
+/* Of the profile that another one is about to replace. */
+static void
+a_late_farewell_ends_no_new_life(void **state)
+{
+	struct world *w = *state;
+	struct mac again = mac_1;
+
+	again.letter = 'b';
+	enroll(w, &mac_1);
+	issue_enroll(w, 'b');
+	assert_true(authenticate(w, &again));
+	assert_true(check_in(w, 'a', CHECK_OUT));
+	assert_int_equal(w->status, 200);
+	assert_text(w, "SELECT state FROM device", "enrolling");
+	assert_text(w, "SELECT state FROM enrollment", "authenticated");
+	assert_int_equal(events(w, "device.left"), 0);
+	assert_int_equal(events(w, "certificate.revoked"), 0);
+	assert_true(update_token(w, &again));
+	assert_text(w, "SELECT state FROM device", "enrolled");
+	assert_true(check_in(w, 'b', CHECK_OUT));
+	assert_text(w, "SELECT state FROM device", "left");
+}
+
+/* A token of the old identity that comes late takes nothing from the new. */
+static void
+a_late_token_revokes_no_new_identity(void **state)
+{
+	struct world *w = *state;
+	struct mac again = mac_1;
+
+	again.letter = 'b';
+	enroll(w, &mac_1);
+	issue_enroll(w, 'b');
+	assert_true(authenticate(w, &again));
+	assert_true(update_token(w, &mac_1));
+	assert_true(update_token(w, &again));
+	idle(w, 'b', UDID_1);
+	assert_string_equal(w->type, "DeviceInformation");
+}
+
 static void
 checking_out_unknown_is_fine(void **state)
 {
@@ -238,6 +278,11 @@ main(void)
 		    a_user_has_a_channel_of_its_own, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    checking_out_ends_the_life, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    a_late_farewell_ends_no_new_life, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    a_late_token_revokes_no_new_identity, world_make,
+		    world_drop),
 		cmocka_unit_test_setup_teardown(
 		    checking_out_unknown_is_fine, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
