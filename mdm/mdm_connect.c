@@ -77,29 +77,40 @@ come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 	    e);
 }
 
+/* After NotNow; never more than ten minutes while a lock or wipe waits in its
+ * first day. */
+static int64_t
+not_now_gap(const struct mdm_visit *v)
+{
+	const struct mdm_patience *p = &v->patience;
+	int64_t gap = 15 * MS_MIN, most = 6 * MS_H, age = v->now - p->urgent_at;
+
+	if (v->silent)
+		return MS_MIN;
+	if (p->urgent_at != 0 && age < MS_DAY)
+		return apns_next_gap_ms(p->not_now, true, age);
+	for (int64_t i = 1; i < p->not_now && gap < most; i++)
+		gap *= 2;
+	return gap < most ? gap : most;
+}
+
 /* What is left waiting decides when to push next; 0: never. */
 static bool
 next_push(
     struct mdm_visit *v, struct store_tx *tx, int64_t *at_out, struct err *e)
 {
-	int64_t gap = 15 * MS_MIN;
-
 	if (v->offered.id[0] != '\0') {
 		*at_out = v->now + apns_next_gap_ms(1, v->offered.urgent,
 		                       v->now - v->offered.queued_at);
 		return true;
 	}
 	*at_out = 0;
-	if (v->patience == MDM_PATIENCE_UNKNOWN &&
+	if (v->patience.not_now == MDM_PATIENCE_UNKNOWN &&
 	    !mdm_db_command_patience(tx, v->m->enrollment_id, &v->patience, e))
 		return false;
-	if (v->patience < 0)
+	if (v->patience.not_now < 0)
 		return true;
-	if (v->silent)
-		gap = MS_MIN;
-	for (int64_t i = 1; i < v->patience && gap < 6 * MS_H; i++)
-		gap *= 2;
-	*at_out = v->now + (gap < 6 * MS_H ? gap : 6 * MS_H);
+	*at_out = v->now + not_now_gap(v);
 	store_notify(tx, STORE_CHANNEL_PUSH);
 	return true;
 }

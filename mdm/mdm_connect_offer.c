@@ -177,7 +177,7 @@ find_next(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 		v->next.body = NULL;
 		return true;
 	}
-	v->patience = MDM_PATIENCE_UNKNOWN;
+	v->patience.not_now = MDM_PATIENCE_UNKNOWN;
 	return mdm_db_command_next(
 	    tx, v->m->enrollment_id, v->status == MDM_IDLE, &v->offered, e);
 }
@@ -189,7 +189,7 @@ mdm_connect_offer(
 	bool ended = true;
 
 	if (v->silent) {
-		v->patience = MDM_PATIENCE_UNKNOWN;
+		v->patience.not_now = MDM_PATIENCE_UNKNOWN;
 		return true;
 	}
 	for (int i = 0; ended && i < MOST_ENDED; i++) {

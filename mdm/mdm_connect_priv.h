@@ -32,7 +32,7 @@ struct mdm_visit {
 	 */
 	bool fresh;
 	struct mdm_db_command reported, next; /* id "": none */
-	int64_t patience; /* most NotNow answers; -1: nothing is open */
+	struct mdm_patience patience;
 	struct mdm_known known;
 
 	struct buf *out;

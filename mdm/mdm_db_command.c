@@ -200,25 +200,31 @@ mdm_db_patience_ask(struct store_tx *tx, const struct mdm_next *n,
     struct store_rows **out, struct err *e)
 {
 	return store_query_later(tx,
-	    "SELECT MAX(not_now) FROM command WHERE enrollment_id = $1 "
+	    "SELECT MAX(not_now), MAX(CASE WHEN urgent = 1 THEN queued_at END) "
+	    "FROM command WHERE enrollment_id = $1 "
 	    "AND done_at IS NULL AND id <> $2",
 	    S_ARGS(S_TEXT(n->enrollment_id), S_TEXT(n->but)), out, e);
 }
 
 bool
-mdm_db_patience_take(struct store_rows *r, int64_t *out, struct err *e)
+mdm_db_patience_take(
+    struct store_rows *r, struct mdm_patience *out, struct err *e)
 {
 	bool found;
 
 	if (!store_next(r, &found, e))
 		return false;
-	*out = !found || store_null(r, 0) ? -1 : store_int(r, 0);
+	*out = (struct mdm_patience){ .not_now = -1 };
+	if (found && !store_null(r, 0)) {
+		out->not_now = store_int(r, 0);
+		out->urgent_at = store_int(r, 1);
+	}
 	return true;
 }
 
 bool
-mdm_db_command_patience(
-    struct store_tx *tx, const char *enrollment_id, int64_t *out, struct err *e)
+mdm_db_command_patience(struct store_tx *tx, const char *enrollment_id,
+    struct mdm_patience *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 

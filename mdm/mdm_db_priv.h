@@ -208,10 +208,16 @@ MUST_CHECK bool mdm_db_command_ask_next(struct store_tx *tx,
     const struct mdm_next *n, struct store_rows **out, struct err *e);
 MUST_CHECK bool mdm_db_command_take(
     struct store_rows *r, struct mdm_db_command *out, struct err *e);
+/* How long the open commands may wait for the next push. */
+struct mdm_patience {
+	int64_t not_now; /* most NotNow answers; -1: nothing is open */
+	int64_t
+	    urgent_at; /* when the newest lock or wipe was queued; 0: none */
+};
 MUST_CHECK bool mdm_db_patience_ask(struct store_tx *tx,
     const struct mdm_next *n, struct store_rows **out, struct err *e);
 MUST_CHECK bool mdm_db_patience_take(
-    struct store_rows *r, int64_t *out, struct err *e);
+    struct store_rows *r, struct mdm_patience *out, struct err *e);
 /* The oldest open command of an enrolment. */
 MUST_CHECK bool mdm_db_command_open(struct store_tx *tx,
     const char *enrollment_id, struct mdm_db_command *out, struct err *e);
@@ -238,9 +244,8 @@ struct mdm_ending {
 };
 MUST_CHECK bool mdm_db_command_end(struct store_tx *tx, const char *id,
     const struct mdm_ending *how, int64_t now, struct err *e);
-/* Most NotNow answers among the open commands; -1: none is open. */
 MUST_CHECK bool mdm_db_command_patience(struct store_tx *tx,
-    const char *enrollment_id, int64_t *out, struct err *e);
+    const char *enrollment_id, struct mdm_patience *out, struct err *e);
 
 /* ---- mdm_db_command_json.c ---- */
 

@@ -53,6 +53,48 @@ very_many_broken_commands_end_in_turns(void **state)
 	assert_int_equal(events(w, "command.error"), 30);
 }
 
+static void
+order_lock(struct world *w)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct mdm_order o = { .kind = "lock", .by = "token:test" };
+	struct err refused = { 0 };
+	struct mdm_device d;
+	char id[37];
+
+	OK(store_begin(w->store, STORE_WRITE, &tx, e));
+	OK(mdm_device_find(tx, mac_1.serial, &d, e));
+	OK(mdm_order_create(tx, w->seal, &d, &o, id, &refused, e));
+	OK(store_commit(&tx, e));
+}
+
+/* The Mac's answer NotNow to the lock, and how long until the next push. */
+static int64_t
+put_lock_off(struct world *w)
+{
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "DeviceLock");
+	answer(w, "NotNow");
+	assert_string_equal(w->type, "");
+	return count(w, "SELECT push_due_at FROM enrollment") - clock_now_ms();
+}
+
+/* Ten minutes are promised for the first day of a lock or wipe. */
+static void
+a_lock_that_is_put_off_is_pushed_soon(void **state)
+{
+	struct world *w = *state;
+
+	enroll_quietly(w, &mac_1);
+	order_lock(w);
+	for (int64_t hours = 0; hours < 20; hours++) {
+		clock_set_offset_ms(hours * MS_H);
+		assert_in_range(put_lock_off(w), 1, 10 * MS_MIN);
+	}
+	clock_set_offset_ms(25 * MS_H);
+	assert_in_range(put_lock_off(w), 5 * MS_H, 6 * MS_H);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
 
 int
@@ -61,6 +103,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(broken_commands_block_nothing),
 		T(very_many_broken_commands_end_in_turns),
+		T(a_lock_that_is_put_off_is_pushed_soon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
