@@ -29,11 +29,12 @@ enum {
 	LIMIT_JSON_DEPTH = 16,
 
 	/* Device strings. */
-	LIMIT_ID = 128,           /* UDID, UserID, identifiers */
-	LIMIT_SERIAL_MIN = 4,     /* characters of a serial number; a Mac's */
-	LIMIT_SERIAL = 16,        /* has 8 to 14, a virtual one's may differ */
-	LIMIT_NAME = 255,         /* device names, user names */
-	LIMIT_COMPUTER_NAME = 15, /* characters; DOMAIN rule 3 */
+	LIMIT_ID = 128,            /* UDID, UserID, identifiers */
+	LIMIT_SERIAL_MIN = 4,      /* characters of a serial number; a Mac's */
+	LIMIT_SERIAL = 16,         /* has 8 to 14, a virtual one's may differ */
+	LIMIT_NAME = 255,          /* device names, user names */
+	LIMIT_COMPUTER_NAME = 15,  /* characters; DOMAIN rule 3 */
+	LIMIT_USER_CHANNELS = 100, /* of one device, over all its lives */
 	LIMIT_PUSH_TOKEN = 256,
 	LIMIT_PUSH_MAGIC = 256,
 	LIMIT_TOPIC = 256,

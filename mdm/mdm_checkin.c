@@ -99,6 +99,23 @@ struct update {
 	bool late;  /* from an earlier life, while a new one begins */
 };
 
+/* UserIDs are the Mac's to invent, and each is a row for good. */
+static bool
+need_room(struct store_tx *tx, const struct mdm_message *m,
+    const char *device_id, struct err *e)
+{
+	bool room;
+
+	if (m->user_id == NULL)
+		return true;
+	if (!mdm_db_enrollment_user_room(
+	        tx, device_id, m->enrollment_id, &room, e))
+		return false;
+	return room || err_slug(e, ERR_REFUSED, "too_many_users",
+	                   "TokenUpdate: this device has %d users already",
+	                   LIMIT_USER_CHANNELS);
+}
+
 static bool
 store_token(struct store_tx *tx, void *arg, struct err *e)
 {
@@ -113,7 +130,8 @@ store_token(struct store_tx *tx, void *arg, struct err *e)
 	if (may_update(m, &w) != MDM_ACCEPTED)
 		return err_set(e, ERR_FORBIDDEN, "this device is not enrolled");
 	stored.device_id = w.device_id;
-	if (!mdm_db_enrollment_token(tx, &stored, &updates, e))
+	if (!need_room(tx, m, w.device_id, e) ||
+	    !mdm_db_enrollment_token(tx, &stored, &updates, e))
 		return false;
 	u->first = updates == 1 && m->user_id == NULL;
 	if (u->first && !first_update(u->s, tx, m, w.device_id, e))

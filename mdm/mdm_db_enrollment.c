@@ -2,6 +2,7 @@
  * Rows of enrollment.  No state; runs in the caller's transaction, on its
  * thread.
  */
+#include "core/limits.h"
 #include "mdm/mdm_db_priv.h"
 
 bool
@@ -70,6 +71,24 @@ mdm_db_enrollment_token(struct store_tx *tx, const struct mdm_token *t,
 	        S_ARGS(S_TEXT(t->enrollment_id)), &r, &found, e))
 		return false;
 	*updates_out = found ? store_int(r, 0) : 0;
+	return true;
+}
+
+bool
+mdm_db_enrollment_user_room(struct store_tx *tx, const char *device_id,
+    const char *id, bool *room_out, struct err *e)
+{
+	bool full;
+
+	if (!mdm_db_exists(tx,
+	        "SELECT 1 FROM enrollment WHERE device_id = $1 AND "
+	        "channel = 'user' AND NOT EXISTS (SELECT 1 FROM enrollment "
+	        "WHERE id = $2) LIMIT 1 OFFSET $3",
+	        S_ARGS(S_TEXT(device_id), S_TEXT(id),
+	            S_INT(LIMIT_USER_CHANNELS - 1)),
+	        &full, e))
+		return false;
+	*room_out = !full;
 	return true;
 }
 

@@ -149,6 +149,9 @@ MUST_CHECK bool mdm_db_enrollment_identity(
 /* Stores the token, state enrolled; *updates_out: how many in this life. */
 MUST_CHECK bool mdm_db_enrollment_token(struct store_tx *tx,
     const struct mdm_token *t, int64_t *updates_out, struct err *e);
+/* There is such an enrolment, or room for one more user of the device. */
+MUST_CHECK bool mdm_db_enrollment_user_room(struct store_tx *tx,
+    const char *device_id, const char *id, bool *room_out, struct err *e);
 /* An enrolment of the device that has not left; "" when there is none. */
 MUST_CHECK bool mdm_db_enrollment_live(struct store_tx *tx,
     const char *device_id, char out[MDM_ENROLLMENT_ID], struct err *e);

@@ -152,6 +152,40 @@ a_user_has_a_channel_of_its_own(void **state)
 	assert_int_equal(events(w, "device.identity_conflict"), 0);
 }
 
+static bool
+update_user(struct world *w, int user)
+{
+	AUTO(str_free)
+	char *dict = str_printf(
+	    "<dict><key>MessageType</key><string>TokenUpdate</string>"
+	    "<key>Topic</key><string>" TOPIC "</string>"
+	    "<key>UDID</key><string>" UDID_1 "</string>"
+	    "<key>UserID</key><string>USER-%d</string>"
+	    "<key>PushMagic</key><string>M</string>"
+	    "<key>Token</key><data>QUJD</data></dict>",
+	    user);
+
+	return check_in(w, 'a', dict);
+}
+
+static void
+a_device_has_not_any_number_of_users(void **state)
+{
+	struct world *w = *state;
+
+	enroll(w, &mac_1);
+	for (int i = 0; i < LIMIT_USER_CHANNELS; i++)
+		assert_true(update_user(w, i));
+	assert_false(update_user(w, LIMIT_USER_CHANNELS));
+	assert_int_equal(w->e.code, ERR_REFUSED);
+	assert_string_equal(w->e.slug, "too_many_users");
+	/* Those that are there go on. */
+	assert_true(update_user(w, 5));
+	assert_true(update_token(w, &mac_1));
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM enrollment"),
+	    LIMIT_USER_CHANNELS + 1);
+}
+
 static void
 checking_out_ends_the_life(void **state)
 {
@@ -276,6 +310,9 @@ main(void)
 		    incomplete_tokens_are_refused, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    a_user_has_a_channel_of_its_own, world_make, world_drop),
+		cmocka_unit_test_setup_teardown(
+		    a_device_has_not_any_number_of_users, world_make,
+		    world_drop),
 		cmocka_unit_test_setup_teardown(
 		    checking_out_ends_the_life, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
