@@ -2,6 +2,7 @@
  * How the life of a device ends, and who may have a serial number.  No state
  * of its own: everything is in the caller's transaction and on its thread.
  */
+#include "certs/cert_ledger.h"
 #include "mdm/mdm_priv.h"
 
 static bool
@@ -109,6 +110,21 @@ conflict(struct store_tx *tx, const char *kind, const char *device_id,
 	    data, e);
 }
 
+/* Whoever holds a part of the row that becomes another's speaks no more. */
+static bool
+end_holder(struct store_tx *tx, const struct mdm_device *holder, struct err *e)
+{
+	struct mdm_farewell f = { .device_id = holder->id,
+		.state = "left",
+		.why = "its serial number was told by another" };
+
+	return end_orders(tx, &f, e) && end_enrollments(tx, holder->id, e) &&
+	       cert_ledger_revoke_device(tx, holder->id, "enroll",
+	           CERT_REASON_SUPERSEDED, "system", e) &&
+	       cert_ledger_revoke_device(tx, holder->id, "renew",
+	           CERT_REASON_SUPERSEDED, "system", e);
+}
+
 /* The machine is known under another UDID: its row goes on. */
 static bool
 inherit(struct store_tx *tx, struct mdm_device *d,
@@ -123,7 +139,8 @@ inherit(struct store_tx *tx, struct mdm_device *d,
 
 		mdm_device_forget(&heard);
 		d->chip_heard |= heard.chip_heard;
-		return mdm_db_device_merge(tx, holder->id, d->id, e);
+		return end_holder(tx, holder, e) &&
+		       mdm_db_device_merge(tx, holder->id, d->id, e);
 	}
 	str_copy_cut(udid, sizeof(udid), d->udid);
 	*d = *holder;

@@ -105,6 +105,36 @@ a_wipe_that_nobody_answered(void **state)
 	    1);
 }
 
+/* A serial number that an enrolling Mac holds is told by an enrolled one. */
+static void
+who_loses_a_serial_loses_its_life(void **state)
+{
+	struct world *w = *state;
+	struct mac heir = { 'b', UDID_2, "", "iMac14,2", "B", "12.0" };
+	AUTO(str_free) char *id = NULL;
+
+	issue_enroll(w, 'a');
+	assert_true(authenticate(w, &mac_1));
+	enroll(w, &heir);
+	idle(w, 'b', UDID_2);
+	assert_string_equal(w->type, "DeviceInformation");
+	id = str_dup(w->id);
+	assert_true(reply(w, 'b',
+	    &(struct reply){ UDID_2, id, "Acknowledged",
+	        "<key>QueryResponses</key><dict><key>SerialNumber</key>"
+	        "<string>C02MT66KFLHH</string></dict>" }));
+	assert_text(w, "SELECT udid FROM device", UDID_2);
+	assert_text(w, "SELECT serial FROM device", mac_1.serial);
+	assert_text(
+	    w, "SELECT state FROM certificate WHERE serial = '61'", "revoked");
+	assert_false(update_token(w, &mac_1));
+	assert_int_equal(w->e.code, ERR_FORBIDDEN);
+	assert_text(
+	    w, "SELECT state FROM certificate WHERE serial = '62'", "issued");
+	idle(w, 'b', UDID_2);
+	assert_text(w, "SELECT state FROM device", "enrolled");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
 
 int
@@ -114,6 +144,7 @@ main(void)
 		T(a_wipe_that_did_not_happen),
 		T(a_device_that_returns_is_asked_about_itself),
 		T(a_wipe_that_nobody_answered),
+		T(who_loses_a_serial_loses_its_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
