@@ -16,3 +16,19 @@ MUST_CHECK bool cert_subject_name(
  * dns, ip, uri.  ERR_INVALID names what is wrong. */
 MUST_CHECK bool cert_subject_add_san(
     const struct cert_subject *s, X509 *x, struct err *e);
+
+/* ---- cert_subject_json.c ---- */
+
+/* All fields by name, ended by a NULL key. */
+struct cert_subject_field {
+	const char *key;
+	size_t offset;
+};
+extern const struct cert_subject_field cert_subject_fields[];
+const char **cert_subject_at(
+    struct cert_subject *s, const struct cert_subject_field *f);
+/* The caller's. */
+json_t *cert_subject_object(const struct cert_subject *s);
+/* Strings are borrowed from o.  ERR_INVALID: not a subject. */
+MUST_CHECK bool cert_subject_read(
+    const json_t *o, struct cert_subject *out, struct err *e);

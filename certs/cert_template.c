@@ -1,18 +1,14 @@
 /*
- * The table of certificate templates, and the subject of a certificate as it
- * is kept in the challenge table.  No state; safe from any thread.
+ * The table of certificate templates.  No state; safe from any thread.
  */
-#include <stdlib.h>
-
 #include "certs/cert_template.h"
 #include "core/clock.h"
-#include "core/json.h"
-#include "core/limits.h"
 
 /* clang-format off */
 #define ORDINARY_KEYS                                                          \
-	.rsa_min = 2048, .rsa_max = 4096, .ec = true, .san = true,             \
-	.sha1 = true, .des3 = true
+	.rsa_min = 2048, .rsa_max = 4096, .ec_min = 256, .rsa = true,          \
+	.ec = true, .san = true, .sha1 = true, .des3 = true,                   \
+	.webhook_seconds = 5
 /* clang-format on */
 
 /*
@@ -83,68 +79,17 @@ cert_template_key(const struct cert_template *t, EVP_PKEY *k, struct err *e)
 	if (!cert_key_acceptable(k, t->ec, e))
 		return err_wrap(e, "template %s", t->name);
 	bits = EVP_PKEY_get_bits(k);
-	if (EVP_PKEY_get_base_id(k) == EVP_PKEY_RSA &&
-	    (bits < t->rsa_min || bits > t->rsa_max))
+	if (EVP_PKEY_get_base_id(k) != EVP_PKEY_RSA)
+		return bits >= t->ec_min ||
+		       err_set(e, ERR_INVALID,
+		           "template %s: an EC key of %d bits; %d are needed",
+		           t->name, bits, (int)t->ec_min);
+	if (!t->rsa)
+		return err_set(
+		    e, ERR_INVALID, "template %s: not for RSA keys", t->name);
+	if (bits < t->rsa_min || bits > t->rsa_max)
 		return err_set(e, ERR_INVALID,
 		    "template %s: an RSA key of %d bits; %d to %d are accepted",
 		    t->name, bits, (int)t->rsa_min, (int)t->rsa_max);
-	return true;
-}
-
-/* The fields of a subject, for both directions. */
-static const struct field {
-	const char *key;
-	size_t offset;
-} fields[] = {
-	{ "cn", offsetof(struct cert_subject, cn) },
-	{ "o", offsetof(struct cert_subject, o) },
-	{ "ou", offsetof(struct cert_subject, ou) },
-	{ "uid", offsetof(struct cert_subject, uid) },
-	{ "email", offsetof(struct cert_subject, email) },
-	{ "dns", offsetof(struct cert_subject, dns) },
-	{ "ip", offsetof(struct cert_subject, ip) },
-	{ "uri", offsetof(struct cert_subject, uri) },
-};
-
-static const char **
-field_of(struct cert_subject *s, const struct field *f)
-{
-	return (const char **)((char *)s + f->offset);
-}
-
-char *
-cert_subject_json(const struct cert_subject *s)
-{
-	AUTO(json_free) json_t *o = json_object();
-	struct cert_subject copy = *s;
-
-	for (size_t i = 0; i < COUNT(fields); i++) {
-		const char *value = *field_of(&copy, &fields[i]);
-
-		if (value != NULL)
-			json_put_str(o, fields[i].key, value);
-	}
-	return json_text(o);
-}
-
-bool
-cert_subject_from_json(const char *text, struct cert_subject *out,
-    json_t **keep_out, struct err *e)
-{
-	static const char *const keys[] = { "cn", "o", "ou", "uid", "email",
-		"dns", "ip", "uri", NULL };
-	AUTO(json_free) json_t *o = NULL;
-	struct cert_subject s = { 0 };
-
-	if (!json_parse(slice_str(text), &o, e) || !json_only_keys(o, keys, e))
-		return err_wrap(e, "subject");
-	for (size_t i = 0; i < COUNT(fields); i++)
-		if (!json_get_str(o, fields[i].key, LIMIT_NAME,
-		        field_of(&s, &fields[i]), e))
-			return err_wrap(e, "subject");
-	if (str_empty(s.cn))
-		return err_set(e, ERR_INVALID, "subject: no cn");
-	*out = s;
-	*keep_out = TAKE(o);
 	return true;
 }

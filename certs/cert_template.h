@@ -9,6 +9,23 @@
 
 #include "certs/cert_key.h"
 
+/*
+ * What a certificate will say; strings borrowed, any but cn may be NULL.
+ * cn, o, ou and uid make the subject (RFC 5280 A.1: at most 64 characters
+ * each; uid 255); email, dns, ip and uri are subject alternative names.
+ */
+struct cert_subject {
+	const char *cn, *o, *ou, *uid, *email, *dns, *ip, *uri;
+};
+
+/* By what a first request for a certificate shows that it may have one. */
+enum cert_challenge {
+	CERT_CHALLENGE_ONE_TIME, /* made for it, used once */
+	CERT_CHALLENGE_STATIC,   /* one for all: whoever sees it has it */
+	CERT_CHALLENGE_WEBHOOK,  /* somebody else is asked */
+	CERT_CHALLENGE_NONE      /* nothing: only renewals, or a person */
+};
+
 struct cert_template {
 	const char *name; /* "device-identity" */
 	const char *help;
@@ -21,10 +38,20 @@ struct cert_template {
 	int64_t renew_days;        /* before the end, from when on a renewal is
 	                              accepted; 0: always */
 	int64_t rsa_min, rsa_max;  /* bits, 2048 to 4096 */
+	int64_t ec_min;            /* bits, 256 or 384 */
+	bool rsa;                  /* RSA keys allowed */
 	bool ec;                   /* P-256 and P-384 keys allowed too */
 	bool san; /* subject alternative names from the subject */
 	/* Accepted in messages; Apple's clients need SHA-1 for theirs. */
 	bool sha1, des3;
+	enum cert_challenge challenge;
+	bool approval; /* and then a person decides */
+	bool strict;   /* a request that asks for more is refused */
+	/* Patterns (cert_pattern.h), in force when cn is not NULL: else the
+	 * challenge says it. */
+	struct cert_subject subject;
+	const char *webhook; /* URL, of those who ask one */
+	int64_t webhook_seconds;
 };
 
 /* ERR_INVALID says which rule of the template, or of
@@ -37,6 +64,9 @@ const struct cert_template *cert_template_find(const char *name);
 /* All of them, ended by a NULL name. */
 const struct cert_template *cert_templates(void);
 
+/* "one-time", "static", "webhook", "none". */
+const char *cert_challenge_name(enum cert_challenge kind);
+
 #define CERT_TEMPLATE_DEVICE "device-identity" /* MDM identity; 1 year */
 #define CERT_TEMPLATE_USER                                                     \
 	"device-user"             /* rolled out at assignment; 3 y 1 m         \
@@ -44,14 +74,6 @@ const struct cert_template *cert_templates(void);
 #define CERT_TEMPLATE_SCEP "scep" /* other SCEP clients, by challenge */
 #define CERT_TEMPLATE_TLS "tls-server"
 
-/*
- * What a certificate will say; strings borrowed, any but cn may be NULL.
- * cn, o, ou and uid make the subject (RFC 5280 A.1: at most 64 characters
- * each; uid 255); email, dns, ip and uri are subject alternative names.
- */
-struct cert_subject {
-	const char *cn, *o, *ou, *uid, *email, *dns, *ip, *uri;
-};
 /* ERR_INVALID, which names the field, for what no certificate can say. */
 MUST_CHECK bool cert_subject_check(const struct cert_subject *s, struct err *e);
 /* JSON for the challenge table; the caller's.  Not NULL. */

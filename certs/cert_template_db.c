@@ -48,6 +48,25 @@ cert_template_db_find(
 }
 
 bool
+cert_template_db_get(
+    struct store_tx *tx, const char *name, char **out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+	bool more;
+
+	*out = NULL;
+	if (!store_query(tx,
+	        "SELECT fields FROM template"
+	        " WHERE name = $1 AND fields IS NOT NULL",
+	        S_ARGS(S_TEXT(name)), &rows, e) ||
+	    !store_next(rows, &more, e))
+		return err_wrap(e, "templates");
+	if (more)
+		*out = str_dup(store_text(rows, 0));
+	return true;
+}
+
+bool
 cert_template_db_ever(
     struct store_tx *tx, const char *name, bool *out, struct err *e)
 {

@@ -18,23 +18,25 @@ static const char *const ext_key_usages[] = { "clientAuth", "serverAuth",
 	"emailProtection", "ipsecIKE", NULL };
 
 static const char *const all_keys[] = { "help", "key_usage", "ext_key_usage",
-	"life_days", "renew_days", "rsa_min", "rsa_max", "ec", "san", "sha1",
-	"des3", NULL };
+	"life_days", "renew_days", "rsa", "rsa_min", "rsa_max", "ec", "ec_min",
+	"san", "sha1", "des3", "challenge", "approval", "subject", "beyond",
+	"webhook", "webhook_seconds", NULL };
 
 /* What may be changed of the built-in ones: never so that Macs, or this
  * server, could no longer get theirs. */
 static const struct rule {
 	const char *name;
-	const char *keys[8];
+	const char *keys[16];
 	int64_t life_min, life_max;
 } rules[] = {
 	{ CERT_TEMPLATE_DEVICE, { "life_days", "renew_days" }, 30,
 	    LIFE_DAYS_MAX },
-	{ CERT_TEMPLATE_USER, { "life_days", "renew_days" }, 30,
+	{ CERT_TEMPLATE_USER, { "life_days", "renew_days", "subject" }, 30,
 	    LIFE_DAYS_MAX },
 	{ CERT_TEMPLATE_SCEP,
-	    { "life_days", "renew_days", "rsa_min", "rsa_max", "ec", "sha1",
-	        "des3" },
+	    { "life_days", "renew_days", "rsa", "rsa_min", "rsa_max", "ec",
+	        "ec_min", "sha1", "des3", "challenge", "approval", "subject",
+	        "beyond", "webhook", "webhook_seconds" },
 	    1, LIFE_DAYS_MAX },
 	/* Apple: server certificates of private authorities. */
 	{ CERT_TEMPLATE_TLS, { "life_days", "renew_days" }, 60, 825 },
@@ -51,16 +53,21 @@ static const struct number {
 	    LIFE_DAYS_MAX },
 	{ "rsa_min", offsetof(struct cert_template, rsa_min), 2048, 4096 },
 	{ "rsa_max", offsetof(struct cert_template, rsa_max), 2048, 4096 },
+	{ "ec_min", offsetof(struct cert_template, ec_min), 256, 384 },
+	{ "webhook_seconds", offsetof(struct cert_template, webhook_seconds), 1,
+	    20 },
 };
 
 static const struct flag {
 	const char *key;
 	size_t offset;
 } flags[] = {
+	{ "rsa", offsetof(struct cert_template, rsa) },
 	{ "ec", offsetof(struct cert_template, ec) },
 	{ "san", offsetof(struct cert_template, san) },
 	{ "sha1", offsetof(struct cert_template, sha1) },
 	{ "des3", offsetof(struct cert_template, des3) },
+	{ "approval", offsetof(struct cert_template, approval) },
 };
 
 static const struct rule *
@@ -227,7 +234,8 @@ cert_template_fields(const char *name, const json_t *fields,
 	    !json_get_str(fields, "help", HELP_MAX, &help, e) ||
 	    !read_numbers(fields, &t, e) || !read_flags(fields, &t, e) ||
 	    !check_rule(rule_of(name), fields, &t, e) ||
-	    !read_usages(fields, text, &t, e))
+	    !read_usages(fields, text, &t, e) ||
+	    !cert_template_who(fields, text, &t, e))
 		return err_wrap(e, "template %s", name);
 	if (help != NULL)
 		str_copy_cut(text->help, sizeof(text->help), help);
@@ -272,5 +280,6 @@ cert_template_fields_json(const struct cert_template *t)
 	for (size_t i = 0; i < COUNT(flags); i++)
 		json_put_bool(o, flags[i].key,
 		    *(const bool *)((const char *)t + flags[i].offset));
+	cert_template_who_json(t, o);
 	return o;
 }

@@ -4,9 +4,10 @@
  * thread.
  *
  * What a template says is one JSON object: help, key_usage, ext_key_usage
- * (names of RFC 5280 4.2.1.3 and 4.2.1.12), life_days, renew_days, rsa_min,
- * rsa_max, ec, san, sha1, des3.  What is absent is as in the built-in template
- * of that name, else as in "scep".
+ * (names of RFC 5280 4.2.1.3 and 4.2.1.12), life_days, renew_days, rsa,
+ * rsa_min, rsa_max, ec, ec_min, san, sha1, des3; and who gets certificates of
+ * it: challenge, approval, subject, beyond, webhook, webhook_seconds.  What is
+ * absent is as in the built-in template of that name, else as in "scep".
  */
 #pragma once
 
@@ -34,9 +35,12 @@ bool cert_template_name_good(const char *name);
 /* Is there, or was there, a template of this name? */
 MUST_CHECK bool cert_template_known(
     struct store_tx *tx, const char *name, bool *out, struct err *e);
-/* May challenges be made for it?  Not for tls-server. */
-MUST_CHECK bool cert_template_for_challenges(
-    struct store_tx *tx, const char *name, bool *out, struct err *e);
+/* A template that requests may be made for, as the database has it at this
+ * moment; the caller's.  NULL: there is none of this name, or it is
+ * tls-server. */
+MUST_CHECK bool cert_template_for_challenges(struct store_tx *tx,
+    const char *name, struct cert_template **out, struct err *e);
+void cert_template_free(struct cert_template **t);
 
 /* Grows with every change. */
 MUST_CHECK bool cert_template_version(

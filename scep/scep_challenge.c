@@ -22,21 +22,42 @@ scep_challenge_clear(struct scep_challenge *c)
 	str_free(&c->subject);
 }
 
+/* What the certificate will say: by the template, where that says it. */
 static bool
-check(struct store_tx *tx, const struct scep_grant *g, struct err *e)
+subject_of(const struct cert_template *t, const struct scep_grant *g,
+    char **out, struct err *e)
 {
-	bool good;
+	static const struct cert_variables nobody = { 0 };
 
-	if (!cert_template_for_challenges(tx, g->template, &good, e))
-		return false;
-	if (!good)
-		return err_set(e, ERR_INVALID,
-		    "no certificate template for challenges: %s", g->template);
+	if (t->subject.cn != NULL)
+		return cert_pattern_expand(&t->subject,
+		           g->variables != NULL ? g->variables : &nobody, out,
+		           e) ||
+		       err_wrap(e, "template %s", t->name);
 	if (g->subject == NULL || str_empty(g->subject->cn))
 		return err_set(e, ERR_INVALID, "challenge without a subject");
+	*out = cert_subject_json(g->subject);
+	return true;
+}
+
+static bool
+check(struct store_tx *tx, const struct scep_grant *g, char **subject_out,
+    struct err *e)
+{
+	AUTO(cert_template_free) struct cert_template *t = NULL;
+
+	if (!cert_template_for_challenges(tx, g->template, &t, e))
+		return false;
+	if (t == NULL)
+		return err_set(e, ERR_INVALID,
+		    "no certificate template for challenges: %s", g->template);
+	if (t->challenge != CERT_CHALLENGE_ONE_TIME)
+		return err_set(e, ERR_INVALID,
+		    "template %s takes no one-time challenges: its kind is %s",
+		    t->name, cert_challenge_name(t->challenge));
 	if (g->ttl_ms <= 0)
 		return err_set(e, ERR_INVALID, "challenge without a life");
-	return true;
+	return subject_of(t, g, subject_out, e);
 }
 
 static bool
@@ -63,14 +84,13 @@ scep_challenge_new(struct store_tx *tx, const struct seal *seal,
 	char text[SCEP_CHALLENGE_SIZE];
 	bool ok;
 
-	if (!check(tx, g, e))
+	if (!check(tx, g, &c.subject, e))
 		return false;
 	if (!fill(&c, g))
 		return err_set(e, ERR_INVALID, "challenge: a name is too long");
 	random_alnum(text, sizeof(text) - 1);
 	uuid_new_lower(c.id);
 	scep_challenge_mac(seal, text, c.mac);
-	c.subject = cert_subject_json(g->subject);
 	c.expires_at = clock_now_ms() + g->ttl_ms;
 	ok = scep_db_challenge_add(tx, &c, e);
 	if (ok) {

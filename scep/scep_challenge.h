@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "certs/cert_template.h"
+#include "certs/cert_pattern.h"
 #include "core/encode.h"
 #include "core/seal.h"
 #include "store/store.h"
@@ -15,13 +15,17 @@ struct scep_grant {
 	const char *template; /* CERT_TEMPLATE_* */
 	const char *purpose;  /* enroll, renew, rollout, scep */
 	const char *enrollment_ref, *device_id, *user_id; /* may be NULL */
+	/* What the certificate will say, unless the template says it: then
+	 * with these values (NULL: none). */
 	const struct cert_subject *subject;
+	const struct cert_variables *variables;
 	int64_t ttl_ms;
 };
 
 /*
  * Makes a challenge; the plain text exists only in out.  ERR_INVALID: no such
- * template for devices, a subject without cn, or no time to live.
+ * template, or not one of one-time challenges; a subject without cn; a variable
+ * of the template's subject without a value; no time to live.
  */
 MUST_CHECK bool scep_challenge_new(struct store_tx *tx, const struct seal *seal,
     const struct scep_grant *g, char out[SCEP_CHALLENGE_SIZE], char id_out[37],

@@ -90,6 +90,34 @@ bad_templates_are_refused(void **state)
 		{ "vpn", "{\"life_days\":30,\"renew_days\":31}", "renew_days" },
 		{ "vpn", "{\"san\":1}", "san" },
 		{ "vpn", "{\"ca\":true}", "ca" },
+		{ "vpn", "{\"challenge\":\"often\"}", "one-time" },
+		{ "vpn", "{\"beyond\":true}", "beyond" },
+		{ "vpn", "{\"beyond\":\"allow\"}", "beyond" },
+		{ "vpn", "{\"subject\":\"$NAME\"}", "subject" },
+		{ "vpn", "{\"subject\":{\"o\":\"$NAME\"}}", "cn" },
+		{ "vpn", "{\"subject\":{\"cn\":\"$HOST\"}}", "variable" },
+		{ "vpn", "{\"subject\":{\"cn\":\"x\",\"dn\":\"y\"}}", "dn" },
+		{ "vpn",
+		    "{\"challenge\":\"static\","
+		    "\"subject\":{\"cn\":\"$USER\"}}",
+		    "$USER" },
+		{ "vpn",
+		    "{\"challenge\":\"none\","
+		    "\"subject\":{\"cn\":\"$NAME\"}}",
+		    "$NAME" },
+		{ "vpn", "{\"challenge\":\"webhook\"}", "URL" },
+		{ "vpn", "{\"webhook\":\"https://a.example/\"}", "webhook" },
+		{ "vpn",
+		    "{\"challenge\":\"webhook\","
+		    "\"webhook\":\"http://a.example/\"}",
+		    "https" },
+		{ "vpn",
+		    "{\"challenge\":\"webhook\","
+		    "\"webhook\":\"http://127.0.0.1@a.example/\"}",
+		    "https" },
+		{ "vpn", "{\"webhook_seconds\":21}", "webhook_seconds" },
+		{ "vpn", "{\"rsa\":false,\"ec\":false}", "rsa" },
+		{ "vpn", "{\"ec_min\":521}", "ec_min" },
 		{ "", "{}", "name" },
 		{ "Vpn", "{}", "name" },
 		{ "1", "{}", "name" },
@@ -99,6 +127,10 @@ bad_templates_are_refused(void **state)
 		{ CERT_TEMPLATE_DEVICE, "{\"ec\":false}", "ec" },
 		{ CERT_TEMPLATE_DEVICE, "{\"life_days\":29,\"renew_days\":1}",
 		    "life_days" },
+		{ CERT_TEMPLATE_DEVICE, "{\"challenge\":\"none\"}",
+		    "challenge" },
+		{ CERT_TEMPLATE_DEVICE, "{\"approval\":true}", "approval" },
+		{ CERT_TEMPLATE_USER, "{\"approval\":true}", "approval" },
 		{ CERT_TEMPLATE_USER, "{\"sha1\":false}", "sha1" },
 		{ CERT_TEMPLATE_TLS, "{\"life_days\":826}", "life_days" },
 		{ CERT_TEMPLATE_TLS, "{\"ext_key_usage\":[\"clientAuth\"]}",
@@ -268,15 +300,90 @@ challenges_ask_the_database(void **state)
 	must(take_away(p, "gone", &e), &e);
 	must(store_begin(p->st, STORE_READ, &tx, &e), &e);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		must(cert_template_for_challenges(tx, rows[i].name, &good, &e),
-		    &e);
-		assert_int_equal(good, rows[i].good);
+		AUTO(cert_template_free) struct cert_template *t = NULL;
+
+		must(
+		    cert_template_for_challenges(tx, rows[i].name, &t, &e), &e);
+		assert_int_equal(t != NULL, rows[i].good);
+		if (t != NULL)
+			assert_string_equal(t->name, rows[i].name);
 	}
 	/* What was there may still be asked for. */
 	must(cert_template_known(tx, "gone", &good, &e), &e);
 	assert_true(good);
 	must(cert_template_known(tx, "never", &good, &e), &e);
 	assert_false(good);
+}
+
+/* Who gets certificates of it, and what these say of whom. */
+static void
+says_who(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_template_set_free) struct cert_template_set *s = NULL;
+	AUTO(json_free) json_t *shown = NULL;
+	const struct cert_template *t;
+	struct err e = { 0 };
+
+	must(put(p, "printers",
+	         "{\"challenge\":\"static\",\"approval\":true,"
+	         "\"beyond\":\"refuse\",\"rsa\":false,\"ec_min\":384}",
+	         &e),
+	    &e);
+	must(put(p, "vpn",
+	         "{\"challenge\":\"webhook\",\"webhook\":"
+	         "\"http://127.0.0.1:1/x\",\"webhook_seconds\":2,"
+	         "\"subject\":{\"cn\":\"$USER\",\"o\":\"Acme\","
+	         "\"uri\":\"urn:x:$SERIAL\"}}",
+	         &e),
+	    &e);
+	must(put(p, CERT_TEMPLATE_USER,
+	         "{\"subject\":{\"cn\":\"$USER\",\"uid\":\"$SERIAL\"}}", &e),
+	    &e);
+	s = load(p);
+	t = cert_template_set_all(s);
+	assert_int_equal(t[0].challenge, CERT_CHALLENGE_ONE_TIME);
+	assert_null(t[0].subject.cn);
+	assert_string_equal(t[1].subject.uid, "$SERIAL");
+	assert_string_equal(t[4].name, "printers");
+	assert_int_equal(t[4].challenge, CERT_CHALLENGE_STATIC);
+	assert_string_equal(t[4].subject.cn, "$NAME");
+	assert_true(t[4].approval && t[4].strict && !t[4].rsa);
+	assert_int_equal(t[4].ec_min, 384);
+	assert_string_equal(t[5].name, "vpn");
+	assert_string_equal(t[5].subject.cn, "$USER");
+	assert_string_equal(t[5].subject.o, "Acme");
+	assert_string_equal(t[5].subject.uri, "urn:x:$SERIAL");
+	assert_null(t[5].subject.ou);
+	assert_string_equal(t[5].webhook, "http://127.0.0.1:1/x");
+	assert_int_equal(t[5].webhook_seconds, 2);
+	shown = cert_template_set_json(s, 5);
+	assert_string_equal(
+	    json_string_value(json_object_get(shown, "challenge")), "webhook");
+	assert_string_equal(json_string_value(json_object_get(
+	                        json_object_get(shown, "subject"), "uri")),
+	    "urn:x:$SERIAL");
+}
+
+static void
+keys_of_one_kind(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_template_set_free) struct cert_template_set *s = NULL;
+	AUTO(cert_key_free) EVP_PKEY *p256 = NULL, *rsa = NULL;
+	const struct cert_template *t;
+	struct err e = { 0 };
+
+	must(put(p, "ec", "{\"rsa\":false}", &e), &e);
+	must(put(p, "p384", "{\"ec_min\":384}", &e), &e);
+	must(cert_key_new(CERT_P256, &p256, &e), &e);
+	must(cert_key_new(CERT_RSA_2048, &rsa, &e), &e);
+	s = load(p);
+	t = cert_template_set_all(s);
+	must(cert_template_key(&t[4], p256, &e), &e);
+	must_fail(cert_template_key(&t[4], rsa, &failure), ERR_INVALID);
+	must(cert_template_key(&t[5], rsa, &e), &e);
+	must_fail(cert_template_key(&t[5], p256, &failure), ERR_INVALID);
 }
 
 #define OWN(f) cmocka_unit_test_setup_teardown(f, make, drop)
@@ -291,6 +398,8 @@ main(void)
 		OWN(there_is_an_end_to_them),
 		OWN(certificates_follow_their_template),
 		OWN(challenges_ask_the_database),
+		OWN(says_who),
+		OWN(keys_of_one_kind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
