@@ -104,6 +104,33 @@ case_111_new_certificate_says_the_same(void **state)
 	on_time();
 }
 
+/* MDM takes "enroll" and "renew" for identities of Macs. */
+static void
+other_certificates_do_not_become_identities(void **state)
+{
+	static const char *const templates[] = { CERT_TEMPLATE_SCEP,
+		CERT_TEMPLATE_DEVICE };
+	struct world *w = *state;
+
+	for (size_t i = 0; i < COUNT(templates); i++) {
+		X509 *old =
+		    enrolled(w, (struct scep_grant){ .template = templates[i],
+		                    .purpose = "scep" });
+		AUTO(answer_clear) struct answer a = { 0 };
+
+		late();
+		a = renew(w, old, (struct renewal){ 0 });
+		assert_int_equal(a.status, SCEP_SUCCESS);
+		assert_int_equal(
+		    renewed_as(w, a.cert,
+		        "SELECT count(*) FROM certificate"
+		        " WHERE fingerprint = $1 AND purpose = 'scep'"),
+		    1);
+		X509_free(old);
+		on_time();
+	}
+}
+
 static void
 case_112_pkcs_req_signed_with_the_old_certificate(void **state)
 {
@@ -416,6 +443,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(case_111_new_certificate_says_the_same),
+		TEST(other_certificates_do_not_become_identities),
 		TEST(case_112_pkcs_req_signed_with_the_old_certificate),
 		TEST(a_fresh_challenge_goes_before_renewal),
 		TEST(case_114_self_signed_renewal),
