@@ -231,6 +231,19 @@ failed(
 }
 
 static void
+read_header(struct fetch *f, const char *name, struct fetch_answer *out)
+{
+	struct curl_header *h;
+
+	if (name == NULL ||
+	    curl_easy_header(f->curl, name, 0, CURLH_HEADER, -1, &h) !=
+	        CURLHE_OK ||
+	    h->amount != 1 ||
+	    !str_copy(out->header, sizeof(out->header), h->value))
+		out->header[0] = '\0';
+}
+
+static void
 read_answer(struct fetch *f, struct buf *body, struct fetch_answer *out)
 {
 	char *type = NULL;
@@ -270,6 +283,7 @@ fetch_do(struct fetch *f, const struct fetch_request *rq,
 	if (rc != CURLE_OK)
 		return failed(f, rc, body, e);
 	read_answer(f, TAKE(body), out);
+	read_header(f, rq->want_header, out);
 	return true;
 }
 

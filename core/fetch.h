@@ -27,12 +27,16 @@ struct fetch_request {
 	const char *const *headers; /* "Name: value", NULL-ended, or NULL */
 	struct slice body;
 	size_t answer_max; /* bytes of body accepted; 0: 1 MiB */
+	/* A header of the answer that the caller wants to see, or NULL. */
+	const char *want_header;
 };
 
 struct fetch_answer {
 	int status;
 	char content_type[128];
 	int64_t retry_after_s; /* Retry-After, also as a date; 0: none */
+	/* The one that was wanted; "": absent, there twice, or longer. */
+	char header[128];
 	struct buf *body;
 };
 

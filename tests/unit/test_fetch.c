@@ -182,6 +182,49 @@ body_and_headers_are_sent(void **state)
 	fetch_server_stop(&s);
 }
 
+/* One header of the answer, if it is there once and fits. */
+static void
+a_header_that_is_wanted(void **state)
+{
+	static const struct {
+		const char *lines, *seen;
+	} rows[] = {
+		{ "X-Sign: abc\r\n", "abc" },
+		{ "x-sign:  abc \r\n", "abc" },
+		{ "Other: abc\r\n", "" },
+		{ "X-Sign: a\r\nX-Sign: b\r\n", "" },
+		{ "X-Sign: 0123456789012345678901234567890123456789012345678901"
+		  "23456789012345678901234567890123456789012345678901234567890"
+		  "12345678901234567\r\n",
+		    "" },
+	};
+	struct fetch_server s = { 0 };
+	AUTO(fetch_free) struct fetch *f = NULL;
+	AUTO(str_free) char *url = NULL;
+
+	(void)state;
+	fetch_server_start(&s);
+	f = client(&(struct fetch_options){ .fresh = true });
+	url = str_printf("http://127.0.0.1:%d/", s.port);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(str_free)
+		char *answer = str_printf("HTTP/1.1 200 OK\r\n%s"
+		                          "Content-Length: 0\r\n\r\n",
+		    rows[i].lines);
+		AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
+
+		fetch_server_say(&s, answer);
+		assert_ok(fetch_do(f,
+		    &(struct fetch_request){
+		        .method = "GET", .url = url, .want_header = "X-Sign" },
+		    &a, e));
+		assert_string_equal(a.header, rows[i].seen);
+		fetch_server_say(&s, NULL);
+	}
+	fetch_free(&f);
+	fetch_server_stop(&s);
+}
+
 static void
 redirects_are_answers(void **state)
 {
@@ -361,6 +404,7 @@ main(void)
 		cmocka_unit_test(get_and_keep_alive),
 		cmocka_unit_test(fresh_connects_again),
 		cmocka_unit_test(body_and_headers_are_sent),
+		cmocka_unit_test(a_header_that_is_wanted),
 		cmocka_unit_test(redirects_are_answers),
 		cmocka_unit_test(answers_are_bounded),
 		cmocka_unit_test(nobody_answers),
