@@ -185,7 +185,9 @@ run(struct run *r, struct err *e)
 		r->behind_at |= c == '@';
 		buf_addc(r->out, c);
 	}
-	return buf_ok(r->out, e) || err_wrap(e, "subject: %s", r->key);
+	return !r->out->overflow ||
+	       err_set(e, ERR_INVALID, "subject: %s is longer than %d bytes",
+	           r->key, LIMIT_NAME);
 }
 
 /* Text that is always the same has to be good by itself. */
