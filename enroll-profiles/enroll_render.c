@@ -5,6 +5,7 @@
  */
 #include "core/pl.h"
 #include "enroll-profiles/enroll_priv.h"
+#include "enroll-profiles/enroll_whom.h"
 
 enum { PROFILE_TTL_MS = 60 * 60 * 1000 };
 
@@ -20,12 +21,13 @@ put_remove(const struct enroll_rollout *r, struct buf *out)
 /* A challenge that is good for this device, user and rollout only. */
 static bool
 make_challenge(struct enroll_service *s, struct store_tx *tx,
-    const struct enroll_rollout *r, const struct enroll_user_row *u,
+    const struct enroll_rollout *r, const struct enroll_whom *whom,
     char out[SCEP_CHALLENGE_SIZE], struct err *e)
 {
-	const struct cert_subject subject = { .cn = u->name,
-		.o = s->organization,
-		.email = u->email[0] != '\0' ? u->email : NULL };
+	const struct cert_variables v = enroll_whom_variables(whom);
+	const struct cert_subject subject = {
+		.cn = whom->user, .o = s->organization, .email = v.email
+	};
 	char id[37];
 
 	return scep_challenge_new(tx, s->seal,
@@ -35,6 +37,7 @@ make_challenge(struct enroll_service *s, struct store_tx *tx,
 	        .device_id = r->device_id,
 	        .user_id = r->user_id,
 	        .subject = &subject,
+	        .variables = &v,
 	        .ttl_ms = PROFILE_TTL_MS },
 	    out, id, e);
 }
@@ -47,21 +50,20 @@ put_install(struct enroll_service *s, struct store_tx *tx,
 	AUTO(cert_authority_free)
 	struct cert_authority *a = cert_live_get(s->live);
 	char challenge[SCEP_CHALLENGE_SIZE];
-	struct enroll_user_row u;
-	bool found;
+	struct enroll_whom whom;
 
-	if (!enroll_db_user(tx, r->user_id, &u, &found, e))
-		return false;
-	if (!found)
-		return err_set(e, ERR_NOT_FOUND, "rollout %s: no user", r->id);
-	if (!make_challenge(s, tx, r, &u, challenge, e) ||
+	if (!enroll_whom_find(tx,
+	        &(struct enroll_whom_wish){ r->device_id, r->user_id }, &whom,
+	        e))
+		return err_wrap(e, "rollout %s", r->id);
+	if (!make_challenge(s, tx, r, &whom, challenge, e) ||
 	    !enroll_profile_user(
 	        &(struct enroll_user_profile){ .organization = s->organization,
 	            .public_url = s->public_url,
 	            .challenge = challenge,
 	            .identifier = r->profile_identifier,
-	            .user_name = u.name,
-	            .email = u.email,
+	            .user_name = whom.user,
+	            .email = whom.email,
 	            .root = cert_authority_root(a) },
 	        xml, e))
 		return false;
