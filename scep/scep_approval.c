@@ -12,6 +12,7 @@
 /* Strangers can write into the list: it has an end. */
 enum { PENDING_MAX = 1000, PENDING_OF_PEER_MAX = 50 };
 #define DECIDED_KEPT_MS (30 * MS_DAY)
+#define WAITING_MS (7 * MS_DAY)
 
 static bool
 tell(struct store_tx *tx, const struct scep_waiting *w, const char *kind,
@@ -70,6 +71,23 @@ answer(struct store_tx *tx, const struct scep_waiting *w,
 }
 
 bool
+scep_approval_known(struct scep_service *s, const struct scep_request *rq,
+    struct scep_outcome *out, bool *known, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
+	const struct scep_message *m = rq->message;
+	char signer[SHA256_HEX_SIZE];
+
+	if (!cert_spki_pub(X509_get_X509_PUBKEY(m->signer), signer, e) ||
+	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !scep_db_waiting_find(tx, m->transaction_id, signer, &w, known, e))
+		return false;
+	*known = *known && str_eq(w.spki, rq->csr->spki);
+	return !*known || answer(tx, &w, out, e);
+}
+
+bool
 scep_approval_poll(struct scep_service *s, const struct scep_message *m,
     struct scep_outcome *out, struct err *e)
 {
@@ -97,7 +115,8 @@ room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
 	bool elsewhere;
 
 	if (!scep_db_waiting_count(tx, w->peer, now, &all, &of_peer, e) ||
-	    !scep_db_key_elsewhere(tx, w->spki, "", "", &elsewhere, e))
+	    !scep_db_key_elsewhere(
+	        tx, w->spki, w->device_id, "", &elsewhere, e))
 		return false;
 	if (all >= PENDING_MAX || of_peer >= PENDING_OF_PEER_MAX)
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
@@ -110,15 +129,18 @@ room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
 
 struct put {
 	const struct scep_waiting *waiting;
+	const struct scep_challenge *c; /* it spends, or NULL */
 	struct scep_outcome *out;
+	bool won;
 };
 
 /* Looks again where nobody else writes, then adds. */
 static bool
 put(struct store_tx *tx, void *arg, struct err *e)
 {
-	const struct scep_waiting *w = ((struct put *)arg)->waiting;
-	struct scep_outcome *out = ((struct put *)arg)->out;
+	struct put *p = arg;
+	const struct scep_waiting *w = p->waiting;
+	struct scep_outcome *out = p->out;
 	AUTO(scep_waiting_clear) struct scep_waiting old = { 0 };
 	int64_t now = clock_now_ms();
 	bool found;
@@ -126,9 +148,17 @@ put(struct store_tx *tx, void *arg, struct err *e)
 	/* As it was before a run that was undone. */
 	buf_free(&out->cert_der);
 	*out = (struct scep_outcome){ .verdict = { -1, NULL } };
+	p->won = true;
 	if (!scep_db_waiting_find(
 	        tx, w->transaction_id, w->signer_spki, &old, &found, e))
 		return false;
+	/* A new challenge begins anew, whatever became of the last one. */
+	if (found && p->c != NULL && !str_eq(old.state, "pending") &&
+	    !str_eq(old.challenge_id, p->c->id)) {
+		found = false;
+		if (!scep_db_waiting_forget(tx, old.id, e))
+			return false;
+	}
 	if (found && !str_eq(old.spki, w->spki)) {
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
 		    "the transaction is that of another key");
@@ -140,39 +170,86 @@ put(struct store_tx *tx, void *arg, struct err *e)
 		return false;
 	if (out->verdict.fail >= 0)
 		return true;
+	if (p->c != NULL && !scep_db_challenge_spend(tx, p->c, &p->won, e))
+		return false;
+	if (!p->won)
+		return true;
 	out->pending = true;
 	return scep_db_waiting_add(tx, w, now, e) &&
 	       tell(tx, w, "scep.requested", "device", e);
 }
 
+static void
+bind(struct scep_waiting *w, const struct scep_challenge *c)
+{
+	str_copy_cut(w->challenge_id, sizeof(w->challenge_id), c->id);
+	str_copy_cut(w->purpose, sizeof(w->purpose), c->purpose);
+	str_copy_cut(
+	    w->enrollment_ref, sizeof(w->enrollment_ref), c->enrollment_ref);
+	str_copy_cut(w->device_id, sizeof(w->device_id), c->device_id);
+	str_copy_cut(w->user_id, sizeof(w->user_id), c->user_id);
+}
+
+static int64_t
+life_of(const struct scep_service *s)
+{
+	if (s->o.approval_ms > 0)
+		return s->o.approval_ms;
+	return s->o.waiting_ms > 0 ? s->o.waiting_ms : WAITING_MS;
+}
+
+bool
+scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
+    const struct scep_approval_wait *for_what, struct scep_outcome *out,
+    bool *won, struct err *e)
+{
+	AUTO(scep_waiting_clear)
+	struct scep_waiting w = { .expires_at = clock_now_ms() + life_of(s) };
+	struct put p = { .waiting = &w, .c = for_what->c, .out = out };
+
+	uuid_new_lower(w.id);
+	str_copy_cut(w.template, sizeof(w.template), for_what->template);
+	str_copy_cut(w.transaction_id, sizeof(w.transaction_id),
+	    rq->message->transaction_id);
+	str_copy_cut(w.spki, sizeof(w.spki), rq->csr->spki);
+	str_copy_cut(w.peer, sizeof(w.peer), rq->peer);
+	if (for_what->c != NULL)
+		bind(&w, for_what->c);
+	w.subject = str_dup(for_what->subject);
+	w.csr = buf_new(rq->csr_der.len);
+	buf_add(w.csr, rq->csr_der.p, rq->csr_der.len);
+	if (!cert_spki_pub(
+	        X509_get_X509_PUBKEY(rq->message->signer), w.signer_spki, e) ||
+	    !store_write(s->o.store, put, &p, e))
+		return false;
+	*won = p.won;
+	return true;
+}
+
 bool
 scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
-    struct slice csr_der, struct scep_outcome *out, struct err *e)
+    const struct cert_template *t, struct scep_outcome *out, struct err *e)
 {
 	AUTO(scep_names_clear) struct scep_names names = { 0 };
-	AUTO(scep_waiting_clear)
-	struct scep_waiting w = { .template = CERT_TEMPLATE_SCEP,
-		.expires_at = clock_now_ms() + s->o.approval_ms };
+	AUTO(str_free) char *subject = NULL;
 	struct err why;
+	bool won;
 
-	if (!scep_names_of_request(csr_der, &names) ||
+	if (!scep_names_of_request(rq->csr_der, &names) ||
 	    str_empty(names.subject.cn) ||
 	    !cert_subject_check(&names.subject, &why)) {
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
 		    "the names of the request cannot be certified");
 		return true;
 	}
-	uuid_new_lower(w.id);
-	str_copy_cut(w.transaction_id, sizeof(w.transaction_id),
-	    rq->message->transaction_id);
-	str_copy_cut(w.spki, sizeof(w.spki), rq->csr->spki);
-	str_copy_cut(w.peer, sizeof(w.peer), rq->peer);
-	w.subject = cert_subject_json(&names.subject);
-	w.csr = buf_new(csr_der.len);
-	buf_add(w.csr, csr_der.p, csr_der.len);
-	return cert_spki_pub(X509_get_X509_PUBKEY(rq->message->signer),
-	           w.signer_spki, e) &&
-	       store_write(s->o.store, put, &(struct put){ &w, out }, e);
+	if (!scep_template_permits(t, rq, &out->verdict) ||
+	    !scep_strict(rq, t, &names.subject, &out->verdict))
+		return true;
+	subject = cert_subject_json(&names.subject);
+	return scep_approval_wait(s, rq,
+	    &(struct scep_approval_wait){
+	        .template = t->name, .subject = subject },
+	    out, &won, e);
 }
 
 /* ---- the administrator's side ---- */
@@ -231,6 +308,12 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 	return false;
 }
 
+static const char *
+or_null(const char *s)
+{
+	return s[0] != '\0' ? s : NULL;
+}
+
 struct approval {
 	const struct scep_waiting *waiting;
 	const struct cert_issued *issued;
@@ -253,13 +336,18 @@ close_issued(struct store_tx *tx, void *arg, struct err *e)
 		.issued = issued,
 		.authority_id = issued->authority_id,
 		.template = w->template,
-		.purpose = "scep",
+		.purpose = w->purpose[0] != '\0' ? w->purpose : "scep",
+		.enrollment_ref = or_null(w->enrollment_ref),
+		.device_id = or_null(w->device_id),
+		.user_id = or_null(w->user_id),
+		.challenge_id = or_null(w->challenge_id),
 		.transaction_id = w->transaction_id,
 	};
 	bool elsewhere, changed;
 
 	if (!find_open(tx, w->id, &now, e) ||
-	    !scep_db_key_elsewhere(tx, w->spki, "", "", &elsewhere, e))
+	    !scep_db_key_elsewhere(
+	        tx, w->spki, w->device_id, "", &elsewhere, e))
 		return false;
 	if (elsewhere)
 		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);
@@ -346,67 +434,4 @@ scep_approval_purge(struct store_tx *tx, struct err *e)
 			return false;
 	}
 	return scep_db_waiting_purge(tx, now - DECIDED_KEPT_MS, e);
-}
-
-static json_t *
-shown(const struct store_rows *r)
-{
-	AUTO(json_free) json_t *subject = NULL;
-	json_t *o = json_object();
-	struct err e;
-
-	json_put_str(o, "id", store_text(r, 0));
-	json_put_str(o, "transaction", store_text(r, 1));
-	if (json_parse(slice_str(store_text(r, 2)), &subject, &e))
-		json_object_set(o, "subject", subject);
-	json_put_str(o, "template", store_text(r, 3));
-	json_put_str(o, "key", store_text(r, 4));
-	json_put_str(o, "peer", store_text(r, 5));
-	json_put_str(o, "state", store_text(r, 6));
-	json_put_str(o, "reason", store_text(r, 7));
-	json_put_str(o, "decided_by", store_text(r, 8));
-	json_put_str(o, "certificate", store_text(r, 9));
-	json_put_time(o, "created_at", store_int(r, 10));
-	json_put_time(o, "expires_at", store_int(r, 11));
-	json_put_time(o, "decided_at", store_int(r, 12));
-	return o;
-}
-
-bool
-scep_approval_list(struct store_tx *tx, const struct scep_request_page *page,
-    json_t *array, char **next_out, struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	AUTO(str_free) char *last = NULL;
-	bool more;
-
-	if (!scep_db_waiting_page(tx, page, &r, e))
-		return false;
-	for (;;) {
-		if (!store_next(r, &more, e))
-			return false;
-		if (!more || json_array_size(array) == (size_t)page->limit)
-			break;
-		json_array_append_new(array, shown(r));
-		str_free(&last);
-		last = str_printf(
-		    "%lld:%s", (long long)store_int(r, 10), store_text(r, 0));
-	}
-	*next_out = more ? TAKE(last) : NULL;
-	return true;
-}
-
-bool
-scep_approval_json(
-    struct store_tx *tx, const char *id, json_t **out, struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool found;
-
-	if (!scep_db_waiting_row(tx, id, &r, e) || !store_next(r, &found, e))
-		return false;
-	if (!found)
-		return err_set(e, ERR_NOT_FOUND, "no such SCEP request");
-	*out = shown(r);
-	return true;
 }

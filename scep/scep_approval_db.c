@@ -7,7 +7,8 @@
 /* In the order that read_waiting() takes. */
 #define WAITING_COLUMNS                                                        \
 	"id, transaction_id, state, template, signer_spki, spki, "             \
-	"fingerprint, peer, subject, csr, expires_at"
+	"fingerprint, peer, subject, csr, expires_at, challenge_id, purpose, " \
+	"enrollment_ref, device_id, user_id"
 /* In the order that the list shows. */
 #define SHOWN_COLUMNS                                                          \
 	"id, transaction_id, subject, template, spki, peer, state, reason, "   \
@@ -20,19 +21,29 @@ scep_waiting_clear(struct scep_waiting *w)
 	buf_free(&w->csr);
 }
 
+static const char *
+or_null(const char *s)
+{
+	return s[0] != '\0' ? s : NULL;
+}
+
 bool
 scep_db_waiting_add(struct store_tx *tx, const struct scep_waiting *w,
     int64_t now_ms, struct err *e)
 {
 	return store_exec(tx,
 	    "INSERT INTO scep_request (id, transaction_id, signer_spki, spki,"
-	    " csr, subject, template, peer, state, created_at, expires_at)"
-	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $10)",
+	    " csr, subject, template, peer, state, created_at, expires_at,"
+	    " challenge_id, purpose, enrollment_ref, device_id, user_id)"
+	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $10,"
+	    " $11, $12, $13, $14, $15)",
 	    S_ARGS(S_TEXT(w->id), S_TEXT(w->transaction_id),
 	        S_TEXT(w->signer_spki), S_TEXT(w->spki),
 	        S_BLOB(buf_slice(w->csr)), S_TEXT(w->subject),
 	        S_TEXT(w->template), S_TEXT(w->peer), S_INT(now_ms),
-	        S_INT(w->expires_at)),
+	        S_INT(w->expires_at), S_TEXT(or_null(w->challenge_id)),
+	        S_TEXT(or_null(w->purpose)), S_TEXT(or_null(w->enrollment_ref)),
+	        S_TEXT(or_null(w->device_id)), S_TEXT(or_null(w->user_id))),
 	    NULL, e);
 }
 
@@ -68,6 +79,11 @@ read_waiting(
 	out->csr = buf_new(csr.len);
 	buf_add(out->csr, csr.p, csr.len);
 	out->expires_at = store_int(r, 10);
+	column(out->challenge_id, sizeof(out->challenge_id), r, 11);
+	column(out->purpose, sizeof(out->purpose), r, 12);
+	column(out->enrollment_ref, sizeof(out->enrollment_ref), r, 13);
+	column(out->device_id, sizeof(out->device_id), r, 14);
+	column(out->user_id, sizeof(out->user_id), r, 15);
 	return true;
 }
 
@@ -150,6 +166,13 @@ scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
 	if (*found)
 		column(id_out, UUID_SIZE, r, 0);
 	return true;
+}
+
+bool
+scep_db_waiting_forget(struct store_tx *tx, const char *id, struct err *e)
+{
+	return store_exec(tx, "DELETE FROM scep_request WHERE id = $1",
+	    S_ARGS(S_TEXT(id)), NULL, e);
 }
 
 bool

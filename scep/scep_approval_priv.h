@@ -10,17 +10,34 @@ struct scep_waiting {
 	char signer_spki[SHA256_HEX_SIZE], spki[SHA256_HEX_SIZE];
 	char fingerprint[SHA256_HEX_SIZE];
 	char peer[64];
+	/* Of the challenge that came with it. */
+	char challenge_id[UUID_SIZE], purpose[16];
+	char enrollment_ref[64], device_id[64], user_id[64];
 	char *subject;   /* JSON */
 	struct buf *csr; /* DER */
 	int64_t expires_at;
 };
 void scep_waiting_clear(struct scep_waiting *w);
 
-/* A request without a challenge: puts it on the list, or tells what became of
- * it.  csr_der is what csr was read from. */
+/* A request without a challenge, for a certificate of the names that it asks
+ * for: puts it on the list, or tells what became of it. */
 MUST_CHECK bool scep_approval_ask(struct scep_service *s,
-    const struct scep_request *rq, struct slice csr_der,
+    const struct scep_request *rq, const struct cert_template *t,
     struct scep_outcome *out, struct err *e);
+/* The same for a request that may have a certificate of this subject (JSON), if
+ * a person agrees.  c: the one-time challenge that it spends, with used_at and
+ * used_spki, or NULL; *won false: that was another's. */
+struct scep_approval_wait {
+	const char *template, *subject;
+	const struct scep_challenge *c;
+};
+MUST_CHECK bool scep_approval_wait(struct scep_service *s,
+    const struct scep_request *rq, const struct scep_approval_wait *for_what,
+    struct scep_outcome *out, bool *won, struct err *e);
+/* What became of the request, if it waits or did; else *known is false. */
+MUST_CHECK bool scep_approval_known(struct scep_service *s,
+    const struct scep_request *rq, struct scep_outcome *out, bool *known,
+    struct err *e);
 /* CertPoll (RFC 8894 3.3.3): found by transaction and by the key that signs. */
 MUST_CHECK bool scep_approval_poll(struct scep_service *s,
     const struct scep_message *m, struct scep_outcome *out, struct err *e);
@@ -48,6 +65,8 @@ MUST_CHECK bool scep_db_waiting_decide(struct store_tx *tx,
 /* One pending request whose time is over; found false: none. */
 MUST_CHECK bool scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
     char id_out[UUID_SIZE], bool *found, struct err *e);
+MUST_CHECK bool scep_db_waiting_forget(
+    struct store_tx *tx, const char *id, struct err *e);
 /* Forgets what was decided long ago. */
 MUST_CHECK bool scep_db_waiting_purge(
     struct store_tx *tx, int64_t before_ms, struct err *e);

@@ -113,6 +113,43 @@ scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
 }
 
 bool
+scep_db_earlier(struct store_tx *tx, const struct scep_earlier_key *k,
+    int64_t now_ms, struct scep_earlier *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	*out = (struct scep_earlier){ 0 };
+	if (!store_query(tx,
+	        "SELECT spki, fingerprint, created_at, not_after"
+	        " FROM certificate WHERE transaction_id = $1"
+	        " AND template = $2 AND state = 'issued' AND not_after > $3"
+	        " ORDER BY created_at DESC",
+	        S_ARGS(S_TEXT(k->transaction_id), S_TEXT(k->template),
+	            S_INT(now_ms)),
+	        &r, e))
+		return false;
+	for (;;) {
+		bool more;
+
+		if (!store_next(r, &more, e))
+			return false;
+		if (!more)
+			return true;
+		if (!str_eq(store_text(r, 0), k->spki)) {
+			out->other_key = true;
+		} else if (!out->found) {
+			out->found = true;
+			out->created_at = store_int(r, 2);
+			out->not_after = store_int(r, 3);
+			if (!column(r, 1, out->fingerprint,
+			        sizeof(out->fingerprint)))
+				return err_set(
+				    e, ERR_INTERNAL, "certificate: column");
+		}
+	}
+}
+
+bool
 scep_db_purge(struct store_tx *tx, int64_t now_ms, struct err *e)
 {
 	return store_exec(tx,

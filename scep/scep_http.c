@@ -17,9 +17,9 @@ static bool
 get_ca_caps(const struct http_request *rq, struct http_reply *rp,
     struct scep_service *svc, struct err *e)
 {
-	(void)rq, (void)e;
+	(void)e;
 	http_set(rp, 200, "text/plain");
-	buf_adds(http_out(rp), scep_capabilities(svc));
+	scep_capabilities(svc, http_param(rq, "template"), http_out(rp));
 	return true;
 }
 
@@ -127,7 +127,10 @@ pki_operation(const struct http_request *rq, struct http_reply *rp,
 			return false;
 		message = buf_slice(decoded);
 	}
-	if (!scep_operation(svc, message, http_peer(rq), &reply, e))
+	if (!scep_operation_at(svc, message,
+	        &(struct scep_from){ .peer = http_peer(rq),
+	            .template = http_param(rq, "template") },
+	        &reply, e))
 		return false;
 	http_set(rp, 200, "application/x-pki-message");
 	http_set_header(rp, "Cache-Control", "no-store");
@@ -152,7 +155,10 @@ serve(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	const char *operation = http_query(rq, "operation");
+	const char *template = http_param(rq, "template");
 
+	if (template != NULL && !scep_template_served(service, template))
+		return err_set(e, ERR_NOT_FOUND, "there is no such template");
 	/* RFC 8894 4.3: some clients leave the operation of a POST out. */
 	if (operation == NULL && http_body(rq).len > 0)
 		return pki_operation(rq, rp, service, e);
@@ -172,6 +178,10 @@ static const struct http_route routes[] = {
 	{ "POST", "/scep/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 	{ "GET",  "/cgi-bin/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
 	{ "POST", "/cgi-bin/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/scep/{template}", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/scep/{template}", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/scep/{template}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/scep/{template}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 };
 /* clang-format on */
 

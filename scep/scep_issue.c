@@ -10,7 +10,7 @@
  */
 #include "core/clock.h"
 #include "core/json.h"
-#include "scep/scep_service_priv.h"
+#include "scep/scep_approval_priv.h"
 #include "store/store_event.h"
 
 /* What the database says about a request. */
@@ -18,6 +18,7 @@ enum sight {
 	SIGHT_BAD,    /* no usable challenge */
 	SIGHT_REUSED, /* a spent challenge, with another key */
 	SIGHT_AGAIN,  /* issued before: the same certificate again */
+	SIGHT_WAITS,  /* spent for a request that a person decides, or did */
 	SIGHT_TAKEN,  /* the key is that of another device */
 	SIGHT_GOOD
 };
@@ -76,9 +77,22 @@ look_spent(
 	*sight = SIGHT_BAD;
 	if (!str_eq(c->used_spki, w->rq->csr->spki))
 		*sight = SIGHT_REUSED;
+	else if (c->fingerprint[0] == '\0')
+		*sight = SIGHT_WAITS;
 	else if (c->used_at > w->retry_since)
 		return again(tx, w, c->fingerprint, sight, e);
 	return true;
+}
+
+/* Challenges made one by one, and for the template of the address. */
+static bool
+takes(const struct work *w, const struct cert_template *t)
+{
+	const struct cert_template *wanted = w->rq->template;
+
+	return t != NULL && !str_eq(t->name, CERT_TEMPLATE_TLS) &&
+	       t->challenge == CERT_CHALLENGE_ONE_TIME &&
+	       (wanted == NULL || str_eq(wanted->name, t->name));
 }
 
 static bool
@@ -90,8 +104,7 @@ look_fresh(
 
 	*sight = SIGHT_BAD;
 	w->template = cert_authority_template(w->rq->authority, c->template);
-	if (c->expires_at <= w->now || w->template == NULL ||
-	    str_eq(c->template, CERT_TEMPLATE_TLS))
+	if (c->expires_at <= w->now || !takes(w, w->template))
 		return true;
 	if (!scep_db_key_elsewhere(
 	        tx, w->rq->csr->spki, c->device_id, "", &elsewhere, e))
@@ -141,9 +154,12 @@ build(struct work *w, struct err *e)
 	};
 
 	cert_issued_clear(&w->issued);
-	return cert_subject_from_json(
-	           w->challenge.subject, &subject, &keep, e) &&
-	       cert_authority_issue(w->rq->authority, &in, &w->issued, e);
+	if (!cert_subject_from_json(w->challenge.subject, &subject, &keep, e))
+		return false;
+	if (!scep_strict(w->rq, w->template, &subject, &w->out->verdict) ||
+	    w->template->approval)
+		return true;
+	return cert_authority_issue(w->rq->authority, &in, &w->issued, e);
 }
 
 static const char *
@@ -223,6 +239,20 @@ scep_template_permits(const struct cert_template *t,
 	return v->fail < 0;
 }
 
+/* The challenge is spent when its request goes on the list. */
+static bool
+wait_for_a_person(struct work *w, struct err *e)
+{
+	struct scep_challenge *c = &w->challenge;
+
+	c->used_at = clock_now_ms();
+	str_copy_cut(c->used_spki, sizeof(c->used_spki), w->rq->csr->spki);
+	return scep_approval_wait(w->s, w->rq,
+	    &(struct scep_approval_wait){
+	        .template = c->template, .subject = c->subject, .c = c },
+	    w->out, &w->won, e);
+}
+
 /* One round; *done stays false when another request took the challenge. */
 static bool
 attempt(struct work *w, bool *done, struct err *e)
@@ -241,8 +271,11 @@ attempt(struct work *w, bool *done, struct err *e)
 	switch (sight) {
 	case SIGHT_AGAIN:
 		return true;
+	case SIGHT_WAITS:
+		return scep_approval_poll(w->s, w->rq->message, out, e);
 	case SIGHT_REUSED:
-		if (!store_write(w->s->o.store, report_reuse, w, e))
+		if (scep_guess_report(w->s, w->challenge.id) &&
+		    !store_write(w->s->o.store, report_reuse, w, e))
 			return false;
 		/* fall through */
 	case SIGHT_BAD:
@@ -265,6 +298,14 @@ attempt(struct work *w, bool *done, struct err *e)
 		/* One of the authority's own keys. */
 		scep_refuse(
 		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
+		return true;
+	}
+	if (out->verdict.fail >= 0)
+		return true;
+	if (w->template->approval) {
+		if (!wait_for_a_person(w, e))
+			return false;
+		*done = w->won;
 		return true;
 	}
 	if (!store_write(w->s->o.store, spend, w, e)) {

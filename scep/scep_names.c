@@ -74,7 +74,7 @@ keep_address(const char **to, const ASN1_OCTET_STRING *s)
 		*to = str_dup(text);
 }
 
-static void
+static bool
 read_alternative(const GENERAL_NAME *g, struct cert_subject *s)
 {
 	switch (g->type) {
@@ -91,8 +91,15 @@ read_alternative(const GENERAL_NAME *g, struct cert_subject *s)
 		keep_address(&s->ip, g->d.iPAddress);
 		break;
 	default:
-		break;
+		return false;
 	}
+	return true;
+}
+
+bool
+scep_names_alternative(const GENERAL_NAME *g, struct scep_names *out)
+{
+	return read_alternative(g, &out->subject);
 }
 
 static void
@@ -103,7 +110,7 @@ read_extensions(
 	    X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
 
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
-		read_alternative(sk_GENERAL_NAME_value(names, i), s);
+		(void)read_alternative(sk_GENERAL_NAME_value(names, i), s);
 	GENERAL_NAMES_free(names);
 }
 

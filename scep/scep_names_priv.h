@@ -1,6 +1,8 @@
 /* The names in a certificate or a CSR.  Not for other directories. */
 #pragma once
 
+#include <openssl/x509v3.h>
+
 #include "certs/cert_template.h"
 #include "core/str.h"
 
@@ -12,3 +14,5 @@ void scep_names_clear(struct scep_names *n);
 void scep_names_of_certificate(const X509 *x, struct scep_names *out);
 /* False: not a CSR. */
 MUST_CHECK bool scep_names_of_request(struct slice csr, struct scep_names *out);
+/* Adds one alternative name to out; false: of a kind that we do not issue. */
+bool scep_names_alternative(const GENERAL_NAME *g, struct scep_names *out);

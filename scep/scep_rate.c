@@ -1,5 +1,6 @@
 /*
- * Counts failed challenges by address, so that nobody tries them out at speed.
+ * Counts failed challenges by address, and by what else scep_guess.c names, so
+ * that nobody tries them out at speed.
  * A table of fixed size in memory: an address that is pushed out by others
  * merely starts a new minute.  Owned by the service; any thread.
  */

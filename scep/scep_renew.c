@@ -100,6 +100,9 @@ decide(struct store_tx *tx, struct work *w, struct err *e)
 	w->template =
 	    cert_authority_template(w->rq->authority, w->old.template);
 	problem = scep_renew_problem(&w->old, w->template, w->now);
+	if (problem == NULL && w->rq->template != NULL &&
+	    !str_eq(w->rq->template->name, w->old.template))
+		problem = "renewal: this is the address of another template";
 	if (problem != NULL)
 		return refuse(w, problem);
 	if (next.count >= SUCCESSORS_MAX)
@@ -133,6 +136,8 @@ build(struct work *w, struct err *e)
 	if (!scep_template_permits(w->template, w->rq, &w->out->verdict))
 		return true;
 	scep_names_of_certificate(w->rq->message->signer, &names);
+	if (!scep_strict(w->rq, w->template, &names.subject, &w->out->verdict))
+		return true;
 	cert_issued_clear(&w->issued);
 	if (cert_authority_issue(w->rq->authority, &in, &w->issued, e))
 		return true;

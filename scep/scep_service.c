@@ -14,9 +14,9 @@
  * Only what is served.  SHA-384 is not in the RFC, but strongSwan 5.9.8 takes
  * it for the mark of AES; Apple's clients split at LF alone.
  */
-#define CAPABILITIES                                                           \
-	"POSTPKIOperation\nRenewal\nSHA-512\nSHA-384\nSHA-256\nSHA-1\n"        \
-	"AES\nDES3\nSCEPStandard"
+#define CAPABILITIES "POSTPKIOperation\nRenewal\nSHA-512\nSHA-384\nSHA-256"
+
+enum { FAILURES_PER_MIN = 10 };
 
 bool
 scep_service_new(
@@ -26,12 +26,15 @@ scep_service_new(
 	struct scep_service *s = mem_zalloc(1, sizeof(*s));
 
 	s->o = *o;
+	if (s->o.failures_per_min <= 0)
+		s->o.failures_per_min = FAILURES_PER_MIN;
 	if (!scep_reader_new(&s->reader, e) ||
 	    (o->legacy_des && !scep_legacy_load(&s->legacy, e)))
 		return false;
 	if (s->o.retry_ms == 0)
 		s->o.retry_ms = MS_H;
-	s->rate = scep_rate_new(o->failures_per_min);
+	s->rate = scep_rate_new(s->o.failures_per_min);
+	s->templates = scep_rate_new(10 * s->o.failures_per_min);
 	*out = TAKE(s);
 	return true;
 }
@@ -42,20 +45,48 @@ scep_service_free(struct scep_service **s)
 	if (*s == NULL)
 		return;
 	scep_rate_free(&(*s)->rate);
+	scep_rate_free(&(*s)->templates);
 	scep_legacy_free(&(*s)->legacy);
 	scep_reader_free(&(*s)->reader);
 	mem_free(s);
 }
 
-const char *
-scep_capabilities(const struct scep_service *s)
+/* Challenges are not for the server's own certificate. */
+static const struct cert_template *
+template_of(const struct cert_authority *a, const char *name)
+{
+	return str_eq(name, CERT_TEMPLATE_TLS)
+	           ? NULL
+	           : cert_authority_template(a, name);
+}
+
+bool
+scep_template_served(const struct scep_service *s, const char *name)
 {
 	AUTO(cert_authority_free)
 	struct cert_authority *a = cert_live_get(s->o.live);
 
-	return cert_authority_next_chain(a).len > 0 ? CAPABILITIES
-	           "\nGetNextCACert"
-	                                            : CAPABILITIES;
+	return template_of(a, name) != NULL;
+}
+
+void
+scep_capabilities(
+    const struct scep_service *s, const char *template, struct buf *out)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+	const struct cert_template *t =
+	    template != NULL ? template_of(a, template) : NULL;
+
+	buf_adds(out, CAPABILITIES);
+	if (t == NULL || t->sha1)
+		buf_adds(out, "\nSHA-1");
+	buf_adds(out, "\nAES");
+	if (t == NULL || t->des3)
+		buf_adds(out, "\nDES3");
+	buf_adds(out, "\nSCEPStandard");
+	if (cert_authority_next_chain(a).len > 0)
+		buf_adds(out, "\nGetNextCACert");
 }
 
 const char *
@@ -122,6 +153,7 @@ read_csr(struct job *j, struct scep_csr **csr)
 {
 	scep_csr_parse(j->plain, true, j->m, csr, &j->out->verdict);
 	j->rq.csr = *csr;
+	j->rq.csr_der = j->plain;
 	return j->out->verdict.fail < 0;
 }
 
@@ -129,33 +161,69 @@ read_csr(struct job *j, struct scep_csr **csr)
 static bool
 for_a_person(const struct job *j)
 {
+	const struct cert_template *t = j->rq.template;
+
 	return !j->rq.may_renew && j->s->o.approval_ms > 0 &&
-	       str_empty(j->rq.csr->challenge);
+	       str_empty(j->rq.csr->challenge) &&
+	       (t == NULL || str_eq(t->name, CERT_TEMPLATE_SCEP));
+}
+
+static bool
+grant(struct job *j, struct err *e)
+{
+	const struct cert_template *t = j->rq.template;
+	const char *problem = scep_guess_key(j->s, &j->rq);
+
+	if (problem != NULL) {
+		scep_refuse(&j->out->verdict, SCEP_BAD_REQUEST, problem);
+		return true;
+	}
+	if (!scep_renew_signer(j->s, j->m, &j->rq.may_renew, e))
+		return false;
+	if (t != NULL && t->challenge != CERT_CHALLENGE_ONE_TIME)
+		return j->rq.may_renew ? scep_renew(j->s, &j->rq, j->out, e)
+		                       : scep_shared(j->s, &j->rq, j->out, e);
+	if (for_a_person(j)) {
+		t = cert_authority_template(
+		    j->rq.authority, CERT_TEMPLATE_SCEP);
+		return scep_approval_ask(j->s, &j->rq, t, j->out, e);
+	}
+	if (!scep_issue(j->s, &j->rq, j->out, e))
+		return false;
+	return !j->out->renew || scep_renew(j->s, &j->rq, j->out, e);
+}
+
+/* Runs what decides about a CSR, which lives no longer. */
+static bool
+with_csr(
+    struct job *j, bool (*decide)(struct job *j, struct err *e), struct err *e)
+{
+	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+	bool good = !read_csr(j, &csr) || decide(j, e);
+
+	if (j->out->bad_challenge)
+		scep_guess_failed(j->s, &j->rq);
+	j->rq.csr = NULL;
+	return good;
 }
 
 /* PKCSReq, also from a client that renews with it (RFC 8894 2.3). */
 static bool
 enroll(struct job *j, struct err *e)
 {
-	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+	return with_csr(j, grant, e);
+}
 
-	if (!read_csr(j, &csr))
-		return true;
-	if (!scep_renew_signer(j->s, j->m, &j->rq.may_renew, e))
-		return false;
-	if (for_a_person(j))
-		return scep_approval_ask(j->s, &j->rq, j->plain, j->out, e);
-	if (!scep_issue(j->s, &j->rq, j->out, e))
-		return false;
-	return !j->out->renew || scep_renew(j->s, &j->rq, j->out, e);
+static bool
+renew_by(struct job *j, struct err *e)
+{
+	return scep_renew(j->s, &j->rq, j->out, e);
 }
 
 static bool
 renew(struct job *j, struct err *e)
 {
-	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
-
-	return !read_csr(j, &csr) || scep_renew(j->s, &j->rq, j->out, e);
+	return with_csr(j, renew_by, e);
 }
 
 /* The names in it decide nothing: clients write what they like (RFC 8894
@@ -223,14 +291,15 @@ answer_request(struct job *j, struct err *e)
 	AUTO(buf_wipe) struct buf *plain = NULL;
 	const struct kind *kind = kind_of(j->m->type);
 	struct scep_verdict *v = &j->out->verdict;
+	const char *problem;
 
 	if (kind == NULL) {
 		scep_refuse(v, SCEP_BAD_REQUEST, "messageType is not served");
 		return true;
 	}
-	if (scep_rate_exceeded(j->s->rate, j->rq.peer)) {
-		scep_refuse(v, SCEP_BAD_REQUEST,
-		    "too many failed requests; try again in a minute");
+	problem = scep_guess_peer(j->s, j->rq.peer);
+	if (problem != NULL) {
+		scep_refuse(v, SCEP_BAD_REQUEST, problem);
 		return true;
 	}
 	j->m->allow_des = j->s->o.legacy_des;
@@ -300,6 +369,14 @@ bool
 scep_operation(struct scep_service *s, struct slice message, const char *peer,
     struct buf **reply_out, struct err *e)
 {
+	return scep_operation_at(
+	    s, message, &(struct scep_from){ .peer = peer }, reply_out, e);
+}
+
+bool
+scep_operation_at(struct scep_service *s, struct slice message,
+    const struct scep_from *from, struct buf **reply_out, struct err *e)
+{
 	AUTO(scep_message_free) struct scep_message *m = NULL;
 	AUTO(outcome_clear)
 	struct scep_outcome out = { .verdict = { -1, NULL } };
@@ -308,10 +385,16 @@ scep_operation(struct scep_service *s, struct slice message, const char *peer,
 	struct job job = { .s = s,
 		.rq = { .authority = a,
 		    .recipient = cert_authority_recipient(a, 0),
-		    .peer = peer },
+		    .peer = from->peer },
 		.out = &out };
 	struct err why;
 
+	if (from->template != NULL) {
+		job.rq.template = template_of(a, from->template);
+		if (job.rq.template == NULL)
+			return err_set(
+			    e, ERR_NOT_FOUND, "there is no such template");
+	}
 	if (!scep_parse(s->reader, message, &m, &out.verdict, e))
 		return false;
 	job.m = m;
@@ -326,8 +409,6 @@ scep_operation(struct scep_service *s, struct slice message, const char *peer,
 		scep_refuse(&out.verdict, SCEP_BAD_REQUEST,
 		    "the server could not issue the certificate");
 	}
-	if (out.bad_challenge)
-		scep_rate_failed(s->rate, peer);
-	log_outcome(m, peer, &out);
+	log_outcome(m, from->peer, &out);
 	return reply(&job.rq, m, &out, reply_out, e);
 }

@@ -25,7 +25,12 @@ struct scep_options {
 	/* A request without a challenge waits so long for a person to approve
 	 * it (RFC 8894 PENDING); 0: it is refused. */
 	int64_t approval_ms;
-	bool legacy_des; /* tests with old clients only */
+	/* The same for templates that always want a person; 0: as above, or a
+	 * week. */
+	int64_t waiting_ms;
+	const char *webhook_ca; /* PEM file; NULL: the system's anchors */
+	int webhooks_max;       /* that are asked at the same time; 0: 8 */
+	bool legacy_des;        /* tests with old clients only */
 	/*
 	 * Called in the transaction that issues a certificate: how the rollout
 	 * learns of it.  May be NULL.
@@ -38,8 +43,12 @@ MUST_CHECK bool scep_service_new(
     const struct scep_options *o, struct scep_service **out, struct err *e);
 void scep_service_free(struct scep_service **s);
 
-/* The body of GetCACaps (RFC 8894 3.5.2); a literal. */
-const char *scep_capabilities(const struct scep_service *s);
+/* Whether there is an address below /scep for this template. */
+bool scep_template_served(const struct scep_service *s, const char *name);
+/* Appends the body of GetCACaps (RFC 8894 3.5.2), with what the template
+ * accepts; NULL: with all. */
+void scep_capabilities(
+    const struct scep_service *s, const char *template, struct buf *out);
 /* Appends the body of GetCACert (RFC 8894 4.2.1) and returns its media type, a
  * literal. */
 const char *scep_ca_chain(const struct scep_service *s, struct buf *out);
@@ -49,11 +58,19 @@ const char *scep_ca_chain(const struct scep_service *s, struct buf *out);
 MUST_CHECK bool scep_next_ca(
     const struct scep_service *s, struct buf *out, struct err *e);
 
+/* Where a request came from. */
+struct scep_from {
+	const char *peer;     /* for the log and the limits on failures */
+	const char *template; /* that the address names; NULL: none */
+};
 /*
  * Answers one PKIOperation.  ERR_INVALID: not a message that can be answered
  * (HTTP 400); ERR_UNAVAILABLE: no database.  Everything else, good or bad, is
- * a CertRep in *reply_out.  peer is for the log and the rate limit.
+ * a CertRep in *reply_out.  ERR_NOT_FOUND: no such template.
  */
+MUST_CHECK bool scep_operation_at(struct scep_service *s, struct slice message,
+    const struct scep_from *from, struct buf **reply_out, struct err *e);
+/* The same where the address names no template. */
 MUST_CHECK bool scep_operation(struct scep_service *s, struct slice message,
     const char *peer, struct buf **reply_out, struct err *e);
 

@@ -4,27 +4,49 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "scep/scep_challenge.h"
 #include "scep/scep_priv.h"
 #include "scep/scep_service.h"
 
 struct scep_rate;
+struct scep_request;
 
-/* Read-only after scep_service_new(), except for rate, which locks itself. */
+/* Read-only after scep_service_new(), except for the rates, which lock
+ * themselves, and the count of webhooks. */
 struct scep_service {
 	struct scep_options o;
-	struct scep_rate *rate;
+	struct scep_rate *rate;      /* by address, key and used challenge */
+	struct scep_rate *templates; /* by template */
+	atomic_int webhooks;         /* under way */
 	struct scep_reader *reader;
 	struct scep_legacy *legacy; /* NULL: off */
 };
 
-/* ---- scep_rate.c: failed challenges by address ---- */
+/* ---- scep_rate.c: failed challenges ---- */
 
 struct scep_rate *scep_rate_new(int failures_per_min);
 void scep_rate_free(struct scep_rate **r);
-/* True when this address had its share of failures in the present minute. */
-bool scep_rate_exceeded(struct scep_rate *r, const char *peer);
-void scep_rate_failed(struct scep_rate *r, const char *peer);
+/* True when this address, or whoever it is, had its share of failures in the
+ * present minute. */
+bool scep_rate_exceeded(struct scep_rate *r, const char *who);
+void scep_rate_failed(struct scep_rate *r, const char *who);
+
+/* ---- scep_guess.c: who is put off after how many failures ---- */
+
+/* NULL, or why a request of this address is not looked at. */
+const char *scep_guess_peer(struct scep_service *s, const char *peer);
+/* The same of a first request, by its key, and by the template of its
+ * address. */
+const char *scep_guess_key(
+    struct scep_service *s, const struct scep_request *rq);
+const char *scep_guess_template(
+    struct scep_service *s, const struct scep_request *rq);
+/* Its challenge was wrong; rq->csr and rq->template may be NULL. */
+void scep_guess_failed(struct scep_service *s, const struct scep_request *rq);
+/* Whether the reuse of this challenge is worth an event: the first ones. */
+bool scep_guess_report(struct scep_service *s, const char *challenge_id);
 
 /* ---- scep_issue.c: may it be issued, and issuing it ---- */
 
@@ -33,6 +55,8 @@ struct scep_request {
 	const struct cert_member *recipient;    /* whom it is encrypted for */
 	const struct scep_message *message;
 	const struct scep_csr *csr;
+	struct slice csr_der;
+	const struct cert_template *template; /* of the address; NULL: none */
 	const char *peer;
 	bool may_renew; /* signed with a certificate of the ledger */
 };
@@ -55,6 +79,20 @@ MUST_CHECK bool scep_issue(struct scep_service *s,
  * once it is known that the request may have a certificate of it. */
 bool scep_template_permits(const struct cert_template *t,
     const struct scep_request *rq, struct scep_verdict *v);
+
+/* ---- scep_strict.c ---- */
+
+/* False with a verdict: the request asks for more than its certificate would
+ * say, and the template refuses that. */
+bool scep_strict(const struct scep_request *rq, const struct cert_template *t,
+    const struct cert_subject *will, struct scep_verdict *v);
+
+/* ---- scep_shared.c ---- */
+
+/* A first request to a template whose challenges are not made one by one:
+ * static, by webhook, none. */
+MUST_CHECK bool scep_shared(struct scep_service *s,
+    const struct scep_request *rq, struct scep_outcome *out, struct err *e);
 
 /* ---- scep_renew.c ---- */
 
@@ -117,6 +155,19 @@ MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
  * this key, apart from the one named by fingerprint. */
 MUST_CHECK bool scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
     const char *device_id, const char *fingerprint, bool *out, struct err *e);
+/* What was issued of a template in this transaction of SCEP and is alive: the
+ * last one of this key, and whether there is any of another. */
+struct scep_earlier {
+	bool found, other_key;
+	char fingerprint[SHA256_HEX_SIZE];
+	int64_t created_at, not_after;
+};
+struct scep_earlier_key {
+	const char *transaction_id, *template, *spki;
+};
+MUST_CHECK bool scep_db_earlier(struct store_tx *tx,
+    const struct scep_earlier_key *k, int64_t now_ms, struct scep_earlier *out,
+    struct err *e);
 MUST_CHECK bool scep_db_predecessor(struct store_tx *tx,
     const char *fingerprint, struct scep_predecessor *out, struct err *e);
 /* What followed a certificate: how many, and the one of this transaction. */

@@ -81,6 +81,10 @@ static const struct store_event_kind kinds[] = {
 	{ "template.changed", "A certificate template was made or changed." },
 	{ "template.removed",
 	    "A certificate template was removed, or is as it comes again." },
+	{ "template.secret_set", "The static challenge of a template, or the "
+	                         "key of its webhook, was "
+	                         "set." },
+	{ "template.secret_removed", "It was removed." },
 	{ "challenge.created", "A challenge for a SCEP client was made." },
 	{ "challenge.reused",
 	    "A challenge was presented again, with another key." },

@@ -4,7 +4,7 @@
  */
 #include "core/json.h"
 #include "scep/scep_approval.h"
-#include "tests/unit/scep_answer.h"
+#include "tests/unit/scep_template_fixture.h"
 
 struct ask {
 	EVP_PKEY *key;   /* in the CSR; w->key */
@@ -290,6 +290,103 @@ setup(void **state)
 	return 0;
 }
 
+/* ---- templates that want a person, and a challenge as well ---- */
+
+static void
+one_time_challenge_and_a_person(void **state)
+{
+	struct world *w = *state;
+	struct challenge c, d;
+	EVP_PKEY *key = forge_rsa(2048);
+	struct visit v = { .key = key, .tid = "B-1", .peer = "192.0.2.99" };
+	char id[UUID_SIZE];
+	struct err e = { 0 };
+
+	world_template(w, "checked", "{\"approval\":true}");
+	c = world_grant(w,
+	    (struct scep_grant){ .template = "checked", .device_id = "d-9" });
+	d = world_grant(w, (struct scep_grant){ .template = "checked" });
+	v.challenge = c.text;
+	visit_pending(w, v);
+	assert_true(world_spent(w, &c));
+	visit_pending(w, v);
+	v.key = w->key2;
+	visit_refused(w, v, SCEP_TEXT_CHALLENGE);
+	v.key = key;
+	id_of(w, "B-1", id);
+	assert_true(scep_reject(w->service, id, NULL, "test", &e));
+	visit_refused(w, v, "rejected");
+	/* The same key and transaction, asked for anew. */
+	v.challenge = d.text;
+	visit_pending(w, v);
+	id_of(w, "B-1", id);
+	if (!scep_approve(w->service, id, "test", &e))
+		fail_msg("%s", e.text);
+	X509_free(visit_named(w, v, "device-1"));
+	assert_int_equal(world_issued_for(w, &c), 0);
+	assert_int_equal(world_issued_for(w, &d), 1);
+	EVP_PKEY_free(key);
+}
+
+/* What the challenge was bound to is what the certificate is of. */
+static void
+approved_for_the_challenges_device(void **state)
+{
+	struct world *w = *state;
+	struct challenge c;
+	EVP_PKEY *key = forge_rsa(2048);
+	struct visit v = { .key = key, .tid = "B-2", .peer = "192.0.2.99" };
+	char id[UUID_SIZE];
+	struct err e = { 0 };
+
+	world_template(w, "checked", "{\"approval\":true}");
+	c = world_grant(w, (struct scep_grant){ .template = "checked",
+	                       .purpose = "scep",
+	                       .device_id = "d-10",
+	                       .user_id = "u-10" });
+	v.challenge = c.text;
+	visit_pending(w, v);
+	id_of(w, "B-2", id);
+	if (!scep_approve(w->service, id, "test", &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(world_number(w,
+	                     "SELECT count(*) FROM certificate WHERE"
+	                     " challenge_id = $1 AND device_id = 'd-10'"
+	                     " AND user_id = 'u-10' AND purpose = 'scep'",
+	                     c.id),
+	    1);
+	EVP_PKEY_free(key);
+}
+
+/* Nothing but his word. */
+static void
+no_challenge_and_a_person(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *key = forge_rsa(2048);
+	struct visit v = { .template = "by-hand",
+		.key = key,
+		.cn = "shown to him",
+		.tid = "B-3",
+		.peer = "192.0.2.99" };
+	char id[UUID_SIZE];
+	struct err e = { 0 };
+
+	world_service(w, (struct scep_options){ .failures_per_min = 1000 });
+	world_template(
+	    w, "by-hand", "{\"challenge\":\"none\",\"approval\":true}");
+	visit_pending(w, v);
+	id_of(w, "B-3", id);
+	if (!scep_approve(w->service, id, "test", &e))
+		fail_msg("%s", e.text);
+	X509_free(visit_named(w, v, "shown to him"));
+	/* The list is not open to whoever comes without a template. */
+	v.template = NULL;
+	v.tid = "B-4";
+	visit_refused(w, v, SCEP_TEXT_CHALLENGE);
+	EVP_PKEY_free(key);
+}
+
 int
 main(void)
 {
@@ -304,6 +401,9 @@ main(void)
 		cmocka_unit_test(requests_expire),
 		cmocka_unit_test(nobody_decides_what_is_not_there),
 		cmocka_unit_test(one_address_cannot_fill_the_list),
+		cmocka_unit_test(one_time_challenge_and_a_person),
+		cmocka_unit_test(approved_for_the_challenges_device),
+		cmocka_unit_test(no_challenge_and_a_person),
 	};
 
 	return cmocka_run_group_tests(tests, setup, world_teardown);

@@ -4,6 +4,7 @@
  */
 #include "core/encode.h"
 #include "tests/unit/scep_served.h"
+#include "tests/unit/scep_template_fixture.h"
 
 static struct fetch_answer
 ask(struct served *s, const char *method, const char *path, struct slice body,
@@ -215,6 +216,36 @@ case_19_paths(void **state)
 	}
 }
 
+/* Each template has an address of its own, which says what it accepts. */
+static void
+case_19_20_paths_of_templates(void **state)
+{
+	struct served *s = *state;
+	static const char *const paths[] = { "/scep/device-identity",
+		"/scep/device-identity/pkiclient.exe" };
+	AUTO(fetch_answer_clear) struct fetch_answer caps = { 0 };
+	AUTO(fetch_answer_clear) struct fetch_answer all = { 0 };
+
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		AUTO(buf_free) struct buf *m = request(s);
+		AUTO(str_free)
+		char *path = str_printf("%s?operation=PKIOperation", paths[i]);
+
+		success(s, ask(s, "POST", path, buf_slice(m), NULL));
+	}
+	world_template(s->w, "modern", "{\"sha1\":false,\"des3\":false}");
+	caps = get(s, "/scep/modern?operation=GetCACaps");
+	assert_string_equal(buf_str(caps.body),
+	    "POSTPKIOperation\nRenewal\nSHA-512\nSHA-384\nSHA-256\nAES\n"
+	    "SCEPStandard");
+	all = get(s, "/scep/scep?operation=GetCACaps");
+	assert_non_null(strstr(buf_str(all.body), "SHA-1\nAES\nDES3"));
+	status_of(s, "/scep/modern?operation=GetCACert", 200);
+	status_of(s, "/scep/tls-server?operation=GetCACaps", 404);
+	status_of(s, "/scep/no-such?operation=GetCACert", 404);
+	status_of(s, "/scep/no-such/pkiclient.exe?operation=GetCACert", 404);
+}
+
 static void
 case_21_body_too_large(void **state)
 {
@@ -340,6 +371,7 @@ main(void)
 		cmocka_unit_test(case_15_16_post_without_operation),
 		cmocka_unit_test(case_17_body_wins_over_message),
 		cmocka_unit_test(case_19_paths),
+		cmocka_unit_test(case_19_20_paths_of_templates),
 		cmocka_unit_test(case_21_body_too_large),
 		cmocka_unit_test(case_25_to_28_forms_of_base64),
 		cmocka_unit_test(case_31_long_get),

@@ -273,6 +273,7 @@ case_92_failures_are_limited_by_address(void **state)
 	    forge_message(w->key, w->signer, slice_of(NULL, 0));
 	AUTO(buf_free) struct buf *good = world_request(w, c.text);
 	AUTO(buf_free) struct buf *bad = world_request(w, "wrong");
+	struct challenge other = world_challenge(w);
 
 	world_service(w, (struct scep_options){ 0 });
 	for (int i = 0; i < 10; i++) {
@@ -285,7 +286,11 @@ case_92_failures_are_limited_by_address(void **state)
 	EXPECT_F(
 	    SCEP_BAD_REQUEST, answer_to(w, &m, buf_slice(good), "192.0.2.66"));
 	assert_false(world_spent(w, &c));
-	EXPECT_S(answer_to(w, &m, buf_slice(good), "192.0.2.67"));
+	/* The key is put off wherever it comes from, and nobody else. */
+	EXPECT_F(
+	    SCEP_BAD_REQUEST, answer_to(w, &m, buf_slice(good), "192.0.2.67"));
+	assert_false(world_spent(w, &c));
+	EXPECT_S(answer_challenge(w, w->key2, other.text));
 	clock_set_offset_ms(MS_MIN + MS_S);
 	EXPECT_S(answer_to(w, &m, buf_slice(good), "192.0.2.66"));
 	clock_set_offset_ms(0);
