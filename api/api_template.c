@@ -1,31 +1,48 @@
-/* Certificate templates.  What they are is for certs/ to say. */
+/*
+ * Certificate templates, and the secrets that go with some of them.  What they
+ * are is for certs/ and scep/ to say.
+ */
 #include "api/api_priv.h"
 #include "certs/cert_template_set.h"
+#include "core/log.h"
+#include "scep/scep_secret.h"
 
+/* As an array, or the one of this name; ERR_NOT_FOUND. */
 static bool
-read_set(struct api_service *s, struct cert_template_set **out, struct err *e)
+read_set(struct api_service *s, const char *name, json_t *array, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(cert_template_set_free) struct cert_template_set *set = NULL;
+	const struct cert_template *t;
 
-	return store_begin(s->o.store, STORE_READ, &tx, e) &&
-	       cert_template_set_load(tx, out, e);
+	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !cert_template_set_load(tx, &set, e))
+		return false;
+	t = cert_template_set_all(set);
+	for (size_t i = 0; t[i].name != NULL; i++) {
+		json_t *one;
+
+		if (name != NULL && !str_eq(t[i].name, name))
+			continue;
+		one = cert_template_set_json(set, i);
+		json_array_append_new(array, one);
+		if (!scep_secret_show(tx, t[i].name, one, e))
+			return false;
+	}
+	return name == NULL || json_array_size(array) > 0 ||
+	       err_set(e, ERR_NOT_FOUND, "there is no such template");
 }
 
 static bool
 list(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	AUTO(cert_template_set_free) struct cert_template_set *set = NULL;
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL; /* they fit one page */
-	const struct cert_template *t;
 
 	(void)rq;
-	if (!read_set(service, &set, e))
+	if (!read_set(service, NULL, array, e))
 		return false;
-	t = cert_template_set_all(set);
-	for (size_t i = 0; t[i].name != NULL; i++)
-		json_array_append_new(array, cert_template_set_json(set, i));
 	api_reply_list(rp, "templates", &array, &next);
 	return true;
 }
@@ -34,19 +51,12 @@ static bool
 reply_one(struct api_service *s, const char *name, struct http_reply *rp,
     struct err *e)
 {
-	AUTO(cert_template_set_free) struct cert_template_set *set = NULL;
+	AUTO(json_free) json_t *array = json_array();
 	AUTO(json_free) json_t *j = NULL;
-	const struct cert_template *t;
-	size_t i = 0;
 
-	if (!read_set(s, &set, e))
+	if (!read_set(s, name, array, e))
 		return false;
-	t = cert_template_set_all(set);
-	while (t[i].name != NULL && !str_eq(t[i].name, name))
-		i++;
-	if (t[i].name == NULL)
-		return err_set(e, ERR_NOT_FOUND, "there is no such template");
-	j = cert_template_set_json(set, i);
+	j = json_incref(json_array_get(array, 0));
 	api_reply(rp, 200, &j);
 	return true;
 }
@@ -68,9 +78,11 @@ change(struct store_tx *tx, void *arg, struct err *e)
 {
 	const struct change *c = arg;
 
-	return c->fields != NULL
-	           ? cert_template_put(tx, c->name, c->fields, c->by, e)
-	           : cert_template_remove(tx, c->name, c->by, e);
+	if (c->fields != NULL
+	        ? !cert_template_put(tx, c->name, c->fields, c->by, e)
+	        : !cert_template_remove(tx, c->name, c->by, e))
+		return false;
+	return scep_secret_follow(tx, c->name, e);
 }
 
 /* Whoever is told that it is done finds this node working by it; the others
@@ -92,8 +104,10 @@ put(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	static const char *const keys[] = { "help", "key_usage",
-		"ext_key_usage", "life_days", "renew_days", "rsa_min",
-		"rsa_max", "ec", "san", "sha1", "des3", NULL };
+		"ext_key_usage", "life_days", "renew_days", "rsa", "rsa_min",
+		"rsa_max", "ec", "ec_min", "san", "sha1", "des3", "challenge",
+		"approval", "subject", "beyond", "webhook", "webhook_seconds",
+		NULL };
 	AUTO(json_free) json_t *body = NULL;
 	struct change c = { http_param(rq, "name"), api_by(rq), NULL };
 
@@ -115,12 +129,91 @@ drop(const struct http_request *rq, struct http_reply *rp, void *service,
 	return true;
 }
 
+struct keeping {
+	const struct seal *seal;
+	struct scep_secret_wish wish;
+	struct scep_secret_made made;
+};
+
+static bool
+keep_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct keeping *k = arg;
+
+	return scep_secret_set(tx, k->seal, &k->wish, &k->made, e);
+}
+
+/* Shows the secret if it was made here: this once. */
+static void
+reply_secret(struct http_reply *rp, const struct keeping *k)
+{
+	AUTO(json_free) json_t *j = json_object();
+
+	json_put_str(j, "template", k->wish.template);
+	json_put_str(j, "challenge", k->made.kind);
+	if (k->made.random)
+		json_put_str(j, "secret", k->made.text);
+	if (str_eq(k->made.kind, "static"))
+		json_put_str(j, "warning", SCEP_STATIC_WARNING);
+	api_reply(rp, 200, &j);
+}
+
+static bool
+put_secret(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	static const char *const keys[] = { "secret", "names", NULL };
+	struct api_service *s = service;
+	AUTO(json_free) json_t *body = NULL;
+	struct keeping k = { .seal = s->o.seal,
+		.wish = {
+		    .template = http_param(rq, "name"), .by = api_by(rq) } };
+
+	if (!api_body(rq, keys, &body, e) ||
+	    !json_get_str(body, "secret", LIMIT_NAME, &k.wish.secret, e))
+		return false;
+	k.wish.names = json_object_get(body, "names");
+	if (!store_write(s->o.store, keep_once, &k, e))
+		return false;
+	if (str_eq(k.made.kind, "static"))
+		log_event(LOG_WARN, "static_challenge", "template",
+		    k.wish.template, "what", SCEP_STATIC_WARNING, NULL);
+	reply_secret(rp, &k);
+	mem_wipe(k.made.text, sizeof(k.made.text));
+	return true;
+}
+
+static bool
+drop_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct change *c = arg;
+
+	return scep_secret_remove(tx, c->name, c->by, e);
+}
+
+static bool
+drop_secret(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	struct change c = { http_param(rq, "name"), api_by(rq), NULL };
+	struct api_service *s = service;
+
+	if (!store_write(s->o.store, drop_once, &c, e))
+		return false;
+	http_set(rp, 204, NULL);
+	return true;
+}
+
 static const struct http_route routes[] = {
 	{ "GET", "/api/v1/templates", HTTP_VIEW, LIMIT_BODY_NONE, list },
 	{ "GET", "/api/v1/templates/{name}", HTTP_VIEW, LIMIT_BODY_NONE, show },
 	{ "PUT", "/api/v1/templates/{name}", HTTP_ADMIN, LIMIT_BODY_API, put },
 	{ "DELETE", "/api/v1/templates/{name}", HTTP_ADMIN, LIMIT_BODY_NONE,
 	    drop },
+	{ "PUT", "/api/v1/templates/{name}/secret", HTTP_ADMIN, LIMIT_BODY_API,
+	    put_secret },
+	{ "DELETE", "/api/v1/templates/{name}/secret", HTTP_ADMIN,
+	    LIMIT_BODY_NONE, drop_secret },
 };
 
 void

@@ -22,6 +22,9 @@ static const struct app_option scep_options[] = {
 	{ "email", "ADDRESS", "alternative name" },
 	{ "dns", "NAME", "alternative name" },
 	{ "template", "NAME", "certificate template (scep)" },
+	{ "device", "DEVICE", "whose certificate it will be" },
+	{ "user", "USER", "whose, instead of who has the device" },
+	{ "variables", "JSON", "more values: '{\"NAME\":\"gate\"}'" },
 	{ "minutes", "N", "life of the challenge (60)" },
 	{ NULL, NULL, NULL },
 };
@@ -78,6 +81,24 @@ token_revoke(const struct app_args *a)
 	return code;
 }
 
+static bool
+add_variables(const struct app_args *a, json_t *body)
+{
+	const char *text = app_arg(a, "variables");
+	json_t *variables = NULL;
+	struct err e = { 0 };
+
+	if (text == NULL)
+		return true;
+	if (!json_parse(slice_str(text), &variables, &e)) {
+		fprintf(stderr, "mutsu: --variables takes a JSON object: %s\n",
+		    e.text);
+		return false;
+	}
+	json_object_set_new(body, "variables", variables);
+	return true;
+}
+
 static int
 scep_challenge(const struct app_args *a)
 {
@@ -87,14 +108,16 @@ scep_challenge(const struct app_args *a)
 		{ "Expires", "expires_at" },
 		{ NULL, NULL },
 	};
-	static const char *const names[] = { "o", "email", "dns", "template" };
+	static const char *const names[] = { "o", "email", "dns", "template",
+		"device", "user" };
 	AUTO(json_free) json_t *body = json_object();
 	AUTO(json_free) json_t *challenge = NULL;
 	const char *minutes = app_arg(a, "minutes");
 	int64_t n;
 	int code;
 
-	json_put_str(body, "cn", a->words[0]);
+	if (a->count > 0)
+		json_put_str(body, "cn", a->words[0]);
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (app_arg(a, names[i]) != NULL)
 			json_put_str(body, names[i], app_arg(a, names[i]));
@@ -105,6 +128,8 @@ scep_challenge(const struct app_args *a)
 		}
 		json_put_int(body, "minutes", n);
 	}
+	if (!add_variables(a, body))
+		return APP_USAGE;
 	code = app_call(a,
 	    &(struct app_call){ .method = "POST",
 	        .path = "/api/v1/scep-challenges",
@@ -124,7 +149,7 @@ const struct app_subcommand app_admin_commands[] = {
 	    token_create, false },
 	{ "token", "revoke", "NAME", 1, 1, NULL, "end an API token",
 	    token_revoke, false },
-	{ "scep", "challenge", "CN", 1, 1, scep_options,
+	{ "scep", "challenge", "[CN]", 0, 1, scep_options,
 	    "let a SCEP client get a certificate", scep_challenge, false },
 	{ 0 },
 };

@@ -6,6 +6,7 @@ static const struct app_column columns[] = {
 	{ "ID", "id" },
 	{ "CN", "subject.cn" },
 	{ "O", "subject.o" },
+	{ "TEMPLATE", "template" },
 	{ "FROM", "peer" },
 	{ "KEY", "key" },
 	{ "STATE", "state" },

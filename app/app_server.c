@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "enroll-profiles/enroll_identity.h"
 #include "scep/scep_http.h"
+#include "scep/scep_secret.h"
 
 static bool
 open_store(struct app_server *s, struct err *e)
@@ -156,7 +157,7 @@ start_services(struct app_server *s, struct err *e)
 	                           .on_wipe_unconfirmed = wipe_unconfirmed,
 	                           .hook_arg = s },
 	           &s->mdm, e) &&
-	       app_server_topics(s, e) &&
+	       app_server_topics(s, e) && scep_secret_warn(s->store, e) &&
 	       scep_service_new(
 	           &(struct scep_options){ .store = s->store,
 	               .seal = s->seal,
@@ -169,6 +170,9 @@ start_services(struct app_server *s, struct err *e)
 	                       ? settings_int(set, "scep-approval-days") *
 	                             MS_DAY
 	                       : 0,
+	               .waiting_ms =
+	                   settings_int(set, "scep-approval-days") * MS_DAY,
+	               .webhook_ca = settings_str(set, "scep-webhook-ca"),
 	               .legacy_des = settings_bool(set, "scep-legacy-des"),
 	               .on_issued = certificate_issued,
 	               .on_issued_arg = s },

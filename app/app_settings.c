@@ -77,7 +77,11 @@ const struct setting_row app_settings[] = {
 	    "let SCEP requests without a challenge wait for an "
 	    "administrator" },
 	{ "scep-approval-days", SETTING_INT, "7", 1, 90,
-	    "how long such a request waits" },
+	    "how long such a request waits, and one of a template with "
+	    "approval" },
+	{ "scep-webhook-ca", SETTING_STR, NULL, 0, 0,
+	    "PEM file with the CA that certificates of webhooks lead to (the "
+	    "system's)" },
 	{ "enroll-per-minute", SETTING_INT, "60", 1, 1000000,
 	    "enrolment profiles one address may download" },
 	{ "scep-legacy-des", SETTING_BOOL, "no", 0, 0,

@@ -1,13 +1,20 @@
 /* mutsu template ...  One thread. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "app/app_cli.h"
+#include "core/file.h"
 #include "core/json.h"
+
+enum { SECRET_FILE_MAX = 256, NAMES_FILE_MAX = 128 << 10 };
 
 static const struct app_column columns[] = {
 	{ "NAME", "name" },
 	{ "DAYS", "life_days" },
 	{ "RENEW", "renew_days" },
+	{ "CHALLENGE", "challenge" },
+	{ "APPROVAL", "approval" },
 	{ "BUILT IN", "builtin" },
 	{ "CHANGED", "changed_at" },
 	{ "WHAT", "help" },
@@ -16,6 +23,16 @@ static const struct app_column columns[] = {
 
 static const struct app_option set_options[] = {
 	{ "fields", "JSON", "what it says: '{\"life_days\":90}'" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_option secret_options[] = {
+	{ "names-file", "FILE",
+	    "devices that may use a static challenge, one a line" },
+	{ "secret-file", "FILE",
+	    "the secret (MUTSU_TEMPLATE_SECRET; else made by random and shown "
+	    "once)" },
+	{ "remove", NULL, "removes it" },
 	{ NULL, NULL, NULL },
 };
 
@@ -45,8 +62,11 @@ static void
 print(const json_t *t)
 {
 	AUTO(str_free) char *text = json_dumps(t, JSON_INDENT(2));
+	const char *warning = json_string_value(json_object_get(t, "warning"));
 
 	printf("%s\n", text);
+	if (warning != NULL)
+		fprintf(stderr, "mutsu: warning: %s\n", warning);
 }
 
 static int
@@ -98,6 +118,102 @@ drop(const struct app_args *a)
 	return code;
 }
 
+/* A list of the lines of a file. */
+static bool
+read_names(const char *path, json_t *body, struct err *e)
+{
+	AUTO(buf_free) struct buf *text = NULL;
+	const char *p;
+	json_t *names;
+
+	if (!file_read(path, NAMES_FILE_MAX, &text, e))
+		return false;
+	names = json_array();
+	json_object_set_new(body, "names", names);
+	for (p = buf_str(text); *p != '\0'; p += strspn(p, "\r\n")) {
+		size_t len = strcspn(p, "\r\n");
+
+		if (len > 0 &&
+		    json_array_append_new(names, json_stringn(p, len)) != 0)
+			return err_set(
+			    e, ERR_INVALID, "%s is not UTF-8 text", path);
+		p += len;
+	}
+	return true;
+}
+
+/* Never an argument, which other users of the machine could see. */
+static bool
+read_secret(const char *path, json_t *body, struct err *e)
+{
+	AUTO(buf_wipe) struct buf *text = NULL;
+	AUTO(str_wipe) char *secret = str_dup(getenv("MUTSU_TEMPLATE_SECRET"));
+
+	if (path != NULL) {
+		if (!file_read(path, SECRET_FILE_MAX, &text, e))
+			return false;
+		str_wipe(&secret);
+		secret = str_dup(buf_str(text));
+	}
+	if (secret == NULL)
+		return true;
+	secret[strcspn(secret, "\r\n")] = '\0';
+	json_put_str(body, "secret", secret);
+	return true;
+}
+
+static int
+put_secret(const struct app_args *a, const char *path)
+{
+	static const struct app_column fields[] = {
+		{ "Template", "template" },
+		{ "Challenge", "challenge" },
+		{ "Secret", "secret" },
+		{ NULL, NULL },
+	};
+	const char *names = app_arg(a, "names-file");
+	AUTO(json_free) json_t *body = json_object();
+	AUTO(json_free) json_t *made = NULL;
+	const char *warning;
+	struct err e = { 0 };
+	int code;
+
+	if ((names != NULL && !read_names(names, body, &e)) ||
+	    !read_secret(app_arg(a, "secret-file"), body, &e)) {
+		fprintf(stderr, "mutsu: %s\n", e.text);
+		return APP_FAILED;
+	}
+	code = app_call(a,
+	    &(struct app_call){ .method = "PUT", .path = path, .body = body },
+	    &made);
+	if (code != APP_OK)
+		return code;
+	app_print_one(a, made, fields);
+	if (json_object_get(made, "secret") != NULL)
+		app_say(a, "It is shown this once only.");
+	warning = json_string_value(json_object_get(made, "warning"));
+	if (warning != NULL)
+		fprintf(stderr, "mutsu: warning: %s\n", warning);
+	return APP_OK;
+}
+
+static int
+secret(const struct app_args *a)
+{
+	AUTO(str_free) char *base = path_of(a);
+	AUTO(str_free) char *path = str_printf("%s/secret", base);
+	AUTO(json_free) json_t *answer = NULL;
+	int code;
+
+	if (app_arg(a, "remove") == NULL)
+		return put_secret(a, path);
+	code = app_call(
+	    a, &(struct app_call){ .method = "DELETE", .path = path }, &answer);
+	if (code == APP_OK)
+		app_say(a, "Removed.");
+	return code;
+}
+
 const struct app_subcommand app_template_commands[] = {
 	{ "template", "list", "", 0, 0, NULL, "certificate templates", list,
 	    false },
@@ -105,6 +221,9 @@ const struct app_subcommand app_template_commands[] = {
 	    false },
 	{ "template", "set", "NAME", 1, 1, set_options,
 	    "make one, or replace what it says", set, false },
+	{ "template", "secret", "NAME", 1, 1, secret_options,
+	    "set the static challenge, or the key of the webhook", secret,
+	    false },
 	{ "template", "delete", "NAME", 1, 1, NULL,
 	    "remove one, or take a built-in one back to how it comes", drop,
 	    false },

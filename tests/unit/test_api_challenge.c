@@ -78,6 +78,75 @@ bad_input(void **state)
 	assert_int_equal(site_events(a->site, "challenge.created"), 1);
 }
 
+/* The template says the names; whom they are of is in the database. */
+static void
+for_a_device_and_its_user(void **state)
+{
+	struct admin *a = *state;
+	struct enroll_user u = { .name = "sato",
+		.full_name = "佐藤 花子",
+		.email = "sato@example.com" };
+	struct store_tx *tx = site_write(a->site);
+	char id[UUID_SIZE];
+
+	OK(enroll_user_put(tx, &u, "test", id, &e));
+	site_commit(tx);
+	CALL(ADMIN, "PUT /api/v1/templates/vpn",
+	    "{\"subject\":{\"cn\":\"$SERIAL\",\"ou\":\"$FULLNAME\","
+	    "\"uid\":\"$USER\",\"email\":\"$EMAIL\",\"o\":\"$MODEL\"}}",
+	    200);
+	CALL(ADMIN, PATH,
+	    "{\"template\":\"vpn\",\"device\":\"intel\",\"user\":\"sato\"}",
+	    201);
+	assert_int_equal(
+	    site_number(a->site,
+	        "SELECT COUNT(*) FROM challenge WHERE id = $1 AND subject = "
+	        "'{\"cn\":\"C02INTEL\",\"o\":\"MacBookPro11,1\","
+	        "\"ou\":\"佐藤 花子\",\"uid\":\"sato\","
+	        "\"email\":\"sato@example.com\"}' AND device_id = 'M-INTEL' "
+	        "AND user_id IS NOT NULL AND purpose = 'scep'",
+	        text_at(a, "id")),
+	    1);
+	/* What the caller says goes before what we know. */
+	CALL(ADMIN, PATH,
+	    "{\"template\":\"vpn\",\"variables\":{\"SERIAL\":\"S\","
+	    "\"FULLNAME\":\"f\",\"USER\":\"u\",\"MODEL\":\"m\","
+	    "\"EMAIL\":\"a@b.example\"}}",
+	    201);
+	assert_int_equal(
+	    site_number(a->site,
+	        "SELECT COUNT(*) FROM challenge WHERE id = $1 AND subject LIKE "
+	        "'{\"cn\":\"S\",%' AND device_id IS NULL",
+	        text_at(a, "id")),
+	    1);
+}
+
+static void
+values_that_are_missing(void **state)
+{
+	struct admin *a = *state;
+
+	REFUSED(ADMIN, PATH, "{\"template\":\"vpn\",\"device\":\"intel\"}", 400,
+	    "invalid");
+	assert_non_null(strstr(text_at(a, "detail"), "$FULLNAME"));
+	REFUSED(
+	    ADMIN, PATH, "{\"template\":\"vpn\",\"cn\":\"x\"}", 400, "invalid");
+	assert_non_null(strstr(text_at(a, "detail"), "says the names"));
+	REFUSED(ADMIN, PATH, "{\"template\":\"vpn\",\"device\":\"none\"}", 404,
+	    "not_found");
+	REFUSED(ADMIN, PATH, "{\"template\":\"vpn\",\"device\":\"twin\"}", 409,
+	    "ambiguous_device");
+	REFUSED(ADMIN, PATH, "{\"template\":\"vpn\",\"user\":\"none\"}", 404,
+	    "not_found");
+	REFUSED(ADMIN, PATH,
+	    "{\"template\":\"vpn\",\"variables\":{\"CN\":\"x\"}}", 400,
+	    "invalid");
+	CALL(ADMIN, "PUT /api/v1/templates/shared",
+	    "{\"challenge\":\"static\"}", 200);
+	REFUSED(ADMIN, PATH, "{\"template\":\"shared\"}", 400, "invalid");
+	assert_non_null(strstr(text_at(a, "detail"), "static"));
+}
+
 int
 main(void)
 {
@@ -85,6 +154,8 @@ main(void)
 		cmocka_unit_test(made_and_shown_once),
 		cmocka_unit_test(administrators_only),
 		cmocka_unit_test(bad_input),
+		cmocka_unit_test(for_a_device_and_its_user),
+		cmocka_unit_test(values_that_are_missing),
 	};
 
 	return cmocka_run_group_tests(tests, admin_setup, admin_teardown);
