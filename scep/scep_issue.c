@@ -253,6 +253,35 @@ wait_for_a_person(struct work *w, struct err *e)
 	    w->out, &w->won, e);
 }
 
+/* Puts on record what was decided; *done false: the challenge was taken. */
+static bool
+finish(struct work *w, bool *done, struct err *e)
+{
+	struct scep_outcome *out = w->out;
+
+	if (w->template->approval) {
+		if (!wait_for_a_person(w, e))
+			return false;
+		*done = w->won;
+		return true;
+	}
+	if (!store_write(w->s->o.store, spend, w, e)) {
+		if (e->code != ERR_REFUSED)
+			return false;
+		/* What it was for has ended since the challenge was made. */
+		scep_refuse(
+		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
+		return true;
+	}
+	if (w->won) {
+		str_copy_cut(out->fingerprint, sizeof(out->fingerprint),
+		    w->issued.fingerprint);
+		out->cert_der = TAKE(w->issued.der);
+	}
+	*done = w->won;
+	return true;
+}
+
 /* One round; *done stays false when another request took the challenge. */
 static bool
 attempt(struct work *w, bool *done, struct err *e)
@@ -300,29 +329,7 @@ attempt(struct work *w, bool *done, struct err *e)
 		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
 		return true;
 	}
-	if (out->verdict.fail >= 0)
-		return true;
-	if (w->template->approval) {
-		if (!wait_for_a_person(w, e))
-			return false;
-		*done = w->won;
-		return true;
-	}
-	if (!store_write(w->s->o.store, spend, w, e)) {
-		if (e->code != ERR_REFUSED)
-			return false;
-		/* What it was for has ended since the challenge was made. */
-		scep_refuse(
-		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
-		return true;
-	}
-	if (w->won) {
-		str_copy_cut(out->fingerprint, sizeof(out->fingerprint),
-		    w->issued.fingerprint);
-		out->cert_der = TAKE(w->issued.der);
-	}
-	*done = w->won;
-	return true;
+	return out->verdict.fail >= 0 || finish(w, done, e);
 }
 
 bool

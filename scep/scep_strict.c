@@ -172,6 +172,10 @@ problem_of(X509_REQ *req, const struct scep_request *rq,
 
 	if (!subject_issued(X509_REQ_get_subject_name(req), will))
 		problem = TEXT_NAMES;
+	/* Only the first list would be read. */
+	else if (X509_REQ_get_attr_by_NID(req, NID_ext_req, -1) >= 0 &&
+	         X509_REQ_get_attr_by_NID(req, NID_ms_ext_req, -1) >= 0)
+		problem = TEXT_EXTENSION;
 	for (int i = 0; problem == NULL && i < sk_X509_EXTENSION_num(asked);
 	     i++)
 		problem = extension_problem(

@@ -62,6 +62,7 @@ struct visit {
 	EVP_PKEY *key; /* to be certified */
 	X509 *signer;  /* of w->key */
 	STACK_OF(X509_EXTENSION) * extensions;
+	int extensions_nid; /* 0: PKCS #9 */
 };
 
 static UNUSED struct answer
@@ -73,7 +74,8 @@ visit(struct world *w, struct visit v)
 	        .cn = v.cn,
 	        .challenge =
 	            v.challenge ? slice_str(v.challenge) : slice_of(NULL, 0),
-	        .extensions = v.extensions });
+	        .extensions = v.extensions,
+	        .extensions_nid = v.extensions_nid });
 	AUTO(buf_free)
 	struct buf *env = forge_envelope(
 	    (struct forge_env){ .to = { w->ra } }, buf_slice(csr));

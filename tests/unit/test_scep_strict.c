@@ -101,6 +101,24 @@ case_48_52_asking_for_more_is_refused(void **state)
 		one(w, &rows[i], i, w->key2);
 }
 
+static void
+case_51_extensions_under_the_other_identifier(void **state)
+{
+	struct world *w = *state;
+	struct challenge c;
+	struct visit v = { .cn = "gate",
+		.key = w->key2,
+		.tid = "X-ms",
+		.extensions = asking(NID_ext_key_usage, "codeSigning"),
+		.extensions_nid = NID_ms_ext_req };
+
+	world_template(w, "strict", "{\"beyond\":\"refuse\"}");
+	c = challenge(w, "strict");
+	v.challenge = c.text;
+	visit_refused(w, v, "usages");
+	sk_X509_EXTENSION_pop_free(v.extensions, X509_EXTENSION_free);
+}
+
 /* What such a template has none of may not be asked for either. */
 static void
 no_alternative_names(void **state)
@@ -143,6 +161,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(case_48_52_asking_for_more_is_refused),
+		cmocka_unit_test(case_51_extensions_under_the_other_identifier),
 		cmocka_unit_test(no_alternative_names),
 		cmocka_unit_test(case_120_renewals_too),
 	};
