@@ -249,7 +249,7 @@ row_push_db() {
 		{ cat "$work/push.log"; die "pushing failed"; }
 	r=$(cat "$work/push.json")
 	result push_db "$(field "$r" value)" 1/s "$(syncs)" "$(field "$r" cpu_ms)" \
-		"fdatasync/s of the disk; 1,000 pushes need four; CPU of both ends"
+		"fdatasync/s, 1,000 pushes need four; CPU of both ends; a lock took $(field "$r" lock_ms) ms at most"
 }
 row_push_nghttpd() {
 	local port pid bound
