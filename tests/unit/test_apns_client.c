@@ -139,6 +139,28 @@ ping_before_use(void **state)
 	assert_int_equal(st.connects, 2);
 }
 
+/* Nothing to do for long: it is kept alive, and used again. */
+static void
+kept_alive(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	int64_t end_ms = clock_mono_ms() + WAIT_MS;
+	struct sim_apns_stats sim = { 0 };
+	struct apns_client_stats st;
+
+	(void)state;
+	r->options.keep_alive_ms = 10;
+	rig_start(r, NULL);
+	assert_int_equal(push_one(r, 1)->outcome, APNS_ACCEPTED);
+	for (; sim.pings < 3; sim_apns_stats(r->sim, &sim)) {
+		assert_true(clock_mono_ms() < end_ms);
+		clock_sleep_ms(1);
+	}
+	assert_int_equal(push_one(r, 2)->outcome, APNS_ACCEPTED);
+	apns_client_stats(r->client, &st);
+	assert_int_equal(st.connects, 1);
+}
+
 static void
 bad_options(void **state)
 {
@@ -261,6 +283,7 @@ main(void)
 		cmocka_unit_test(cut_by_a_push),
 		cmocka_unit_test(dead_connection),
 		cmocka_unit_test(ping_before_use),
+		cmocka_unit_test(kept_alive),
 		cmocka_unit_test(bad_options),
 		cmocka_unit_test(freed_while_busy),
 		cmocka_unit_test(devices_hear),
