@@ -71,15 +71,13 @@ give_up_all(struct apns_connection *k, const struct err *why)
 {
 	while (k->jobs.tail != NULL) {
 		struct apns_job *j = k->jobs.tail;
+		bool unsent = apns_stream_unsent(k, j);
 
 		apns_jobs_remove(&k->jobs, j);
-		if (!apns_stream_unsent(k, j))
-			apns_client_give_up(
-			    k->client, j, APNS_UNREACHABLE, why->text);
-		else if (k->our_fault)
+		if (unsent && k->our_fault)
 			apns_client_give_up(
 			    k->client, j, APNS_OUR_FAULT, k->blame);
-		else if (++j->sends < APNS_SENDS_MAX)
+		else if (unsent && ++j->sends < APNS_SENDS_MAX)
 			apns_set_again(k->set, j);
 		else
 			apns_client_give_up(
