@@ -8,6 +8,7 @@
 
 #include "apns/apns_policy.h"
 #include "core/clock.h"
+#include "core/encode.h"
 
 enum { NOW = 1000000000 };
 
@@ -85,6 +86,34 @@ accepted(void **state)
 	s.newest_at = 0;
 	apns_react(&a, &s, &re);
 	assert_int_equal(re.next, 0);
+}
+
+/* A wave does not come back as one; and the same push always at its time. */
+static void
+spread(void **state)
+{
+	enum { STEPS = 17, STEP_MS = 187, PUSHES = 500 };
+	const struct apns_situation s = { .now = NOW, .newest_at = NOW - 1 };
+	struct apns_answer a = { .outcome = APNS_ACCEPTED, .status = 200 };
+	struct apns_reaction re, again;
+	int at[STEPS] = { 0 };
+
+	(void)state;
+	for (int i = 0; i < PUSHES; i++) {
+		int64_t early;
+
+		uuid_new_lower(a.id);
+		apns_react(&a, &s, &re);
+		apns_react(&a, &s, &again);
+		assert_int_equal(re.next, again.next);
+		early = NOW + 30 * MS_S - re.next;
+		assert_int_equal(early % STEP_MS, 0);
+		assert_in_range(early / STEP_MS, 0, STEPS - 1);
+		at[early / STEP_MS]++;
+	}
+	/* That one of them is empty: 1 in 10^12. */
+	for (int i = 0; i < STEPS; i++)
+		assert_true(at[i] > 0);
 }
 
 static void
@@ -192,6 +221,7 @@ main(void)
 		cmocka_unit_test(gaps),
 		cmocka_unit_test(urgent_never_waits_longer),
 		cmocka_unit_test(accepted),
+		cmocka_unit_test(spread),
 		cmocka_unit_test(dead_only_when_newer),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(back_off),
