@@ -211,7 +211,10 @@ read_options(int argc, char **argv)
 		{ 0 },
 	};
 	struct options o = {
-		.devices = 100, .issuing = CERT_RSA_2048, .ra = CERT_RSA_2048
+		.devices = 100,
+		.scep_keys = SEED_SCEP_KEYS,
+		.issuing = CERT_RSA_2048,
+		.ra = CERT_RSA_2048,
 	};
 	bool foreign;
 	int c;
