@@ -152,11 +152,13 @@ http() { # LOAD OPTION...
 
 # ---- bounds ----
 
-# Operations a second of a key, "rsa2048" say, with so many processes.
+# Operations a second of a key, "rsa2048" say, with so many processes; with one,
+# a second of its processor time.
 rsa() { # sign|verify PROCESSES [KEY]
-	local column=4 key=${3:-rsa2048}
+	local column=4 key=${3:-rsa2048} multi=()
 	[ "$1" = sign ] || column=5
-	openssl speed -mr -seconds 2 -multi "$2" "$key" 2>/dev/null |
+	[ "$2" = 1 ] || multi=(-multi "$2")
+	openssl speed -mr -seconds 2 "${multi[@]}" "$key" 2>/dev/null |
 		sed -n '/^+F[24]:/p' | tail -1 | rsa_rate "$column"
 }
 # openssl gives seconds an operation, or operations a second with -multi,
