@@ -146,7 +146,7 @@ put_serial(struct entry *t, const char *hex, struct buf *scratch, struct err *e)
 static void
 put_time(struct entry *t, int64_t at_ms)
 {
-	char text[CLOCK_TEXT_SIZE], digits[CLOCK_TEXT_SIZE];
+	char text[CLOCK_TEXT_SIZE], digits[CLOCK_TEXT_SIZE] = "";
 	size_t n = 0;
 
 	clock_format_s(text, at_ms);
