@@ -228,8 +228,8 @@ cert_authority_find_all(struct store *st,
 	a->templates = cert_template_set_all(a->set);
 	if (a->count > 0 && !prepare(a, o, e))
 		return false;
-	*out = (struct cert_authority_found){ .requested = TAKE(a->requested),
-		.version = a->version };
+	*out = (struct cert_authority_found){ .version = a->version };
+	out->requested = TAKE(a->requested);
 	if (a->count > 0)
 		out->authority = TAKE(a);
 	return true;

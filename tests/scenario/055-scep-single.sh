@@ -18,7 +18,7 @@ challenge two >"$T/challenge"
 "$MUTSU" scep enroll "$SCEP" --cn x --challenge-file "$T/challenge" --ca-fingerprint "$(sha "$T/root.pem")" \
 	--key "$T/two.key" --out "$T/two.pem" >"$T/scep.log" 2>&1 || fail "mutsu scep"
 good "$T/two.pem" "$T/two.key" two
-certmonger_tries -N "$T/root.pem" -r "$T/root.pem"
+certmonger_tries -N "$T/root.pem"
 good "$T/good.pem" "$T/good.key" monger
 issued 3
 crl=$(openssl x509 -in "$T/two.pem" -noout -ext crlDistributionPoints | sed -n 's/.*URI://p')

@@ -29,7 +29,6 @@ scep_server "${token[@]}"
 enrol one | grep -q 'Issuing CA G1' || fail "the issuer of one"
 stop_server
 json_is 'pkcs11 pkcs11 sealed' '[.[].key] | sort | join(" ")' ca show --json || fail "where keys are"
-
 # The root goes off line; the next CA is made with its key, in the database.
 ca take-root "$T/root.key" --passphrase env:PHRASE >/dev/null
 grep -q 'ENCRYPTED PRIVATE KEY' "$T/root.key" || fail "the root's key"
@@ -46,10 +45,11 @@ stop_server
 for name in one two; do
 	ca show --json | jq -r '.[] | select(.role == "issuing") | .id' |
 		while read -r id; do ca export "$id"; done >"$T/issuers.pem"
-	openssl verify -x509_strict -CAfile "$T/root.pem" -untrusted "$T/issuers.pem" "$T/$name.crt" >/dev/null ||
-		fail "chain of $name"
+	openssl verify -x509_strict -CAfile "$T/root.pem" -untrusted "$T/issuers.pem" "$T/$name.crt" >/dev/null || fail "chain of $name"
 done
-
+# A request to an outside root, with a key of the token.
+"$MUTSU" ca request "$T/csr" --data "$T/hsm" "${token[@]}" >/dev/null
+cmp <(openssl req -in "$T/csr" -noout -verify -pubkey 2>/dev/null) <(openssl pkey -in "$T/issuing.key" -pubout) || fail "the CSR's key"
 # Backup, and back in an empty place.
 ca backup "$T/backup" --passphrase env:PHRASE
 [ "$(stat -c %a "$T/backup")" = 600 ] || fail "mode of the backup"

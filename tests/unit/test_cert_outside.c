@@ -391,6 +391,32 @@ request_is_backed_up(void **state)
 	place_remove(&q);
 }
 
+/* A request's key goes where the others are, and away with it. */
+static void
+keys_may_be_files(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(buf_free) struct buf *one = NULL;
+	AUTO(buf_free) struct buf *two = NULL;
+	AUTO(buf_free) struct buf *three = NULL;
+	struct err e = { 0 };
+
+	o.vault.files = true;
+	o.vault.passphrase = "env:OUTSIDE_TEST";
+	setenv("OUTSIDE_TEST", "phrase", 1);
+	must(cert_outside_request(p->st, &o, &one, &e), &e);
+	assert_int_equal(each_file(p->keys, NULL), 1);
+	must(cert_outside_request(p->st, &o, &two, &e), &e);
+	assert_int_equal(each_file(p->keys, NULL), 1);
+	assert_true(slice_eq(buf_slice(one), buf_slice(two)));
+	must(cert_outside_drop(p->st, &o, &e), &e);
+	assert_int_equal(each_file(p->keys, NULL), 0);
+	must(cert_outside_request(p->st, &o, &three, &e), &e);
+	assert_false(slice_eq(buf_slice(one), buf_slice(three)));
+	unsetenv("OUTSIDE_TEST");
+}
+
 /* What is wrong with ours, or with the root; and what is said. */
 static const struct refusal {
 	const char *says;
@@ -550,6 +576,7 @@ main(void)
 		OWN(first_authority),
 		OWN(next_authority),
 		OWN(request_is_backed_up),
+		OWN(keys_may_be_files),
 		OWN(bad_chains_are_refused),
 		OWN(bad_sets_are_refused),
 		OWN(what_is_there_counts),

@@ -29,6 +29,29 @@ signer_must_fit(void **state)
 	assert_null(out);
 }
 
+/* While profiles are made by others; a bad one changes nothing. */
+static void
+signer_can_change(void **state)
+{
+	struct site *s = *state;
+	AUTO(buf_free) struct buf *cert = NULL;
+	AUTO(buf_wipe) struct buf *key = NULL;
+	AUTO(buf_free) struct buf *profile = NULL;
+	AUTO(cert_x509_free)
+	X509 *one = X509_dup(s->enroll->signer.certificate);
+	struct err why = { 0 };
+
+	OK(cert_authority_tls(s->authority, "other", &cert, &key, &e));
+	assert_false(enroll_service_set_signer(
+	    s->enroll, buf_str(cert), buf_str(s->tls_key), &why));
+	assert_int_equal(why.code, ERR_INVALID);
+	assert_int_equal(X509_cmp(s->enroll->signer.certificate, one), 0);
+	OK(enroll_service_set_signer(
+	    s->enroll, buf_str(cert), buf_str(key), &e));
+	assert_int_not_equal(X509_cmp(s->enroll->signer.certificate, one), 0);
+	OK(enroll_service_profile(s->enroll, TEST_TOPIC, &profile, &e));
+}
+
 static void
 slash_behind_the_url_is_dropped(void **state)
 {
@@ -73,6 +96,7 @@ main(void)
 		cmocka_unit_test(signer_must_fit),
 		cmocka_unit_test(slash_behind_the_url_is_dropped),
 		cmocka_unit_test(old_challenges_are_purged),
+		cmocka_unit_test(signer_can_change),
 	};
 
 	return cmocka_run_group_tests(tests, site_setup, site_teardown);
