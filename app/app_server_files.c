@@ -12,7 +12,7 @@
 #include "core/file.h"
 #include "core/log.h"
 
-enum { PEM_MAX = 64 << 10 };
+enum { PEM_MAX = 1 << 20 };
 
 /* Name of the first token; another one if that was made before and its file
  * is lost. */
@@ -62,6 +62,24 @@ make_token(
 	return true;
 }
 
+/* The active root first.  Our TLS certificate may be of the generation
+ * before. */
+static bool
+put_roots(const struct cert_authority *a, struct buf *pem, struct err *e)
+{
+	const STACK_OF(X509) *anchors = cert_authority_anchors(a);
+
+	for (int i = 0; i < sk_X509_num(anchors); i++) {
+		X509 *x = sk_X509_value(anchors, i);
+
+		if (X509_NAME_cmp(X509_get_subject_name(x),
+		        X509_get_issuer_name(x)) == 0 &&
+		    !cert_pem(x, pem, e))
+			return false;
+	}
+	return true;
+}
+
 bool
 app_server_token(struct app_server *s, struct err *e)
 {
@@ -82,7 +100,7 @@ app_server_token(struct app_server *s, struct err *e)
 	}
 	if (!made)
 		return err_wrap(e, "administrator's token");
-	return cert_pem(cert_authority_root(a), pem, e) &&
+	return put_roots(a, pem, e) &&
 	       file_write(ca, buf_slice(pem), 0644, e) &&
 	       file_write(url, slice_str(s->admin_url), 0644, e);
 }

@@ -55,5 +55,6 @@ stop_server
 m ca switch >/dev/null
 scep_server
 enrol three second
+curl -sS --cacert "$CA" "$URL/enroll" -o /dev/null || fail "ca.pem lacks the root of the TLS certificate"
 json_is 5 '[.[] | select(.kind | startswith("authority."))] | length' m event list --json || fail "events"
 stop_server
