@@ -127,9 +127,10 @@ run_handler(struct http_server *s, struct http_request *rq)
 	ok = authorize(rq, &e) &&
 	     rule->route->handler(rq, &rq->reply, rule->service, &e);
 	assert(ok || e.code != ERR_NONE);
-	if (ok && rq->reply.parked)
+	if (ok && rq->reply.parked) {
+		rq->authorized = false; /* what it may can change meanwhile */
 		http_lot_park(s, rq);
-	else
+	} else
 		answer(rq, ok, &e);
 }
 

@@ -51,6 +51,7 @@ answer_now(const struct http_request *rq, struct http_reply *rp, void *service,
 
 static const struct http_route routes[] = {
 	{ "GET", "/feed", HTTP_ANYONE, 0, serve_feed },
+	{ "GET", "/secret", HTTP_VIEW, 0, serve_feed },
 	{ "GET", "/now", HTTP_ANYONE, 0, answer_now },
 };
 
@@ -140,6 +141,50 @@ client_that_leaves_is_dropped(void **state)
 	http_free(&f.s);
 }
 
+static _Atomic bool still_good;
+
+static bool
+authorize(const struct http_request *rq, unsigned rights,
+    struct http_caller *out, void *arg, struct err *e)
+{
+	(void)rq, (void)rights, (void)out, (void)arg;
+	return still_good || err_set(e, ERR_FORBIDDEN, "revoked");
+}
+
+/* Whoever lost his right while he waited hears nothing more. */
+static void
+it_is_authorized_again_before_it_runs_again(void **state)
+{
+	struct feed f = { .wait_ms = 60000 };
+	struct http_listen l = { .side = HTTP_ADMIN_SIDE,
+		.address = "127.0.0.1",
+		.authorizer = authorize };
+	struct err e = { 0 };
+	struct answer a;
+	uint16_t port;
+	int fd;
+
+	(void)state;
+	still_good = true;
+	f.s = server_new(
+	    (struct http_options){ .workers = 2, .request_ms = 2000 });
+	http_add(f.s, HTTP_ADMIN_SIDE, routes, COUNT(routes), &f);
+	if (!http_listen(f.s, &l, &port, &e))
+		fail_msg("%s", e.text);
+	fd = dial(port);
+	say(fd, "GET /secret HTTP/1.1\r\n\r\n");
+	WAIT_FOR(stat_of(f.s, "mutsu_http_parked") == 1);
+	still_good = false;
+	f.events = 7;
+	http_wake(f.s);
+	hear(fd, &a, false);
+	assert_int_equal(a.status, 403);
+	assert_int_equal(f.runs, 1);
+	answer_clear(&a);
+	close(fd);
+	http_free(&f.s);
+}
+
 static void
 stopping_releases_it(void **state)
 {
@@ -169,6 +214,7 @@ main(void)
 		cmocka_unit_test(deadline_runs_it_again),
 		cmocka_unit_test(wake_while_looking_is_not_lost),
 		cmocka_unit_test(client_that_leaves_is_dropped),
+		cmocka_unit_test(it_is_authorized_again_before_it_runs_again),
 		cmocka_unit_test(stopping_releases_it),
 	};
 
