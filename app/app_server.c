@@ -227,8 +227,8 @@ listen_admin(struct app_server *s, struct err *e)
 
 	if (!http_listen(s->http, &l, &port, e))
 		return err_wrap(e, "admin side on port %d", (int)l.port);
-	s->admin_url = str_printf("%s://%s:%d", tls ? "https" : "http",
-	    str_eq(address, "0.0.0.0") ? "127.0.0.1" : address, (int)port);
+	s->admin_url =
+	    app_settings_url(tls ? "https" : "http", address, (int)port);
 	return true;
 }
 
@@ -249,13 +249,16 @@ listen_plain(struct app_server *s, struct err *e)
 	return true;
 }
 
-/* Host of "https://host:port/", for the certificate. */
+/* Host of "https://host:port/", for the certificate; of "[::1]" what is
+ * between the brackets. */
 static char *
 host_of(const char *url)
 {
 	const char *p = strstr(url, "://");
 
 	p = p != NULL ? p + 3 : url;
+	if (*p == '[')
+		return str_printf("%.*s", (int)strcspn(p + 1, "]"), p + 1);
 	return str_printf("%.*s", (int)strcspn(p, ":/"), p);
 }
 

@@ -28,9 +28,9 @@ status_url(const struct app_server *s)
 		return str_dup(given);
 	if (s->plain_port == 0 || (loopback && !local))
 		return str_dup(s->url);
-	return s->plain_port == 80
-	           ? str_printf("http://%s", s->host)
-	           : str_printf("http://%s:%d", s->host, (int)s->plain_port);
+	if (s->plain_port == 80 && strchr(s->host, ':') == NULL)
+		return str_printf("http://%s", s->host);
+	return app_settings_url("http", s->host, (int)s->plain_port);
 }
 
 static void

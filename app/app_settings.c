@@ -172,6 +172,19 @@ app_settings_loopback(const char *address)
 	return str_starts(address, "127.") || str_eq(address, "::1");
 }
 
+char *
+app_settings_url(const char *scheme, const char *host, int port)
+{
+	bool v6 = strchr(host, ':') != NULL;
+
+	if (str_eq(host, "0.0.0.0"))
+		host = "127.0.0.1";
+	else if (str_eq(host, "::"))
+		host = "::1";
+	return str_printf(
+	    "%s://%s%s%s:%d", scheme, v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
 bool
 app_settings_check(const struct settings *s, struct err *e)
 {

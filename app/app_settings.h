@@ -26,3 +26,6 @@ MUST_CHECK bool app_settings_authority_key(
 MUST_CHECK bool app_settings_proxy_credentials(
     const struct settings *s, char **out, struct err *e);
 bool app_settings_loopback(const char *address);
+/* "scheme://host:port", an IPv6 address in brackets; of a wildcard address,
+ * loopback.  The caller's. */
+char *app_settings_url(const char *scheme, const char *host, int port);
