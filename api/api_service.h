@@ -53,7 +53,10 @@ bool api_authorize(const struct http_request *rq, unsigned rights,
     struct http_caller *out, void *arg, struct err *e);
 
 enum { API_TOKEN_SIZE = 47 }; /* "mutsu_" + 40 of [A-Za-z0-9] + NUL */
+struct api_token_wish {
+	const char *name, *role;
+	const char *by; /* actor of the event */
+};
 /* Makes a token; its text exists only in out.  ERR_CONFLICT: name in use. */
 MUST_CHECK bool api_token_new(struct store_tx *tx, const struct seal *seal,
-    const char *name, const char *role, const char *by,
-    char out[API_TOKEN_SIZE], struct err *e);
+    const struct api_token_wish *w, char out[API_TOKEN_SIZE], struct err *e);

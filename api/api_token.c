@@ -42,20 +42,20 @@ tell(struct store_tx *tx, const char *kind, const char *name, const char *role,
 }
 
 bool
-api_token_new(struct store_tx *tx, const struct seal *seal, const char *name,
-    const char *role, const char *by, char out[API_TOKEN_SIZE], struct err *e)
+api_token_new(struct store_tx *tx, const struct seal *seal,
+    const struct api_token_wish *w, char out[API_TOKEN_SIZE], struct err *e)
 {
 	struct api_token_row row;
 	char token[API_TOKEN_SIZE] = "mutsu_", mac[65], id[UUID_SIZE];
 	unsigned rights;
 	bool found;
 
-	if (!name_ok(name, e))
+	if (!name_ok(w->name, e))
 		return false;
-	if (!api_role_rights(role, &rights))
+	if (!api_role_rights(w->role, &rights))
 		return err_slug(e, ERR_INVALID, "role_unknown",
 		    "a role is viewer, operator or admin");
-	if (!api_db_token_by_name(tx, name, &row, &found, e))
+	if (!api_db_token_by_name(tx, w->name, &row, &found, e))
 		return false;
 	if (found)
 		return err_slug(e, ERR_CONFLICT, "token_name_used",
@@ -63,8 +63,8 @@ api_token_new(struct store_tx *tx, const struct seal *seal, const char *name,
 	random_alnum(token + strlen(token), TOKEN_RANDOM);
 	api_token_mac(seal, token, mac);
 	uuid_new_lower(id);
-	if (!api_db_token_add(tx, id, name, mac, role, e) ||
-	    !tell(tx, "token.created", name, role, by, e))
+	if (!api_db_token_add(tx, id, w->name, mac, w->role, e) ||
+	    !tell(tx, "token.created", w->name, w->role, w->by, e))
 		return false;
 	memcpy(out, token, API_TOKEN_SIZE);
 	mem_wipe(token, sizeof(token));
@@ -83,7 +83,7 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	int64_t limit;
 	bool more;
 
-	if (!api_limit(rq, &limit, e) ||
+	if (!api_limit(rq, NULL, &limit, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !api_db_tokens(tx, api_filter(rq, "after"), limit + 1, &r, e))
 		return false;
@@ -112,7 +112,7 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 /* May be run again. */
 struct change {
 	const struct seal *seal;
-	const char *name, *role, *by;
+	struct api_token_wish wish;
 	char token[API_TOKEN_SIZE];
 };
 
@@ -121,7 +121,7 @@ create_once(struct store_tx *tx, void *arg, struct err *e)
 {
 	struct change *c = arg;
 
-	return api_token_new(tx, c->seal, c->name, c->role, c->by, c->token, e);
+	return api_token_new(tx, c->seal, &c->wish, c->token, e);
 }
 
 static bool
@@ -131,20 +131,20 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 	static const char *const keys[] = { "name", "role", NULL };
 	AUTO(json_free) json_t *body = NULL, *j = NULL;
 	struct api_service *s = service;
-	struct change c = { .seal = s->o.seal, .by = api_by(rq) };
+	struct change c = { .seal = s->o.seal, .wish = { .by = api_by(rq) } };
 	bool ok;
 
 	if (!api_body(rq, keys, &body, e) ||
-	    !json_need_str(body, "name", LIMIT_NAME, &c.name, e) ||
-	    !json_need_str(body, "role", LIMIT_NAME, &c.role, e))
+	    !json_need_str(body, "name", LIMIT_NAME, &c.wish.name, e) ||
+	    !json_need_str(body, "role", LIMIT_NAME, &c.wish.role, e))
 		return false;
 	ok = store_write(s->o.store, create_once, &c, e);
 	if (ok) {
 		j = json_object();
-		json_put_str(j, "name", c.name);
-		json_put_str(j, "role", c.role);
+		json_put_str(j, "name", c.wish.name);
+		json_put_str(j, "role", c.wish.role);
 		json_put_str(j, "token", c.token);
-		api_location(rp, "/api/v1/tokens", c.name);
+		api_location(rp, "/api/v1/tokens", c.wish.name);
 		api_reply(rp, 201, &j);
 	}
 	mem_wipe(c.token, sizeof(c.token));
@@ -174,16 +174,16 @@ revoke_once(struct store_tx *tx, void *arg, struct err *e)
 	struct api_token_row row;
 	bool found;
 
-	if (!api_db_token_by_name(tx, c->name, &row, &found, e))
+	if (!api_db_token_by_name(tx, c->wish.name, &row, &found, e))
 		return false;
 	if (!found)
 		return err_set(e, ERR_NOT_FOUND, "no such token");
 	if (!not_last_admin(tx, &row, e))
 		return false;
-	return row.revoked ||
-	       (api_db_token_revoke(tx, c->name, e) &&
-	           store_watch_touch(tx, STORE_WATCH_TOKEN, e) &&
-	           tell(tx, "token.revoked", c->name, row.role, c->by, e));
+	return row.revoked || (api_db_token_revoke(tx, c->wish.name, e) &&
+	                          store_watch_touch(tx, STORE_WATCH_TOKEN, e) &&
+	                          tell(tx, "token.revoked", c->wish.name,
+	                              row.role, c->wish.by, e));
 }
 
 static bool
@@ -191,7 +191,8 @@ revoke(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	struct api_service *s = service;
-	struct change c = { .name = http_param(rq, "name"), .by = api_by(rq) };
+	struct change c = { .wish.name = http_param(rq, "name"),
+		.wish.by = api_by(rq) };
 
 	if (!store_write(s->o.store, revoke_once, &c, e))
 		return false;

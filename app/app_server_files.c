@@ -38,7 +38,9 @@ make_token_once(struct store_tx *tx, void *arg, struct err *e)
 	char token[API_TOKEN_SIZE] = "";
 	bool ok;
 
-	ok = api_token_new(tx, t->seal, t->name, "admin", "system", token, e) &&
+	ok = api_token_new(tx, t->seal,
+	         &(struct api_token_wish){ t->name, "admin", "system" }, token,
+	         e) &&
 	     file_write(t->path, slice_str(token), 0600, e);
 	mem_wipe(token, sizeof(token));
 	return ok;

@@ -39,19 +39,24 @@ app_trial_mac_path(const struct app_trial *t, size_t i)
 	return str_printf("%s/%s.json", t->dir, cast[i].serial);
 }
 
+struct question {
+	const char *method, *path;
+	const json_t *body; /* or NULL */
+};
+
 /* One call of the API.  Problems are answers too: *status tells. */
 static bool
-call(struct tour *u, const char *method, const char *path, const json_t *body,
-    int *status, json_t **out, struct err *e)
+call(struct tour *u, const struct question *q, int *status, json_t **out,
+    struct err *e)
 {
-	AUTO(str_free) char *url = str_printf("%s%s", u->t->admin_url, path);
-	AUTO(str_free) char *text = body != NULL ? json_text(body) : NULL;
+	AUTO(str_free) char *url = str_printf("%s%s", u->t->admin_url, q->path);
+	AUTO(str_free) char *text = q->body != NULL ? json_text(q->body) : NULL;
 	AUTO(fetch_answer_clear) struct fetch_answer a = { 0 };
 	const char *headers[] = { u->bearer, "Content-Type: application/json",
 		NULL };
 
 	if (!fetch_do(u->fetch,
-	        &(struct fetch_request){ .method = method,
+	        &(struct fetch_request){ .method = q->method,
 	            .url = url,
 	            .headers = headers,
 	            .body = slice_str(text) },
@@ -60,7 +65,7 @@ call(struct tour *u, const char *method, const char *path, const json_t *body,
 	*status = a.status;
 	if (a.status == 401 || a.status == 403)
 		return err_set(e, ERR_FORBIDDEN, "%s %s was answered %d",
-		    method, path, a.status);
+		    q->method, q->path, a.status);
 	return json_parse(buf_slice(a.body), out, e);
 }
 
@@ -75,7 +80,8 @@ order(struct tour *u, const char *kind, const char *serial, int *status,
 	json_put_str(body, "note", "trial");
 	if (str_eq(kind, "lock"))
 		json_put_str(body, "message", "This Mac is on trial");
-	return call(u, "POST", "/api/v1/orders", body, status, out, e);
+	return call(u, &(struct question){ "POST", "/api/v1/orders", body },
+	    status, out, e);
 }
 
 /* Polls path until the value at key (in the object at group, if set) is
@@ -96,7 +102,8 @@ await(struct tour *u, const struct wish *w, struct err *e)
 		const char *v;
 		int status;
 
-		if (!call(u, "GET", w->path, NULL, &status, &o, e))
+		if (!call(u, &(struct question){ "GET", w->path, NULL },
+		        &status, &o, e))
 			return false;
 		at = w->group != NULL ? json_object_get(o, w->group) : o;
 		v = json_string_value(json_object_get(at, w->key));
@@ -146,7 +153,8 @@ show_devices(struct tour *u, struct err *e)
 		static const int widths[] = { 14, 14, 16, 14, 8, 0 };
 		int status;
 
-		if (!call(u, "GET", path, NULL, &status, &d, e))
+		if (!call(u, &(struct question){ "GET", path, NULL }, &status,
+		        &d, e))
 			return false;
 		printf(" ");
 		for (size_t k = 0; k < COUNT(keys); k++) {
@@ -229,7 +237,7 @@ step_assign(struct tour *u, struct err *e)
 	json_put_str(body, "user", "hanako");
 	json_put_str(body, "full_name", "Hanako Trial");
 	json_put_str(body, "email", "hanako@example.com");
-	if (!call(u, "PUT", path, body, &status, &o, e))
+	if (!call(u, &(struct question){ "PUT", path, body }, &status, &o, e))
 		return false;
 	if (status != 200)
 		return err_set(
@@ -315,7 +323,8 @@ await_inventory(struct tour *u, struct err *e)
 		AUTO(json_free) json_t *d = NULL;
 		int status;
 
-		if (!call(u, "GET", path, NULL, &status, &d, e))
+		if (!call(u, &(struct question){ "GET", path, NULL }, &status,
+		        &d, e))
 			return false;
 		if (json_is_string(json_object_get(d, "security_at"))) {
 			i++;

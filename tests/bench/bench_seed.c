@@ -113,8 +113,9 @@ push_certificate(struct seed *s, struct err *e)
 	           &(struct apns_cert_import){
 	               .owner = "bench", .actor = "system" },
 	           e) &&
-	       api_token_new(
-	           tx, s->seal, "bench", "admin", "system", s->token, e) &&
+	       api_token_new(tx, s->seal,
+	           &(struct api_token_wish){ "bench", "admin", "system" },
+	           s->token, e) &&
 	       store_commit(&tx, e);
 }
 

@@ -81,7 +81,8 @@ admin_tokens(struct admin *a)
 	struct store_tx *tx = site_write(a->site);
 
 	for (int i = VIEWER; i <= ADMIN; i++)
-		OK(api_token_new(tx, a->site->seal, roles[i], roles[i], "test",
+		OK(api_token_new(tx, a->site->seal,
+		    &(struct api_token_wish){ roles[i], roles[i], "test" },
 		    a->tokens[i], &e));
 	site_commit(tx);
 }

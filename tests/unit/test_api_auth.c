@@ -106,8 +106,8 @@ revoked_works_no_more(void **state)
 	int64_t end = clock_mono_ms() + PATIENCE_MS;
 	int status;
 
-	OK(api_token_new(
-	    tx, a->site->seal, "brief", "viewer", "test", token, &e));
+	OK(api_token_new(tx, a->site->seal,
+	    &(struct api_token_wish){ "brief", "viewer", "test" }, token, &e));
 	site_commit(tx);
 	assert_int_equal(
 	    admin_send(a, token, "GET /api/v1/devices", NULL), 200);
@@ -117,8 +117,8 @@ revoked_works_no_more(void **state)
 
 	/* Revoked behind its back, as another node would: within a second. */
 	tx = site_write(a->site);
-	OK(api_token_new(
-	    tx, a->site->seal, "brief2", "viewer", "test", token, &e));
+	OK(api_token_new(tx, a->site->seal,
+	    &(struct api_token_wish){ "brief2", "viewer", "test" }, token, &e));
 	site_commit(tx);
 	assert_int_equal(
 	    admin_send(a, token, "GET /api/v1/devices", NULL), 200);
