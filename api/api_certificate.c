@@ -58,14 +58,6 @@ cell(const struct store_rows *r, size_t i, char scratch[CLOCK_TEXT_SIZE])
 /* ---- what is asked for ---- */
 
 static bool
-one_of(const char *value, const char *const *names)
-{
-	while (*names != NULL && !str_eq(*names, value))
-		names++;
-	return *names != NULL;
-}
-
-static bool
 is_hex(const char *s, size_t min, size_t max)
 {
 	size_t n = strspn(s, "0123456789abcdef");
@@ -79,12 +71,9 @@ check_values(const struct api_certificate_search *q, struct err *e)
 	static const char *const purposes[] = { "enroll", "renew", "rollout",
 		"scep", "service", NULL };
 
-	if (q->state != NULL && !one_of(q->state, api_db_certificate_states()))
-		return err_set(e, ERR_INVALID,
-		    "state is none of valid, expiring, expired, held, revoked");
-	if (q->purpose != NULL && !one_of(q->purpose, purposes))
-		return err_set(e, ERR_INVALID,
-		    "purpose is none of enroll, renew, rollout, scep, service");
+	if (!api_one_of("state", q->state, api_db_certificate_states(), e) ||
+	    !api_one_of("purpose", q->purpose, purposes, e))
+		return false;
 	if (q->fingerprint != NULL &&
 	    !is_hex(q->fingerprint, SHA256_HEX_SIZE - 1, SHA256_HEX_SIZE - 1))
 		return err_set(e, ERR_INVALID,
@@ -139,11 +128,15 @@ wants_csv(const struct http_request *rq, bool *out, struct err *e)
 static bool
 read_limit(const struct http_request *rq, bool csv, int64_t *out, struct err *e)
 {
+	static const char *const filters[] = { "fingerprint", "serial",
+		"transaction", "state", "template", "purpose", "device", "user",
+		"format", NULL };
 	int64_t most = csv ? CSV_PAGE : LIMIT_PAGE;
 
 	if (!csv)
-		return api_limit(rq, out, e);
-	if (!api_number(rq, "limit", most, out, e))
+		return api_limit(rq, filters, out, e);
+	if (!api_only_queries(rq, filters, e) ||
+	    !api_number(rq, "limit", most, out, e))
 		return false;
 	return (*out >= 1 && *out <= most) ||
 	       err_set(e, ERR_INVALID, "limit lies between 1 and %d as CSV",
@@ -154,9 +147,6 @@ static bool
 read_search(const struct http_request *rq, bool csv,
     struct api_certificate_search *q, struct err *e)
 {
-	static const char *const names[] = { "fingerprint", "serial",
-		"transaction", "state", "template", "purpose", "device", "user",
-		"after", "limit", "format", NULL };
 	const char *after = api_filter(rq, "after");
 
 	*q = (struct api_certificate_search){
@@ -170,8 +160,7 @@ read_search(const struct http_request *rq, bool csv,
 		.before = INT64_MAX,
 		.before_id = "",
 	};
-	return api_only_queries(rq, names, e) && check_values(q, e) &&
-	       read_limit(rq, csv, &q->limit, e) &&
+	return read_limit(rq, csv, &q->limit, e) && check_values(q, e) &&
 	       (after == NULL ||
 	           api_page_key(after, &q->before, &q->before_id, e));
 }

@@ -16,13 +16,18 @@ static bool
 answer_list(struct store_tx *tx, const struct http_request *rq,
     const char *device_id, struct http_reply *rp, struct err *e)
 {
+	static const char *const filters[] = { "state", NULL };
+	static const char *const states[] = { "open", "queued", "pushed",
+		"delivered", "not-now", "acknowledged", "error", "expired",
+		"cancelled", "refused", NULL };
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL;
 	struct mdm_command_page page = { .device_id = device_id,
 		.state = api_filter(rq, "state") };
 	int64_t next_key = 0;
 
-	if (!api_limit(rq, &page.limit, e) ||
+	if (!api_limit(rq, filters, &page.limit, e) ||
+	    !api_one_of("state", page.state, states, e) ||
 	    !api_number(rq, "after", 0, &page.after, e) ||
 	    !mdm_queue_list(tx, &page, array, &next_key, e))
 		return false;
@@ -212,9 +217,27 @@ show(const struct http_request *rq, struct http_reply *rp, void *service,
 
 struct cancellation {
 	struct api_service *s;
-	const char *id, *by;
+	const struct http_request *rq;
+	const char *id;
 	json_t *after;
 };
+
+/* What it takes the right to destroy to order, it takes to call off. */
+static bool
+may_cancel(struct store_tx *tx, const struct cancellation *c, struct err *e)
+{
+	AUTO(json_free) json_t *j = NULL;
+	enum mdm_danger danger = MDM_HARMLESS;
+	const char *type;
+	struct err unknown;
+
+	if (!mdm_queue_json(tx, c->s->o.seal, c->id, &j, e))
+		return false;
+	type = json_string_value(json_object_get(j, "request_type"));
+	return (mdm_catalogue_danger(type, &danger, &unknown) &&
+	           danger == MDM_HARMLESS) ||
+	       api_need(c->rq, HTTP_DESTROY, e);
+}
 
 static bool
 cancel_once(struct store_tx *tx, void *arg, struct err *e)
@@ -222,7 +245,8 @@ cancel_once(struct store_tx *tx, void *arg, struct err *e)
 	struct cancellation *c = arg;
 
 	json_free(&c->after);
-	return mdm_queue_cancel(tx, c->id, c->by, e) &&
+	return may_cancel(tx, c, e) &&
+	       mdm_queue_cancel(tx, c->id, api_by(c->rq), e) &&
 	       mdm_queue_json(tx, c->s->o.seal, c->id, &c->after, e);
 }
 
@@ -232,8 +256,7 @@ cancel(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	AUTO(json_free) json_t *j = NULL;
 	struct api_service *s = service;
-	struct cancellation c = { s, http_param(rq, "command"), api_by(rq),
-		NULL };
+	struct cancellation c = { s, rq, http_param(rq, "command"), NULL };
 	bool ok = store_write(s->o.store, cancel_once, &c, e);
 
 	j = TAKE(c.after);
@@ -251,6 +274,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/v1/commands", HTTP_VIEW, LIMIT_BODY_NONE, list },
 	{ "GET", "/api/v1/commands/{command}", HTTP_VIEW, LIMIT_BODY_NONE,
 	    show },
+	/* cancel() asks for the right to destroy where it takes it. */
 	{ "POST", "/api/v1/commands/{command}/cancel", HTTP_CONTROL,
 	    LIMIT_BODY_API, cancel },
 };

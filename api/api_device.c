@@ -9,6 +9,7 @@ static bool
 list(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
+	static const char *const filters[] = { "q", NULL };
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL;
@@ -16,7 +17,7 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	struct mdm_device_page page = { .after = api_filter(rq, "after"),
 		.like = api_filter(rq, "q") };
 
-	if (!api_limit(rq, &page.limit, e) ||
+	if (!api_limit(rq, filters, &page.limit, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !mdm_device_list(tx, &page, array, &next, e) ||
 	    !enroll_identity_json(tx, array, e))

@@ -67,14 +67,16 @@ static bool
 list(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
+	static const char *const filters[] = { "wait", NULL };
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *array = json_array();
 	struct api_service *s = service;
 	int64_t after, limit, wait_s, next;
 	json_t *j;
 
-	if (!api_number(rq, "after", 0, &after, e) ||
-	    !api_limit(rq, &limit, e) || !api_number(rq, "wait", 0, &wait_s, e))
+	if (!api_limit(rq, filters, &limit, e) ||
+	    !api_number(rq, "after", 0, &after, e) ||
+	    !api_number(rq, "wait", 0, &wait_s, e))
 		return false;
 	if (wait_s > LIMIT_FEED_WAIT_S)
 		return err_set(e, ERR_INVALID, "wait is at most %d seconds",

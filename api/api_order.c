@@ -306,6 +306,10 @@ static bool
 list(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
+	static const char *const filters[] = { "device", "state", NULL };
+	static const char *const states[] = { "queued", "delivered",
+		"acknowledged", "error", "unconfirmed", "expired", "cancelled",
+		"refused", NULL };
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL;
@@ -314,7 +318,8 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 		.after = api_filter(rq, "after") };
 	char device[UUID_SIZE];
 
-	if (!api_limit(rq, &page.limit, e) ||
+	if (!api_limit(rq, filters, &page.limit, e) ||
+	    !api_one_of("state", page.state, states, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !api_device_filter(tx, rq, device, e))
 		return false;

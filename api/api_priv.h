@@ -27,18 +27,23 @@ struct api_service {
 /* The body as a JSON object that has no keys but these (NULL-ended). */
 MUST_CHECK bool api_body(const struct http_request *rq, const char *const *keys,
     json_t **out, struct err *e);
-/* ?limit=, 1 to LIMIT_PAGE; 100 when absent. */
-MUST_CHECK bool api_limit(
-    const struct http_request *rq, int64_t *out, struct err *e);
+/* Begins every list: ?limit=, 1 to LIMIT_PAGE, 100 when absent; and no query
+ * argument but limit, after and the filters (NULL-ended, or NULL). */
+MUST_CHECK bool api_limit(const struct http_request *rq,
+    const char *const *filters, int64_t *out, struct err *e);
+/* The arguments alone, for a list with pages of another size. */
+MUST_CHECK bool api_only_queries(
+    const struct http_request *rq, const char *const *filters, struct err *e);
+/* A list that has neither pages nor filters. */
+MUST_CHECK bool api_no_queries(const struct http_request *rq, struct err *e);
+/* ERR_INVALID "<what> is none of ..." unless value is NULL or one of them. */
+MUST_CHECK bool api_one_of(const char *what, const char *value,
+    const char *const *names, struct err *e);
 /* A number in the query, or absent. */
 MUST_CHECK bool api_number(const struct http_request *rq, const char *name,
     int64_t absent, int64_t *out, struct err *e);
 /* Value of a query argument; NULL when absent or empty. */
 const char *api_filter(const struct http_request *rq, const char *name);
-/* ERR_INVALID names the first query argument that is none of these
- * (NULL-ended): a filter misspelt must not be an empty one. */
-MUST_CHECK bool api_only_queries(
-    const struct http_request *rq, const char *const *names, struct err *e);
 /* "<time>:<id>" of a page key; ERR_INVALID.  id_out is borrowed from key. */
 MUST_CHECK bool api_page_key(
     const char *key, int64_t *at_out, const char **id_out, struct err *e);

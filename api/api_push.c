@@ -91,8 +91,8 @@ history(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(str_free) char *next = NULL;
 	struct api_service *s = service;
 
-	(void)rq;
-	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	if (!api_no_queries(rq, e) ||
+	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !read_all(tx, array, e))
 		return false;
 	api_reply_list(rp, "push_certificates", &array, &next);

@@ -38,20 +38,6 @@ api_number(const struct http_request *rq, const char *name, int64_t absent,
 	return true;
 }
 
-bool
-api_limit(const struct http_request *rq, int64_t *out, struct err *e)
-{
-	int64_t n;
-
-	if (!api_number(rq, "limit", PAGE_DEFAULT, &n, e))
-		return false;
-	if (n < 1 || n > LIMIT_PAGE)
-		return err_set(
-		    e, ERR_INVALID, "limit lies between 1 and %d", LIMIT_PAGE);
-	*out = n;
-	return true;
-}
-
 const char *
 api_filter(const struct http_request *rq, const char *name)
 {
@@ -60,19 +46,28 @@ api_filter(const struct http_request *rq, const char *name)
 	return str_empty(s) ? NULL : s;
 }
 
-bool
-api_only_queries(
-    const struct http_request *rq, const char *const *names, struct err *e)
+static bool
+is_name(const char *p, size_t len, const char *name)
+{
+	return strlen(name) == len && memcmp(name, p, len) == 0;
+}
+
+/* A filter misspelt must not be an empty one. */
+static bool
+only_queries(const struct http_request *rq, bool pages,
+    const char *const *names, struct err *e)
 {
 	const char *p = http_raw_query(rq);
 
 	while (!str_empty(p)) {
-		size_t len = strcspn(p, "=&"), i = 0;
+		size_t len = strcspn(p, "=&");
+		bool known =
+		    len == 0 || (pages && (is_name(p, len, "limit") ||
+		                              is_name(p, len, "after")));
 
-		while (names[i] != NULL && (strlen(names[i]) != len ||
-		                               memcmp(names[i], p, len) != 0))
-			i++;
-		if (names[i] == NULL && len > 0)
+		for (size_t i = 0; names != NULL && names[i] != NULL; i++)
+			known = known || is_name(p, len, names[i]);
+		if (!known)
 			return err_slug(e, ERR_INVALID, "unknown_filter",
 			    "there is no filter \"%.*s\"",
 			    (int)(len < 64 ? len : 64), p);
@@ -80,6 +75,50 @@ api_only_queries(
 		p += *p == '&';
 	}
 	return true;
+}
+
+bool
+api_only_queries(
+    const struct http_request *rq, const char *const *filters, struct err *e)
+{
+	return only_queries(rq, true, filters, e);
+}
+
+bool
+api_no_queries(const struct http_request *rq, struct err *e)
+{
+	return only_queries(rq, false, NULL, e);
+}
+
+bool
+api_limit(const struct http_request *rq, const char *const *filters,
+    int64_t *out, struct err *e)
+{
+	int64_t n;
+
+	if (!only_queries(rq, true, filters, e) ||
+	    !api_number(rq, "limit", PAGE_DEFAULT, &n, e))
+		return false;
+	if (n < 1 || n > LIMIT_PAGE)
+		return err_set(
+		    e, ERR_INVALID, "limit lies between 1 and %d", LIMIT_PAGE);
+	*out = n;
+	return true;
+}
+
+bool
+api_one_of(const char *what, const char *value, const char *const *names,
+    struct err *e)
+{
+	AUTO(buf_free) struct buf *list = NULL;
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (value == NULL || str_eq(value, names[i]))
+			return true;
+	list = buf_new(1024);
+	for (size_t i = 0; names[i] != NULL; i++)
+		buf_addf(list, "%s%s", i > 0 ? ", " : "", names[i]);
+	return err_set(e, ERR_INVALID, "%s is none of %s", what, buf_str(list));
 }
 
 bool

@@ -3,36 +3,23 @@
 #include "scep/scep_approval.h"
 
 static bool
-state_filter(const struct http_request *rq, const char **out, struct err *e)
-{
-	static const char *const states[] = { "pending", "issued", "rejected",
-		"expired" };
-	const char *state = api_filter(rq, "state");
-
-	*out = state;
-	if (state == NULL)
-		return true;
-	for (size_t i = 0; i < COUNT(states); i++)
-		if (str_eq(state, states[i]))
-			return true;
-	return err_set(
-	    e, ERR_INVALID, "state is pending, issued, rejected or expired");
-}
-
-static bool
 list(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
+	static const char *const filters[] = { "state", NULL };
+	static const char *const states[] = { "pending", "issued", "rejected",
+		"expired", NULL };
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL;
 	struct api_service *s = service;
 	const char *after = api_filter(rq, "after");
-	struct scep_request_page page = { .before_at = INT64_MAX,
+	struct scep_request_page page = { .state = api_filter(rq, "state"),
+		.before_at = INT64_MAX,
 		.before_id = "" };
 
-	if (!api_limit(rq, &page.limit, e) ||
-	    !state_filter(rq, &page.state, e) ||
+	if (!api_limit(rq, filters, &page.limit, e) ||
+	    !api_one_of("state", page.state, states, e) ||
 	    (after != NULL &&
 	        !api_page_key(after, &page.before_at, &page.before_id, e)) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||

@@ -40,8 +40,7 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL; /* they fit one page */
 
-	(void)rq;
-	if (!read_set(service, NULL, array, e))
+	if (!api_no_queries(rq, e) || !read_set(service, NULL, array, e))
 		return false;
 	api_reply_list(rp, "templates", &array, &next);
 	return true;

@@ -12,7 +12,7 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	struct api_service *s = service;
 	int64_t limit;
 
-	if (!api_limit(rq, &limit, e) ||
+	if (!api_limit(rq, NULL, &limit, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !enroll_user_list(
 	        tx, api_filter(rq, "after"), limit, array, &next, e))

@@ -144,6 +144,42 @@ wipe_asks_the_same_rule(void **state)
 	assert_string_equal(text_at(a, "kind"), "wipe");
 }
 
+static bool
+controls_only(const struct http_request *rq, unsigned rights,
+    struct http_caller *out, void *arg, struct err *e)
+{
+	(void)rq, (void)arg;
+	*out = (struct http_caller){ .rights = HTTP_VIEW | HTTP_CONTROL };
+	str_copy_cut(out->name, sizeof(out->name), "token:control");
+	return (out->rights & rights) == rights ||
+	       err_set(e, ERR_FORBIDDEN, "no");
+}
+
+/* What it takes the right to destroy to order is not called off without. */
+static void
+calling_off_a_lock_takes_the_right_to_order_it(void **state)
+{
+	struct admin *a = *state;
+	struct http_listen l = { .side = HTTP_ADMIN_SIDE,
+		.address = "127.0.0.1",
+		.authorizer = controls_only };
+	char path[128], other[128];
+	uint16_t port;
+
+	OK(http_listen(a->http, &l, &port, &e));
+	CALL(OPERATOR, POST("C02INTEL"), "{\"request_type\":\"DeviceLock\"}",
+	    201);
+	snprintf(path, sizeof(path), "POST /api/v1/commands/%s/cancel",
+	    text_at(a, "command_id"));
+	CALL(OPERATOR, POST("C02INTEL"), "{\"request_type\":\"ProfileList\"}",
+	    201);
+	snprintf(other, sizeof(other), "POST /api/v1/commands/%s/cancel",
+	    text_at(a, "id"));
+	a->port = port;
+	REFUSED(NOBODY, path, NULL, 403, "forbidden");
+	CALL(NOBODY, other, NULL, 200);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, admin_setup, admin_teardown)
 
 int
@@ -155,6 +191,7 @@ main(void)
 		TEST(id_of_the_callers_choice),
 		TEST(lock_becomes_an_order),
 		TEST(wipe_asks_the_same_rule),
+		TEST(calling_off_a_lock_takes_the_right_to_order_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

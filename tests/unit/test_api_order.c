@@ -259,6 +259,32 @@ list_filters_and_pages(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, admin_setup, admin_teardown)
 
+static void
+a_filter_misspelt_is_not_an_empty_one(void **state)
+{
+	static const char *const lists[] = { "devices", "orders", "commands",
+		"events", "users", "tokens", "certificates", "scep-requests",
+		"templates", "push-certificates", "devices/C02INTEL/commands" };
+	static const char *const states[] = { "orders", "commands",
+		"certificates", "scep-requests", "devices/C02INTEL/commands" };
+	struct admin *a = *state;
+	char line[128];
+
+	for (size_t i = 0; i < COUNT(lists); i++) {
+		snprintf(line, sizeof(line), "GET /api/v1/%s", lists[i]);
+		CALL(ADMIN, line, NULL, 200);
+		snprintf(
+		    line, sizeof(line), "GET /api/v1/%s?stat=open", lists[i]);
+		REFUSED(ADMIN, line, NULL, 400, "unknown_filter");
+	}
+	for (size_t i = 0; i < COUNT(states); i++) {
+		snprintf(
+		    line, sizeof(line), "GET /api/v1/%s?state=opn", states[i]);
+		REFUSED(ADMIN, line, NULL, 400, "invalid");
+	}
+	CALL(VIEWER, "GET /api/v1/orders?state=queued&limit=5", NULL, 200);
+}
+
 int
 main(void)
 {
@@ -273,6 +299,7 @@ main(void)
 		TEST(bulk_tells_of_each),
 		TEST(bulk_bad_input),
 		TEST(list_filters_and_pages),
+		TEST(a_filter_misspelt_is_not_an_empty_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
