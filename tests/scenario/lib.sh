@@ -28,9 +28,10 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
 # alive PID...: what was started still runs.
 alive() { kill -0 "$@" 2>/dev/null; }
 
-# until_ok SECONDS COMMAND...: runs it until it succeeds.
+# until_ok SECONDS COMMAND...: runs it until it succeeds.  The limit only ends a
+# hang: on a busy machine all takes longer, so two minutes are the least.
 until_ok() {
-	local end=$((SECONDS + $1)); shift
+	local end=$((SECONDS + ($1 > 120 ? $1 : 120))); shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || fail "never came true: $*"
 		sleep 0.1
@@ -90,7 +91,7 @@ start_macs() {
 	local name=$1; shift
 	background "$name" "$MUTSU" sim mac --enroll-url "$URL/enroll" --ca "$CA" \
 		--apns "127.0.0.1:$APNS_DEVICE_PORT" "$@"
-	until_ok "${MACS_WAIT:-90}" grep -q '^ready' "$T/$name.log"
+	until_ok "${MACS_WAIT:-120}" grep -q '^ready' "$T/$name.log"
 }
 
 # api METHOD PATH [CURL OPTIONS...]: body, then the status on a line.

@@ -8,7 +8,7 @@
 
 #include "store/store_node.h"
 
-enum { LEASE_MS = 500, WAIT_MS = 20000 };
+enum { LEASE_MS = 500, WAIT_MS = 90000 };
 
 struct peer {
 	struct store *st; /* its own on PostgreSQL */

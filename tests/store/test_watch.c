@@ -8,7 +8,7 @@
 
 #include "store/store_watch.h"
 
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 90000 };
 
 struct counter {
 	_Atomic int calls;

@@ -19,7 +19,7 @@
 #include "sim/sim_apns_cert.h"
 
 #define TOPIC "com.apple.mgmt.External.11111111-2222-4333-8444-555555555555"
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 90000 };
 
 static struct sim_apns_certs *certs;
 

@@ -23,7 +23,7 @@
 #include "core/log.h"
 #include "http/http.h"
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 90000 };
 
 struct answer {
 	int status; /* 0: the connection ended without one */

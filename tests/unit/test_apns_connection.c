@@ -26,7 +26,7 @@
 #include "sim/sim_apns_cert.h"
 
 #define NGHTTPD "/usr/sbin/nghttpd"
-enum { COUNT_OF_PUSHES = 3000, WAIT_MS = 20000 };
+enum { COUNT_OF_PUSHES = 3000, WAIT_MS = 90000 };
 
 struct rig {
 	char dir[64];
