@@ -112,6 +112,7 @@ make_once(struct store_tx *tx, void *arg, struct err *e)
 	struct api_order_made *m = &k->m;
 	AUTO(str_free) char *key = NULL;
 	char before[UUID_SIZE] = "";
+	struct mdm_order_made made;
 	struct mdm_device d;
 
 	api_order_made_clear(m);
@@ -129,9 +130,11 @@ make_once(struct store_tx *tx, void *arg, struct err *e)
 	            .idempotency_key = key,
 	            .obliteration = ask->obliteration,
 	            .by = api_by(rq) },
-	        m->id, &m->refused, e) ||
-	    !mdm_order_json(tx, m->id, &m->order, e))
+	        &made, e) ||
+	    !mdm_order_json(tx, made.id, &m->order, e))
 		return false;
+	str_copy_cut(m->id, sizeof(m->id), made.id);
+	m->refused = made.refused;
 	m->repeated = str_eq(before, m->id);
 	recall_refusal(m);
 	return add_pin(s, tx, rq, m, e);

@@ -7,7 +7,8 @@
 
 #define ORDER_COLUMNS                                                          \
 	"o.id, o.device_id, o.kind, o.state, o.command_id, o.reason_code, "    \
-	"o.reason, o.message, o.phone, o.note, o.expires_at, o.pin"
+	"o.reason, o.message, o.phone, o.note, o.expires_at, o.pin, "          \
+	"o.obliteration"
 
 void
 mdm_db_order_clear(struct mdm_db_order *o)
@@ -39,6 +40,7 @@ read_one(struct store_tx *tx, const char *sql, const struct store_value *args,
 	mdm_db_copy(out->phone, sizeof(out->phone), r, 8);
 	mdm_db_copy(out->note, sizeof(out->note), r, 9);
 	out->expires_at = store_int(r, 10);
+	mdm_db_copy(out->obliteration, sizeof(out->obliteration), r, 12);
 	pin = store_blob(r, 11);
 	if (pin.len > 0) {
 		out->pin = buf_new(pin.len + 1);
@@ -86,14 +88,15 @@ mdm_db_order_add(
 	return store_exec(tx,
 	    "INSERT INTO orders (id, device_id, kind, state, reason_code, "
 	    "reason, pin, message, phone, note, requested_by, "
-	    "idempotency_key, created_at, updated_at, expires_at) VALUES ($1, "
-	    "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)",
+	    "idempotency_key, created_at, updated_at, expires_at, "
+	    "obliteration) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+	    "$11, $12, $13, $13, $14, $15)",
 	    S_ARGS(S_TEXT(row->id), S_TEXT(row->device_id), S_TEXT(a->kind),
 	        S_TEXT(row->state), S_TEXT(row->reason_code),
 	        S_TEXT(row->reason), S_BLOB(row->pin), S_TEXT(a->message),
 	        S_TEXT(a->phone), S_TEXT(a->note), S_TEXT(a->by),
 	        S_TEXT(a->idempotency_key), S_INT(row->now),
-	        S_TIME(row->expires_at)),
+	        S_TIME(row->expires_at), S_TEXT(a->obliteration)),
 	    NULL, e);
 }
 
@@ -123,7 +126,8 @@ mdm_db_order_change(struct store_tx *tx, const char *id,
 	"o.id, d.serial, o.device_id, o.kind, o.state, o.reason_code, "        \
 	"o.reason, o.message, o.phone, o.note, o.requested_by, "               \
 	"o.command_id, o.pin IS NOT NULL, o.created_at, o.updated_at, "        \
-	"o.expires_at, o.ended_by, d.name, o.idempotency_key"
+	"o.expires_at, o.ended_by, d.name, "                                   \
+	"o.idempotency_key, o.obliteration"
 #define FROM_SHOWN " FROM orders o JOIN device d ON d.id = o.device_id "
 
 /* What happens next: one row a state and kind. */
@@ -177,6 +181,7 @@ order_json(const struct store_rows *r)
 	json_put_str(o, "message", store_text(r, 7));
 	json_put_str(o, "phone", store_text(r, 8));
 	json_put_str(o, "note", store_text(r, 9));
+	json_put_str(o, "obliteration", store_text(r, 19));
 	json_put_str(o, "requested_by", store_text(r, 10));
 	json_put_str(o, "ended_by", store_text(r, 16));
 	json_put_str(o, "command_id", store_text(r, 11));

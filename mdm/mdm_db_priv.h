@@ -15,7 +15,8 @@ enum {
 	/* Characters of an order's texts. */
 	MDM_MESSAGE_MAX = 255,
 	MDM_PHONE_MAX = 64,
-	MDM_NOTE_MAX = 1024
+	MDM_NOTE_MAX = 1024,
+	MDM_BEHAVIOUR_MAX = 64
 };
 
 /* ---- mdm_db.c: helpers ---- */
@@ -269,6 +270,7 @@ struct mdm_db_order {
 	 * character. */
 	char message[4 * MDM_MESSAGE_MAX + 1], phone[4 * MDM_PHONE_MAX + 1];
 	char note[4 * MDM_NOTE_MAX + 1];
+	char obliteration[4 * MDM_BEHAVIOUR_MAX + 1];
 	struct buf *pin; /* sealed */
 	int64_t expires_at;
 };

@@ -61,6 +61,8 @@ check_asked(const struct mdm_order *o, struct err *e)
 	return check_text("message", o->message, MDM_MESSAGE_MAX, e) &&
 	       check_text("phone", o->phone, MDM_PHONE_MAX, e) &&
 	       check_text("note", o->note, MDM_NOTE_MAX, e) &&
+	       check_text(
+	           "obliteration", o->obliteration, MDM_BEHAVIOUR_MAX, e) &&
 	       check_text("Idempotency-Key", o->idempotency_key, KEY_MAX, e);
 }
 
@@ -73,12 +75,13 @@ same_text(const char *asked, const char *stored)
 /* The same key again: the same order, or a mistake of the caller. */
 static bool
 repeat(const struct mdm_db_order *old, const struct mdm_device *d,
-    const struct mdm_order *o, char id_out[37], struct err *refused_out,
-    struct err *e)
+    const struct mdm_order *o, struct mdm_order_made *out, struct err *e)
 {
 	if (!str_eq(old->device_id, d->id) || !str_eq(old->kind, o->kind) ||
 	    !same_text(o->message, old->message) ||
-	    !same_text(o->phone, old->phone) || !same_text(o->note, old->note))
+	    !same_text(o->phone, old->phone) ||
+	    !same_text(o->note, old->note) ||
+	    !same_text(o->obliteration, old->obliteration))
 		return err_slug(e, ERR_CONFLICT, "idempotency_mismatch",
 		    "this Idempotency-Key was used for another order");
 	if (str_eq(old->state, "refused")) {
@@ -91,12 +94,12 @@ repeat(const struct mdm_db_order *old, const struct mdm_device *d,
 		            ? MDM_CHIP_T2
 		            : MDM_CHIP_UNKNOWN,
 		        &same))
-			*refused_out = same;
+			out->refused = same;
 		else
-			err_slug(refused_out, ERR_REFUSED, "lock_unsafe", "%s",
-			    old->reason);
+			err_slug(&out->refused, ERR_REFUSED, "lock_unsafe",
+			    "%s", old->reason);
 	}
-	return str_copy(id_out, UUID_SIZE, old->id);
+	return str_copy(out->id, sizeof(out->id), old->id);
 }
 
 /* ---- may it be done? ---- */
@@ -263,37 +266,36 @@ check_present(struct store_tx *tx, const struct mdm_device *d,
 
 bool
 mdm_order_create(struct store_tx *tx, const struct seal *seal,
-    const struct mdm_device *d, const struct mdm_order *o, char id_out[37],
-    struct err *refused_out, struct err *e)
+    const struct mdm_device *d, const struct mdm_order *o,
+    struct mdm_order_made *out, struct err *e)
 {
 	AUTO(mdm_db_order_clear) struct mdm_db_order old = { 0 };
 	char id[UUID_SIZE];
 	struct mdm_order_row row = {
 		.id = id, .device_id = d->id, .asked = o, .now = clock_now_ms()
 	};
-	struct err refusal = { 0 };
 
+	*out = (struct mdm_order_made){ 0 };
 	if (!check_asked(o, e))
 		return false;
 	if (o->idempotency_key != NULL &&
 	    !mdm_db_order_by_key(tx, o->by, o->idempotency_key, &old, e))
 		return false;
 	if (old.id[0] != '\0')
-		return repeat(&old, d, o, id_out, refused_out, e);
+		return repeat(&old, d, o, out, e);
 	if (!check_present(tx, d, o, e))
 		return false;
 	uuid_new(id);
-	if (!order_allowed(d, o, &refusal)) {
+	if (!order_allowed(d, o, &out->refused)) {
 		row.state = "refused";
-		row.reason_code = refusal.slug;
-		row.reason = refusal.text;
+		row.reason_code = out->refused.slug;
+		row.reason = out->refused.text;
 		if (!refuse(tx, seal, d, &row, e))
 			return false;
-		*refused_out = refusal;
 	} else if (!make(tx, seal, d, &row, e)) {
 		return false;
 	}
-	return str_copy(id_out, UUID_SIZE, id);
+	return str_copy(out->id, sizeof(out->id), id);
 }
 
 /* ---- what becomes of it ---- */

@@ -19,19 +19,23 @@ struct mdm_order {
 	const char *by;
 };
 
+struct mdm_order_made {
+	char id[37];
+	struct err refused; /* ERR_NONE, or ERR_REFUSED and a slug */
+};
+
 /*
  * Makes an order for the device and commits nothing: the caller does.  A
- * refusal is also a result worth keeping: *refused_out gets it (ERR_REFUSED,
- * slug), the order's row is written with state refused, the event
- * order.refused, and true is returned; the caller commits and then answers
- * the refusal.  chip_unknown also queues DeviceInformation.  The same
- * idempotency key gives the same order again (ERR_CONFLICT
- * "idempotency_mismatch" if it asks for something else).  An open order of
- * the same kind: ERR_CONFLICT "order_open".
+ * refusal is also a result worth keeping: out->refused gets it, the order's
+ * row is written with state refused, the event order.refused, and true is
+ * returned; the caller commits and then answers the refusal.  chip_unknown
+ * also queues DeviceInformation.  The same idempotency key gives the same
+ * order again (ERR_CONFLICT "idempotency_mismatch" if it asks for something
+ * else).  An open order of the same kind: ERR_CONFLICT "order_open".
  */
 MUST_CHECK bool mdm_order_create(struct store_tx *tx, const struct seal *seal,
-    const struct mdm_device *d, const struct mdm_order *o, char id_out[37],
-    struct err *refused_out, struct err *e);
+    const struct mdm_device *d, const struct mdm_order *o,
+    struct mdm_order_made *out, struct err *e);
 MUST_CHECK bool mdm_order_cancel(
     struct store_tx *tx, const char *id, const char *by, struct err *e);
 /* with_pin: the caller holds the right to secrets; reading it writes the

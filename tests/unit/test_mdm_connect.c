@@ -416,13 +416,14 @@ order_wipe(struct world *w, char id[37])
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct mdm_order o = { .kind = "wipe", .by = "token:test" };
+	struct mdm_order_made made;
 	struct mdm_device d;
-	struct err refused = { 0 };
 
 	OK(store_begin(w->store, STORE_WRITE, &tx, e));
 	OK(mdm_device_find(tx, mac_1.serial, &d, e));
-	OK(mdm_order_create(tx, w->seal, &d, &o, id, &refused, e));
-	assert_int_equal(refused.code, ERR_NONE);
+	OK(mdm_order_create(tx, w->seal, &d, &o, &made, e));
+	assert_int_equal(made.refused.code, ERR_NONE);
+	memcpy(id, made.id, sizeof(made.id));
 	OK(store_commit(&tx, e));
 }
 

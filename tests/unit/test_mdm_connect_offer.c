@@ -58,13 +58,12 @@ order_lock(struct world *w)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct mdm_order o = { .kind = "lock", .by = "token:test" };
-	struct err refused = { 0 };
+	struct mdm_order_made made;
 	struct mdm_device d;
-	char id[37];
 
 	OK(store_begin(w->store, STORE_WRITE, &tx, e));
 	OK(mdm_device_find(tx, mac_1.serial, &d, e));
-	OK(mdm_order_create(tx, w->seal, &d, &o, id, &refused, e));
+	OK(mdm_order_create(tx, w->seal, &d, &o, &made, e));
 	OK(store_commit(&tx, e));
 }
 

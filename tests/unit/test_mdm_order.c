@@ -13,12 +13,15 @@ order(struct world *w, const struct mdm_order *asked)
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	struct made m = { 0 };
 	struct mdm_order o = *asked;
+	struct mdm_order_made made;
 	struct mdm_device d;
 
 	o.by = "token:test";
 	OK(store_begin(w->store, STORE_WRITE, &tx, e));
 	OK(mdm_device_find(tx, UDID_1, &d, e));
-	m.ok = mdm_order_create(tx, w->seal, &d, &o, m.id, &m.refused, &m.e);
+	m.ok = mdm_order_create(tx, w->seal, &d, &o, &made, &m.e);
+	memcpy(m.id, made.id, sizeof(m.id));
+	m.refused = made.refused;
 	if (m.ok)
 		OK(store_commit(&tx, e));
 	return m;
@@ -245,6 +248,10 @@ the_same_key_is_the_same_order(void **state)
 	again = order(w, &o);
 	assert_string_equal(first.id, again.id);
 	assert_string_equal(again.refused.slug, "wipe_refused_t2");
+	o.obliteration = "Always";
+	again = order(w, &o);
+	assert_false(again.ok);
+	assert_string_equal(again.e.slug, "idempotency_mismatch");
 	assert_int_equal(count(w, "SELECT COUNT(*) FROM orders"), 2);
 }
 
