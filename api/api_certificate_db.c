@@ -19,7 +19,8 @@
 	"ELSE 'valid' END"
 #define COLUMNS                                                                \
 	"SELECT c.fingerprint, c.serial, c.subject, c.template, c.purpose, "   \
-	"d.serial, c.device_id, u.name, " STATE ", c.not_before, "             \
+	"COALESCE(d.serial, d.deleted_serial), c.device_id, u.name, " STATE    \
+	", c.not_before, "                                                     \
 	"c.not_after, c.revoked_at, c.revoke_reason, c.revoked_by, "           \
 	"c.created_at, c.authority_id, c.challenge_id, c.transaction_id, "     \
 	"r.state, "

@@ -155,7 +155,8 @@ api_db_events(struct store_tx *tx, int64_t after, int64_t limit,
     struct store_rows **out, struct err *e)
 {
 	return store_query(tx,
-	    "SELECT e.seq, e.at, e.kind, d.serial, e.device_id, e.subject_id, "
+	    "SELECT e.seq, e.at, e.kind, "
+	    "COALESCE(d.serial, d.deleted_serial), e.device_id, e.subject_id, "
 	    "e.actor, e.data FROM event e LEFT JOIN device d "
 	    "ON d.id = e.device_id WHERE e.seq > $1 ORDER BY e.seq LIMIT $2",
 	    S_ARGS(S_INT(after), S_INT(limit)), out, e);

@@ -2,6 +2,7 @@
 #include "api/api_priv.h"
 #include "apns/apns_scheduler.h"
 #include "enroll-profiles/enroll_identity.h"
+#include "enroll-profiles/enroll_service.h"
 #include "enroll-profiles/enroll_user.h"
 #include "mdm/mdm_service.h"
 
@@ -196,9 +197,36 @@ unassign(const struct http_request *rq, struct http_reply *rp, void *service,
 	return change(&c, 200, rp, e);
 }
 
+/* May be run again. */
+static bool
+delete_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct change *c = arg;
+	const char *by = api_by(c->rq);
+	struct mdm_device d;
+
+	return mdm_device_find(tx, http_param(c->rq, "device"), &d, e) &&
+	       enroll_user_unassign(tx, c->s->o.seal, &d, by, e) &&
+	       mdm_device_delete(tx, &d, by, e) &&
+	       enroll_rollout_left(tx, d.id, "deleted", NULL, e);
+}
+
+static bool delete (const struct http_request *rq, struct http_reply *rp,
+    void *service, struct err *e)
+{
+	struct change c = { service, rq, NULL, NULL, NULL };
+
+	if (!store_write(c.s->o.store, delete_once, &c, e))
+		return false;
+	http_set(rp, 204, NULL);
+	return true;
+}
+
 static const struct http_route routes[] = {
 	{ "GET", "/api/v1/devices", HTTP_VIEW, LIMIT_BODY_NONE, list },
 	{ "GET", "/api/v1/devices/{device}", HTTP_VIEW, LIMIT_BODY_NONE, show },
+	{ "DELETE", "/api/v1/devices/{device}", HTTP_DESTROY, LIMIT_BODY_NONE,
+	    delete },
 	{ "POST", "/api/v1/devices/{device}/refresh", HTTP_CONTROL,
 	    LIMIT_BODY_API, refresh },
 	{ "POST", "/api/v1/devices/{device}/push", HTTP_CONTROL, LIMIT_BODY_API,

@@ -55,6 +55,19 @@ struct app_subcommand {
 	bool settings; /* the settings of the server are options too */
 };
 
+/* ---- app_confirm.c ---- */
+
+struct app_question {
+	const char *verb, *does; /* "wipe", "erases" */
+};
+/*
+ * Asks the administrator to type the serial number of the Mac of words[0].
+ * *id_out is the Mac that was shown: a name may belong to another one by the
+ * time it is done.
+ */
+int app_confirm(
+    const struct app_args *a, const struct app_question *q, char id_out[64]);
+
 /* One table a file; app_main.c joins them. */
 extern const struct app_subcommand app_device_commands[];
 extern const struct app_subcommand app_order_commands[];

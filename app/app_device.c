@@ -119,6 +119,39 @@ device_renew(const struct app_args *a)
 	    "The profile with a new identity is queued: mutsu device show");
 }
 
+static const struct app_option delete_options[] = {
+	{ "yes", NULL, "do not ask to type the serial number" },
+	{ NULL, NULL, NULL },
+};
+
+static int
+device_delete(const struct app_args *a)
+{
+	AUTO(str_free) char *device = NULL;
+	AUTO(str_free) char *path = NULL;
+	AUTO(json_free) json_t *answer = NULL;
+	char id[64] = "";
+	int code = APP_OK;
+
+	if (app_arg(a, "yes") == NULL)
+		code = app_confirm(a,
+		    &(struct app_question){
+		        "delete", "revokes all certificates of, and deletes," },
+		    id);
+	if (code != APP_OK)
+		return code;
+	device = app_escape(id[0] != '\0' ? id : a->words[0]);
+	path = str_printf("/api/v1/devices/%s", device);
+	code = app_call(
+	    a, &(struct app_call){ .method = "DELETE", .path = path }, &answer);
+	if (code == APP_OK)
+		app_say(a,
+		    "Deleted; the Mac itself keeps its profile until somebody "
+		    "removes it there: %s",
+		    a->words[0]);
+	return code;
+}
+
 const struct app_subcommand app_device_commands[] = {
 	{ "device", "list", "", 0, 0, list_options, "all Macs", device_list,
 	    false },
@@ -130,5 +163,8 @@ const struct app_subcommand app_device_commands[] = {
 	    false },
 	{ "device", "renew", "DEVICE", 1, 1, NULL,
 	    "renew the identity of a Mac now", device_renew, false },
+	{ "device", "delete", "DEVICE", 1, 1, delete_options,
+	    "end a Mac's management and revoke all its certificates",
+	    device_delete, false },
 	{ 0 },
 };

@@ -280,6 +280,9 @@ enroll_user_assign(struct store_tx *tx, const struct seal *seal,
 {
 	struct enroll_user_row u;
 
+	if (str_eq(d->state, "deleted"))
+		return err_slug(e, ERR_CONFLICT, "device_deleted",
+		    "the device was deleted: it is given to nobody");
 	if (!need_user(tx, user_id, &u, e))
 		return false;
 	if (str_eq(d->user_id, u.id))

@@ -14,7 +14,8 @@
 	"CASE WHEN q.state = 'queued' AND q.queued_at <= e.push_accepted_at "  \
 	"THEN 'pushed' ELSE q.state END"
 #define SHOWN_COLUMNS                                                          \
-	"q.id, d.id, d.serial, q.request_type, " STATE ", q.origin, "          \
+	"q.id, d.id, COALESCE(d.serial, d.deleted_serial), q.request_type, "   \
+	STATE ", q.origin, "                                                   \
 	"q.queued_at, q.queued_by, q.delivered_at, q.deliveries, q.not_now, "  \
 	"q.done_at, q.error_code, q.error_domain, q.error_text, q.sort_key, "  \
 	"q.expires_at, q.order_id, e.state, e.push_state, e.push_due_at, "     \

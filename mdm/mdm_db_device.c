@@ -69,7 +69,8 @@ mdm_db_device_any(struct store_tx *tx, const char *any, const char *serial,
 
 	if (!mdm_db_one(tx,
 	        "SELECT " DEVICE_COLUMNS " FROM device d WHERE d.id = $1 OR "
-	        "d.serial = $2 OR d.udid = $1 OR d.name = $1 "
+	        "d.serial = $2 OR d.udid = $1 OR "
+	        "(d.name = $1 AND d.state <> 'deleted') "
 	        "ORDER BY CASE WHEN d.id = $1 THEN 0 ELSE 1 END, d.id LIMIT 2",
 	        S_ARGS(S_TEXT(any), S_TEXT(serial)), &r, &more, e))
 		return false;
@@ -121,6 +122,18 @@ mdm_db_device_state(struct store_tx *tx, const char *id, const char *state,
 	return store_exec_later(tx,
 	    "UPDATE device SET state = $2, updated_at = $3 WHERE id = $1",
 	    S_ARGS(S_TEXT(id), S_TEXT(state), S_INT(now)), e);
+}
+
+/* ':' is in no UDID that a Mac may claim. */
+bool
+mdm_db_device_delete(
+    struct store_tx *tx, const char *id, int64_t now, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE device SET state = 'deleted', deleted_serial = serial, "
+	    "serial = NULL, udid = 'deleted:' || id, user_id = NULL, "
+	    "updated_at = $2 WHERE id = $1",
+	    S_ARGS(S_TEXT(id), S_INT(now)), NULL, e);
 }
 
 #define HEIR_KEEPS_USER                                                        \
@@ -241,6 +254,7 @@ mdm_db_device_rows(struct store_tx *tx, const struct mdm_device_page *page,
 	    "q.done_at IS NULL WHERE n.device_id = d.id) "
 	    "FROM device d LEFT JOIN users u ON u.id = d.user_id "
 	    "WHERE (COALESCE(d.serial, ''), d.id) > ($1, $2) AND "
+	    "d.state <> 'deleted' AND "
 	    "(CAST($3 AS TEXT) IS NULL OR LOWER(d.name) LIKE $3 ESCAPE '!' OR "
 	    "LOWER(d.serial) LIKE $3 ESCAPE '!' OR "
 	    "LOWER(d.udid) LIKE $3 ESCAPE '!' OR "

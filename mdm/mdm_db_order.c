@@ -123,7 +123,8 @@ mdm_db_order_change(struct store_tx *tx, const char *id,
 /* ---- as the API shows them ---- */
 
 #define SHOWN_COLUMNS                                                          \
-	"o.id, d.serial, o.device_id, o.kind, o.state, o.reason_code, "        \
+	"o.id, COALESCE(d.serial, d.deleted_serial), o.device_id, o.kind, "    \
+	"o.state, o.reason_code, "                                             \
 	"o.reason, o.message, o.phone, o.note, o.requested_by, "               \
 	"o.command_id, o.pin IS NOT NULL, o.created_at, o.updated_at, "        \
 	"o.expires_at, o.ended_by, d.name, "                                   \

@@ -88,6 +88,9 @@ MUST_CHECK bool mdm_db_device_save(
     struct store_tx *tx, const struct mdm_device *d, struct err *e);
 MUST_CHECK bool mdm_db_device_state(struct store_tx *tx, const char *id,
     const char *state, int64_t now, struct err *e);
+/* Leaves the row for the history; serial number and UDID are free. */
+MUST_CHECK bool mdm_db_device_delete(
+    struct store_tx *tx, const char *id, int64_t now, struct err *e);
 /* Gives all that belongs to one device to another and deletes its row. */
 MUST_CHECK bool mdm_db_device_merge(
     struct store_tx *tx, const char *from, const char *into, struct err *e);

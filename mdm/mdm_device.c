@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "certs/cert_ledger.h"
 #include "mdm/mdm_priv.h"
 
 enum { LAST_ORDERS = 10, PATTERN_MAX = 1024 };
@@ -150,6 +151,43 @@ mdm_device_named(struct store_tx *tx, const struct mdm_device *d, struct err *e)
 	        .device_id = d->id,
 	        .actor = "device" },
 	    data, e);
+}
+
+/* ---- deleting ---- */
+
+static bool
+deleted_event(struct store_tx *tx, const struct mdm_device *d, const char *by,
+    struct err *e)
+{
+	json_t *data = json_object();
+
+	json_put_str(data, "serial", d->serial[0] != '\0' ? d->serial : NULL);
+	json_put_str(data, "udid", d->udid);
+	return mdm_event(tx,
+	    &(struct store_event){
+	        .kind = "device.deleted", .device_id = d->id, .actor = by },
+	    data, e);
+}
+
+bool
+mdm_device_delete(struct store_tx *tx, const struct mdm_device *d,
+    const char *by, struct err *e)
+{
+	static const char *const purposes[] = { "enroll", "renew", "rollout" };
+	struct mdm_farewell f = {
+		.device_id = d->id, .state = "deleted", .why = "deleted"
+	};
+
+	if (str_eq(d->state, "deleted"))
+		return true;
+	if (!mdm_life_end(NULL, tx, &f, e))
+		return false;
+	for (size_t i = 0; i < COUNT(purposes); i++)
+		if (!cert_ledger_revoke_device(
+		        tx, d->id, purposes[i], CERT_REASON_CESSATION, by, e))
+			return false;
+	return deleted_event(tx, d, by, e) &&
+	       mdm_db_device_delete(tx, d->id, clock_now_ms(), e);
 }
 
 /* ---- showing ---- */

@@ -8,7 +8,7 @@
 
 struct mdm_device {
 	char id[37], udid[129], serial[129]; /* serial "" : not told yet */
-	char state[16]; /* enrolling, enrolled, left, wiped */
+	char state[16]; /* enrolling, enrolled, left, wiped, deleted */
 	char name[256], model_id[65], model_name[129];
 	bool name_too_long; /* more than 15 characters: DOMAIN rule 3 */
 	enum mdm_chip chip;
@@ -41,5 +41,13 @@ MUST_CHECK bool mdm_device_list(struct store_tx *tx,
  * rollout state.  Caller's. */
 MUST_CHECK bool mdm_device_json(struct store_tx *tx, const struct mdm_device *d,
     bool whole, json_t **out, struct err *e);
+/*
+ * Ends the management of a Mac: its enrolments, open orders and commands, and
+ * its certificates.  The row stays as "deleted" for the history, and is found
+ * by its id alone; serial number and UDID are free.  Deleted before: nothing.
+ * The caller takes the user away.
+ */
+MUST_CHECK bool mdm_device_delete(struct store_tx *tx,
+    const struct mdm_device *d, const char *by, struct err *e);
 /* ERR_REFUSED "name_too_long" above 15 characters. */
 MUST_CHECK bool mdm_device_name_ok(const char *name, struct err *e);

@@ -65,7 +65,7 @@ mdm_life_end(struct mdm_service *s, struct store_tx *tx,
 	if (!end_orders(tx, f, e) || !end_enrollments(tx, d.id, e) ||
 	    !mdm_db_device_state(tx, d.id, f->state, clock_now_ms(), e))
 		return false;
-	if (!str_eq(d.state, "enrolled") || s->o.on_left == NULL)
+	if (s == NULL || !str_eq(d.state, "enrolled") || s->o.on_left == NULL)
 		return true;
 	return s->o.on_left(tx, d.id, f->why, s->o.hook_arg, e);
 }

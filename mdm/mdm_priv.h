@@ -162,11 +162,11 @@ MUST_CHECK bool mdm_life_serial(struct store_tx *tx,
 /*
  * Ends the life of a device: open orders (delivered ones become unconfirmed,
  * others cancelled), open commands, all its enrolments; tells on_left if it
- * was enrolled.  The device's own state is set.
+ * was enrolled (s may be NULL: nobody).  The device's own state is set.
  */
 struct mdm_farewell {
 	const char *device_id;
-	const char *state; /* enrolling, left, wiped */
+	const char *state; /* enrolling, left, wiped, deleted */
 	const char *why;   /* for on_left and events */
 };
 MUST_CHECK bool mdm_life_end(struct mdm_service *s, struct store_tx *tx,

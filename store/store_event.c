@@ -15,6 +15,7 @@ static const struct store_event_kind kinds[] = {
 	{ "device.enrolled", "A Mac finished its enrolment and is managed." },
 	{ "device.left", "A Mac checked out: its enrolment profile is gone." },
 	{ "device.wiped", "A Mac acknowledged a wipe and is erased." },
+	{ "device.deleted", "A Mac is no longer managed; its history stays." },
 	{ "device.updated", "What is known of a Mac has changed." },
 	{ "device.name_too_long",
 	    "A Mac reports a computer name of more than 15 characters." },

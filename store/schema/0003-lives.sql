@@ -5,3 +5,5 @@ ALTER TABLE device ADD COLUMN chip_heard BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE enrollment ADD COLUMN identity TEXT;
 -- ObliterationBehavior asked for with a wipe.
 ALTER TABLE orders ADD COLUMN obliteration TEXT;
+-- Serial number of a deleted device, for its history; another may have it since.
+ALTER TABLE device ADD COLUMN deleted_serial TEXT;

@@ -88,6 +88,33 @@ given_a_user(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, admin_setup, admin_teardown)
 
+static void
+deleted(void **state)
+{
+	struct admin *a = *state;
+	char id[64], path[128];
+
+	CALL(OPERATOR, "PUT /api/v1/devices/C02INTEL/user",
+	    "{\"user\":\"sato\"}", 200);
+	str_copy_cut(id, sizeof(id), text_at(a, "id"));
+	REFUSED(
+	    VIEWER, "DELETE /api/v1/devices/C02INTEL", NULL, 403, "forbidden");
+	CALL(OPERATOR, "DELETE /api/v1/devices/C02INTEL", NULL, 204);
+	REFUSED(OPERATOR, "DELETE /api/v1/devices/C02INTEL", NULL, 404,
+	    "not_found");
+	CALL(VIEWER, "GET /api/v1/devices?q=intel", NULL, 200);
+	assert_int_equal(json_array_size(at(a, "devices")), 0);
+	assert_int_equal(site_events(a->site, "device.unassigned"), 1);
+	assert_int_equal(site_events(a->site, "rollout.removed"), 1);
+	snprintf(path, sizeof(path), "GET /api/v1/devices/%s", id);
+	CALL(VIEWER, path, NULL, 200);
+	assert_string_equal(text_at(a, "state"), "deleted");
+	snprintf(path, sizeof(path), "DELETE /api/v1/devices/%s", id);
+	CALL(OPERATOR, path, NULL, 204);
+	snprintf(path, sizeof(path), "PUT /api/v1/devices/%s/user", id);
+	REFUSED(OPERATOR, path, "{\"user\":\"sato\"}", 409, "device_deleted");
+}
+
 int
 main(void)
 {
@@ -95,6 +122,7 @@ main(void)
 		TEST(listed_and_shown),
 		TEST(refreshed_and_pushed),
 		TEST(given_a_user),
+		TEST(deleted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

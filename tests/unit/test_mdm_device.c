@@ -102,6 +102,61 @@ serial_numbers_have_a_form(void **state)
 		    mdm_device_serial_ok(rows[i].serial), rows[i].ok);
 }
 
+static void delete (struct world *w, const char *any)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct mdm_device d;
+
+	OK(store_begin(w->store, STORE_WRITE, &tx, e));
+	OK(mdm_device_find(tx, any, &d, e));
+	OK(mdm_device_delete(tx, &d, "token:test", e));
+	OK(store_commit(&tx, e));
+}
+
+static void
+a_deleted_device_leaves_its_history(void **state)
+{
+	struct world *w = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct mdm_order o = { .kind = "lock", .by = "token:test" };
+	struct mdm_order_made made;
+	struct mdm_device d;
+	struct mac again = mac_1;
+	AUTO(str_free) char *id = NULL;
+
+	enroll(w, &mac_1);
+	assert_true(find(w, UDID_1, &d));
+	id = str_dup(d.id);
+	OK(store_begin(w->store, STORE_WRITE, &tx, e));
+	OK(mdm_order_create(tx, w->seal, &d, &o, &made, e));
+	OK(store_commit(&tx, e));
+	delete (w, mac_1.serial);
+	delete (w, id); /* once more */
+	assert_int_equal(events(w, "device.deleted"), 1);
+	assert_text(w, "SELECT state FROM orders", "cancelled");
+	assert_int_equal(count(w, "SELECT pin IS NOT NULL FROM orders"), 1);
+	assert_int_equal(
+	    count(w, "SELECT COUNT(*) FROM command WHERE done_at IS NULL"), 0);
+	assert_text(w, "SELECT state FROM certificate", "revoked");
+	assert_false(find(w, mac_1.serial, &d));
+	assert_false(find(w, UDID_1, &d));
+	assert_false(find(w, mac_1.name, &d));
+	assert_true(find(w, id, &d));
+	assert_string_equal(d.state, "deleted");
+	assert_false(tell(w, 'a',
+	    "<dict><key>UDID</key><string>" UDID_1 "</string>"
+	    "<key>Status</key><string>Idle</string></dict>"));
+	assert_int_equal(w->e.code, ERR_FORBIDDEN);
+	/* The Mac may enrol again, as one that was never seen. */
+	again.letter = 'b';
+	enroll(w, &again);
+	assert_true(find(w, mac_1.serial, &d));
+	assert_string_not_equal(d.id, id);
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM device"), 2);
+	delete (w, mac_1.serial);
+	assert_int_equal(events(w, "device.deleted"), 2);
+}
+
 static json_t *
 list(struct world *w, const struct mdm_device_page *page, char **next)
 {
@@ -235,6 +290,7 @@ main(void)
 		T(any_name_finds_it),
 		T(nobody_steals_what_is_meant_for_another),
 		cmocka_unit_test(serial_numbers_have_a_form),
+		T(a_deleted_device_leaves_its_history),
 		T(lists_go_on),
 		T(parts_of_names_are_searched),
 		T(the_whole_device),
