@@ -1,7 +1,5 @@
 /* mutsu lock, mutsu wipe, mutsu order ...  One thread. */
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "app/app_cli.h"
 #include "core/json.h"

@@ -270,33 +270,6 @@ enroll_rollout_issued(struct store_tx *tx, const struct cert_record *c,
 	return enroll_db_rollout_save(tx, &r, e);
 }
 
-bool
-enroll_rollout_left(struct store_tx *tx, const char *device_id, const char *why,
-    void *service, struct err *e)
-{
-	struct enroll_rollout r;
-	bool found;
-
-	(void)service;
-	if (!cert_ledger_revoke_device(
-	        tx, device_id, "rollout", CERT_REASON_CESSATION, "system", e))
-		return false;
-	/* The profiles went with the enrolment, and its queue is cleared. */
-	for (;;) {
-		if (!enroll_db_rollout_open(tx, device_id, &r, &found, e))
-			return false;
-		if (!found)
-			break;
-		set_reason(&r, why);
-		r.command_id[0] = '\0';
-		r.retry_at = 0;
-		if (!enroll_rollout_move(tx, &r, "removed", "system", e))
-			return false;
-	}
-	/* Whoever enrols it next is not for that reason its user. */
-	return !str_eq(why, "wiped") || enroll_user_wiped(tx, device_id, e);
-}
-
 /*
  * Anybody who may download an enrolment profile can claim to be this Mac,
  * enrolled anew; who its user is was said of the earlier life.  So the

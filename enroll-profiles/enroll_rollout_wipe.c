@@ -1,9 +1,36 @@
 /*
- * What wipes that did not end as they should mean for the certificate of the
- * Mac's user.  Hooks of mdm/: they work within the transaction of their
- * caller, on any thread.
+ * What the end of an enrolment means for the certificate of the Mac's user,
+ * and wipes that did not end as they should.  Hooks of mdm/: they work within
+ * the transaction of their caller, on any thread.
  */
 #include "enroll-profiles/enroll_priv.h"
+
+bool
+enroll_rollout_left(struct store_tx *tx, const char *device_id, const char *why,
+    void *service, struct err *e)
+{
+	struct enroll_rollout r;
+	bool found;
+
+	(void)service;
+	if (!cert_ledger_revoke_device(
+	        tx, device_id, "rollout", CERT_REASON_CESSATION, "system", e))
+		return false;
+	/* The profiles went with the enrolment, and its queue is cleared. */
+	for (;;) {
+		if (!enroll_db_rollout_open(tx, device_id, &r, &found, e))
+			return false;
+		if (!found)
+			break;
+		str_copy_cut(r.reason, sizeof(r.reason), why);
+		r.command_id[0] = '\0';
+		r.retry_at = 0;
+		if (!enroll_rollout_move(tx, &r, "removed", "system", e))
+			return false;
+	}
+	/* Whoever enrols it next is not for that reason its user. */
+	return !str_eq(why, "wiped") || enroll_user_wiped(tx, device_id, e);
+}
 
 bool
 enroll_rollout_returned(

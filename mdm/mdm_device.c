@@ -27,7 +27,7 @@ mdm_device_serial_ok(const char *told)
 
 	if (str_empty(told))
 		return true;
-	for (; told[len] != '\0' && len <= LIMIT_SERIAL; len++)
+	for (; len <= LIMIT_SERIAL && told[len] != '\0'; len++)
 		if (!isalnum((unsigned char)told[len]) && told[len] != '+' &&
 		    told[len] != '/')
 			return false;

@@ -32,4 +32,11 @@ done >"$T/users"
 curl -sS -K "$T/users"
 [ "$(m user list --json | jq length)" = 501 ] || fail "the list of users was cut"
 kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
+
+code=0; m device delete sim-1 </dev/null 2>"$T/err" || code=$?
+[ $code -eq 2 ] || fail "deleted without a question: $code"
+m device delete sim-1 --yes >/dev/null
+code=0; m device show SIM000001 >/dev/null 2>&1 || code=$?
+[ $code -eq 4 ] || fail "a deleted Mac is shown: $code"
+[ "$(m order list --json | jq -r '.[0].device')" = SIM000001 ] || fail "the history is gone"
 stop_server
