@@ -174,7 +174,7 @@ set_tls(struct http_listener *l, const struct http_listen *how, struct err *e)
 	AUTO(http_tls_unref) struct http_tls *t = NULL;
 
 	if (!http_tls_new(how->cert_pem, how->key_pem, &t, e))
-		return false;
+		return err_wrap(e, "start of the listener");
 	http_tls_put(l, t);
 	return true;
 }
