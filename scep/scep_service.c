@@ -4,6 +4,8 @@
  * service is read-only after scep_service_new() except for the limit on
  * failures; any thread.
  */
+#include <limits.h>
+
 #include "certs/cert_cms.h"
 #include "core/clock.h"
 #include "core/limits.h"
@@ -16,7 +18,7 @@
  */
 #define CAPABILITIES "POSTPKIOperation\nRenewal\nSHA-512\nSHA-384\nSHA-256"
 
-enum { FAILURES_PER_MIN = 10 };
+enum { FAILURES_PER_MIN = 10, TEMPLATE_SHARE = 10 };
 
 bool
 scep_service_new(
@@ -34,7 +36,10 @@ scep_service_new(
 	if (s->o.retry_ms == 0)
 		s->o.retry_ms = MS_H;
 	s->rate = scep_rate_new(s->o.failures_per_min);
-	s->templates = scep_rate_new(10 * s->o.failures_per_min);
+	s->templates =
+	    scep_rate_new(s->o.failures_per_min > INT_MAX / TEMPLATE_SHARE
+	                      ? INT_MAX
+	                      : TEMPLATE_SHARE * s->o.failures_per_min);
 	*out = TAKE(s);
 	return true;
 }

@@ -5,7 +5,7 @@
 #     smoke.sh SOURCE-DIR BUILD-DIR
 set -euo pipefail
 source=$1 build=$2
-targets=(fuzz_scep_message fuzz_scep_service)
+targets=(fuzz_scep_message fuzz_scep_service fuzz_scep_strict)
 command -v clang >/dev/null && command -v ninja >/dev/null || exit 77
 [ -n "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a | grep /)" ] ||
 	[ -n "$(clang -print-file-name=libclang_rt.fuzzer-aarch64.a | grep /)" ] || exit 77
