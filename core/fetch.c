@@ -18,6 +18,7 @@ struct fetch {
 	char *ca_file, *ca_pem, *cert_pem, *key_pem, *unix_path;
 	int64_t timeout_ms;
 	bool fresh;
+	const atomic_bool *stop;
 };
 
 static void
@@ -46,6 +47,7 @@ fetch_new(const struct fetch_options *o, struct fetch **out, struct err *e)
 	f->unix_path = str_dup(o->unix_path);
 	f->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : TIMEOUT_MS;
 	f->fresh = o->fresh;
+	f->stop = o->stop;
 	*out = f;
 	return true;
 }
@@ -128,6 +130,15 @@ set_tls(struct fetch *f)
 	return rc;
 }
 
+static int
+stopped(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	const struct fetch *f = arg;
+
+	(void)a, (void)b, (void)c, (void)d;
+	return atomic_load(f->stop);
+}
+
 static CURLcode
 set_transport(struct fetch *f)
 {
@@ -146,6 +157,11 @@ set_transport(struct fetch *f)
 	SET(rc, f->curl, CURLOPT_FRESH_CONNECT, fresh);
 	SET(rc, f->curl, CURLOPT_FORBID_REUSE, fresh);
 	SET(rc, f->curl, CURLOPT_SSL_SESSIONID_CACHE, fresh ? 0L : 1L);
+	if (f->stop != NULL) {
+		SET(rc, f->curl, CURLOPT_XFERINFOFUNCTION, stopped);
+		SET(rc, f->curl, CURLOPT_XFERINFODATA, f);
+		SET(rc, f->curl, CURLOPT_NOPROGRESS, 0L);
+	}
 	return rc;
 }
 

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "core/str.h"
 
 struct fetch;
@@ -19,6 +21,9 @@ struct fetch_options {
 	const char *unix_path; /* connect to this socket, or NULL */
 	int64_t timeout_ms;    /* for a whole request; 0: 30 s */
 	bool fresh;            /* a new connection for each request */
+	/* True: a request under way ends within a second, with
+	 * ERR_UNAVAILABLE; borrowed, may be NULL. */
+	const atomic_bool *stop;
 };
 
 struct fetch_request {
