@@ -52,6 +52,9 @@ struct cert_template {
 	struct cert_subject subject;
 	const char *webhook; /* URL, of those who ask one */
 	int64_t webhook_seconds;
+	/* The outside authority that issues; NULL: ours.  Then usages, life and
+	 * names are that one's to decide. */
+	const char *upstream;
 };
 
 /* ERR_INVALID says which rule of the template, or of

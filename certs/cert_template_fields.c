@@ -7,6 +7,7 @@
 
 #include "certs/cert_template_priv.h"
 #include "core/json.h"
+#include "core/limits.h"
 
 #define CRITICAL "critical,"
 enum { HELP_MAX = 200, LIFE_DAYS_MAX = 3650 };
@@ -20,23 +21,24 @@ static const char *const ext_key_usages[] = { "clientAuth", "serverAuth",
 static const char *const all_keys[] = { "help", "key_usage", "ext_key_usage",
 	"life_days", "renew_days", "rsa", "rsa_min", "rsa_max", "ec", "ec_min",
 	"san", "sha1", "des3", "challenge", "approval", "subject", "beyond",
-	"webhook", "webhook_seconds", NULL };
+	"webhook", "webhook_seconds", "upstream", NULL };
 
 /* What may be changed of the built-in ones: never so that Macs, or this
  * server, could no longer get theirs. */
 static const struct rule {
 	const char *name;
-	const char *keys[16];
+	const char *keys[18]; /* NULL-ended */
 	int64_t life_min, life_max;
 } rules[] = {
 	{ CERT_TEMPLATE_DEVICE, { "life_days", "renew_days" }, 30,
 	    LIFE_DAYS_MAX },
-	{ CERT_TEMPLATE_USER, { "life_days", "renew_days", "subject" }, 30,
+	{ CERT_TEMPLATE_USER,
+	    { "life_days", "renew_days", "subject", "upstream" }, 30,
 	    LIFE_DAYS_MAX },
 	{ CERT_TEMPLATE_SCEP,
 	    { "life_days", "renew_days", "rsa", "rsa_min", "rsa_max", "ec",
 	        "ec_min", "sha1", "des3", "challenge", "approval", "subject",
-	        "beyond", "webhook", "webhook_seconds" },
+	        "beyond", "webhook", "webhook_seconds", "upstream" },
 	    1, LIFE_DAYS_MAX },
 	/* Apple: server certificates of private authorities. */
 	{ CERT_TEMPLATE_TLS, { "life_days", "renew_days" }, 60, 825 },
@@ -190,6 +192,31 @@ read_flags(const json_t *fields, struct cert_template *t, struct err *e)
 	return true;
 }
 
+/* Whether there is an upstream of that name is for scep/ to know. */
+static bool
+read_upstream(const json_t *fields, struct cert_template_text *text,
+    struct cert_template *t, struct err *e)
+{
+	const char *name;
+
+	if (!json_get_str(fields, "upstream", LIMIT_NAME, &name, e))
+		return false;
+	t->upstream = NULL;
+	if (name == NULL)
+		return true;
+	if (str_eq(text->name, CERT_TEMPLATE_DEVICE) ||
+	    str_eq(text->name, CERT_TEMPLATE_TLS))
+		return err_set(e, ERR_INVALID,
+		    "upstream: Macs and this server know each other by "
+		    "certificates of this authority alone");
+	if (!cert_template_name_good(name))
+		return err_set(
+		    e, ERR_INVALID, "upstream is no name of an upstream");
+	str_copy_cut(text->upstream, sizeof(text->upstream), name);
+	t->upstream = text->upstream;
+	return true;
+}
+
 static bool
 check_rule(const struct rule *rule, const json_t *fields,
     const struct cert_template *t, struct err *e)
@@ -233,6 +260,7 @@ cert_template_fields(const char *name, const json_t *fields,
 	if (!json_only_keys(fields, all_keys, e) ||
 	    !json_get_str(fields, "help", HELP_MAX, &help, e) ||
 	    !read_numbers(fields, &t, e) || !read_flags(fields, &t, e) ||
+	    !read_upstream(fields, text, &t, e) ||
 	    !check_rule(rule_of(name), fields, &t, e) ||
 	    !read_usages(fields, text, &t, e) ||
 	    !cert_template_who(fields, text, &t, e))
@@ -281,5 +309,6 @@ cert_template_fields_json(const struct cert_template *t)
 		json_put_bool(o, flags[i].key,
 		    *(const bool *)((const char *)t + flags[i].offset));
 	cert_template_who_json(t, o);
+	json_put_str(o, "upstream", t->upstream);
 	return o;
 }

@@ -8,6 +8,7 @@ struct cert_template_text {
 	char name[CERT_TEMPLATE_NAME_SIZE], help[201];
 	char key_usage[80], key_usage_ec[80], ext_key_usage[160];
 	char subject[1024], webhook[256];
+	char upstream[CERT_TEMPLATE_NAME_SIZE];
 };
 
 /* ---- cert_template_fields.c ---- */

@@ -5,9 +5,10 @@
  *
  * What a template says is one JSON object: help, key_usage, ext_key_usage
  * (names of RFC 5280 4.2.1.3 and 4.2.1.12), life_days, renew_days, rsa,
- * rsa_min, rsa_max, ec, ec_min, san, sha1, des3; and who gets certificates of
- * it: challenge, approval, subject, beyond, webhook, webhook_seconds.  What is
- * absent is as in the built-in template of that name, else as in "scep".
+ * rsa_min, rsa_max, ec, ec_min, san, sha1, des3; who gets certificates of
+ * it: challenge, approval, subject, beyond, webhook, webhook_seconds; and
+ * upstream.  What is absent is as in the built-in template of that name, else
+ * as in "scep".
  */
 #pragma once
 

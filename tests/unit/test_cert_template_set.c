@@ -137,6 +137,12 @@ bad_templates_are_refused(void **state)
 		    "ext_key_usage" },
 		{ CERT_TEMPLATE_SCEP, "{\"ext_key_usage\":[\"serverAuth\"]}",
 		    "ext_key_usage" },
+		{ "vpn", "{\"upstream\":\"No Name\"}", "upstream" },
+		/* Macs prove themselves by certificates of ours. */
+		{ CERT_TEMPLATE_DEVICE, "{\"upstream\":\"corp\"}",
+		    "of this authority" },
+		{ CERT_TEMPLATE_TLS, "{\"upstream\":\"corp\"}",
+		    "of this authority" },
 	};
 	struct place *p = *state;
 	AUTO(cert_template_set_free) struct cert_template_set *s = NULL;
