@@ -5,8 +5,8 @@
  */
 #include "core/clock.h"
 #include "core/json.h"
-#include "scep/scep_approval_priv.h"
 #include "scep/scep_names_priv.h"
+#include "scep/scep_relay_priv.h"
 #include "store/store_event.h"
 
 /* Strangers can write into the list: it has an end. */
@@ -14,9 +14,9 @@ enum { PENDING_MAX = 1000, PENDING_OF_PEER_MAX = 50 };
 #define DECIDED_KEPT_MS (30 * MS_DAY)
 #define WAITING_MS (7 * MS_DAY)
 
-static bool
-tell(struct store_tx *tx, const struct scep_waiting *w, const char *kind,
-    const char *actor, struct err *e)
+bool
+scep_approval_tell(struct store_tx *tx, const struct scep_waiting *w,
+    const struct scep_waiting_event *ev, struct err *e)
 {
 	AUTO(json_free) json_t *data = json_object();
 	AUTO(str_free) char *text = NULL;
@@ -25,9 +25,19 @@ tell(struct store_tx *tx, const struct scep_waiting *w, const char *kind,
 	json_put_str(data, "template", w->template);
 	if (w->peer[0] != '\0')
 		json_put_str(data, "peer", w->peer);
+	if (ev->reason != NULL)
+		json_put_str(data, "reason", ev->reason);
 	text = json_text(data);
-	return store_event_add(
-	    tx, &(struct store_event){ kind, NULL, w->id, actor, text }, e);
+	return store_event_add(tx,
+	    &(struct store_event){ ev->kind, NULL, w->id, ev->actor, text }, e);
+}
+
+static bool
+tell(struct store_tx *tx, const struct scep_waiting *w, const char *kind,
+    const char *actor, struct err *e)
+{
+	return scep_approval_tell(
+	    tx, w, &(struct scep_waiting_event){ kind, actor, NULL }, e);
 }
 
 /* ---- the client's side ---- */
@@ -52,17 +62,25 @@ give(struct store_tx *tx, const struct scep_waiting *w,
 	return cert_ledger_der(tx, w->fingerprint, &out->cert_der, e);
 }
 
-/* What became of a request. */
-static bool
-answer(struct store_tx *tx, const struct scep_waiting *w,
+/* What became of a request.  One that is queued for an upstream is closed by
+ * who works there. */
+bool
+scep_approval_answer(struct store_tx *tx, const struct scep_waiting *w,
     struct scep_outcome *out, struct err *e)
 {
+	bool late =
+	    str_eq(w->state, "pending") && w->expires_at <= clock_now_ms();
+
 	if (str_eq(w->state, "issued"))
 		return give(tx, w, out, e);
 	if (str_eq(w->state, "rejected"))
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
 		    "the request was rejected");
-	else if (str_eq(w->state, "expired") || w->expires_at <= clock_now_ms())
+	else if (str_eq(w->state, "failed"))
+		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
+		    "the authority behind this server did not issue the "
+		    "certificate");
+	else if (str_eq(w->state, "expired") || late)
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
 		    "the request was not approved in time");
 	else
@@ -84,7 +102,7 @@ scep_approval_known(struct scep_service *s, const struct scep_request *rq,
 	    !scep_db_waiting_find(tx, m->transaction_id, signer, &w, known, e))
 		return false;
 	*known = *known && str_eq(w.spki, rq->csr->spki);
-	return !*known || answer(tx, &w, out, e);
+	return !*known || scep_approval_answer(tx, &w, out, e);
 }
 
 bool
@@ -101,7 +119,7 @@ scep_approval_poll(struct scep_service *s, const struct scep_message *m,
 	    !scep_db_waiting_find(tx, m->transaction_id, signer, &w, &found, e))
 		return false;
 	if (found)
-		return answer(tx, &w, out, e);
+		return scep_approval_answer(tx, &w, out, e);
 	scep_refuse(
 	    &out->verdict, SCEP_BAD_CERT_ID, "CertPoll: no such request");
 	return true;
@@ -165,7 +183,7 @@ put(struct store_tx *tx, void *arg, struct err *e)
 		return true;
 	}
 	if (found)
-		return answer(tx, &old, out, e);
+		return scep_approval_answer(tx, &old, out, e);
 	if (!room(tx, w, now, out, e))
 		return false;
 	if (out->verdict.fail >= 0)
@@ -366,11 +384,17 @@ scep_approve(
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
 	AUTO(cert_issued_clear) struct cert_issued issued = { 0 };
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+	const struct cert_template *t;
 
 	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !find_open(tx, id, &w, e))
 		return false;
 	store_rollback(&tx);
+	t = cert_authority_template(a, w.template);
+	if (t != NULL && t->upstream != NULL)
+		return scep_relay_approve(s, &w, t, by, e);
 	return sign(s, &w, &issued, e) &&
 	       store_write(s->o.store, close_issued,
 	           &(struct approval){ &w, &issued, by }, e);

@@ -4,15 +4,11 @@
  */
 #include "scep/scep_approval_priv.h"
 
-/* In the order that read_waiting() takes. */
-#define WAITING_COLUMNS                                                        \
-	"id, transaction_id, state, template, signer_spki, spki, "             \
-	"fingerprint, peer, subject, csr, expires_at, challenge_id, purpose, " \
-	"enrollment_ref, device_id, user_id"
 /* In the order that the list shows. */
 #define SHOWN_COLUMNS                                                          \
 	"id, transaction_id, subject, template, spki, peer, state, reason, "   \
-	"decided_by, fingerprint, created_at, expires_at, decided_at"
+	"decided_by, fingerprint, created_at, expires_at, decided_at, "        \
+	"upstream, tries, polls, next_at, seen"
 
 void
 scep_waiting_clear(struct scep_waiting *w)
@@ -55,8 +51,8 @@ column(char *out, size_t size, const struct store_rows *r, int col)
 	str_copy_cut(out, size, s != NULL ? s : "");
 }
 
-static bool
-read_waiting(
+bool
+scep_db_waiting_read(
     struct store_rows *r, struct scep_waiting *out, bool *found, struct err *e)
 {
 	struct slice csr;
@@ -95,11 +91,11 @@ scep_db_waiting_find(struct store_tx *tx, const char *transaction_id,
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 
 	return store_query(tx,
-	           "SELECT " WAITING_COLUMNS " FROM scep_request"
+	           "SELECT " SCEP_WAITING_COLUMNS " FROM scep_request"
 	           " WHERE transaction_id = $1 AND signer_spki = $2",
 	           S_ARGS(S_TEXT(transaction_id), S_TEXT(signer_spki)), &r,
 	           e) &&
-	       read_waiting(r, out, found, e);
+	       scep_db_waiting_read(r, out, found, e);
 }
 
 bool
@@ -109,9 +105,10 @@ scep_db_waiting_get(struct store_tx *tx, const char *id,
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 
 	return store_query(tx,
-	           "SELECT " WAITING_COLUMNS " FROM scep_request WHERE id = $1",
+	           "SELECT " SCEP_WAITING_COLUMNS
+	           " FROM scep_request WHERE id = $1",
 	           S_ARGS(S_TEXT(id)), &r, e) &&
-	       read_waiting(r, out, found, e);
+	       scep_db_waiting_read(r, out, found, e);
 }
 
 bool

@@ -23,6 +23,11 @@ shown(const struct store_rows *r)
 	json_put_time(o, "created_at", store_int(r, 10));
 	json_put_time(o, "expires_at", store_int(r, 11));
 	json_put_time(o, "decided_at", store_int(r, 12));
+	json_put_str(o, "upstream", store_text(r, 13));
+	json_put_int(o, "tries", store_int(r, 14));
+	json_put_int(o, "polls", store_int(r, 15));
+	json_put_time(o, "next_at", store_int(r, 16));
+	json_put_bool(o, "upstream_waits", store_int(r, 17) == 2);
 	return o;
 }
 

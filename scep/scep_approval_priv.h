@@ -42,7 +42,30 @@ MUST_CHECK bool scep_approval_known(struct scep_service *s,
 MUST_CHECK bool scep_approval_poll(struct scep_service *s,
     const struct scep_message *m, struct scep_outcome *out, struct err *e);
 
+/* What the client is told of a request; text for one that is closed without
+ * a certificate. */
+MUST_CHECK bool scep_approval_answer(struct store_tx *tx,
+    const struct scep_waiting *w, struct scep_outcome *out, struct err *e);
+/* The event of a request; reason may be NULL. */
+struct scep_waiting_event {
+	const char *kind, *actor, *reason;
+};
+MUST_CHECK bool scep_approval_tell(struct store_tx *tx,
+    const struct scep_waiting *w, const struct scep_waiting_event *ev,
+    struct err *e);
+
 /* ---- scep_approval_db.c ---- */
+
+/* Of a row, in the order that scep_db_waiting_read() takes; there may be more
+ * behind them. */
+#define SCEP_WAITING_COLUMNS                                                   \
+	"id, transaction_id, state, template, signer_spki, spki, "             \
+	"fingerprint, peer, subject, csr, expires_at, challenge_id, purpose, " \
+	"enrollment_ref, device_id, user_id"
+enum { SCEP_WAITING_COUNT = 16 };
+/* The next row; *found false: there is none. */
+MUST_CHECK bool scep_db_waiting_read(
+    struct store_rows *r, struct scep_waiting *out, bool *found, struct err *e);
 
 MUST_CHECK bool scep_db_waiting_add(struct store_tx *tx,
     const struct scep_waiting *w, int64_t now_ms, struct err *e);

@@ -237,7 +237,8 @@ bool
 scep_client_send(
     struct scep_client *c, struct scep_client_result *out, struct err *e)
 {
-	bool renewal = c->o.signer != NULL && c->o.csr.len == 0 &&
+	bool renewal = c->o.signer != NULL &&
+	               (c->o.csr.len == 0 || c->o.renewal) &&
 	               (c->ca.caps & SCEP_CAP_RENEWAL) != 0;
 
 	scep_pending_clear(&c->p);

@@ -29,6 +29,7 @@ struct scep_client_options {
 	 * transaction follows from the key in it.  Empty: none.
 	 */
 	struct slice csr;
+	bool renewal;   /* csr is that of a renewal all the same */
 	bool get;       /* PKIOperation by GET */
 	int digest_nid; /* of our signature; 0: by GetCACaps */
 	int cipher_nid; /* of our envelope; 0: by GetCACaps */

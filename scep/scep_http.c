@@ -13,23 +13,38 @@
 
 enum { BASE64_MAX = 2 * LIMIT_BODY_SCEP };
 
+/* The template whose address was asked; NULL: none, or that of an upstream. */
+static const char *
+template_at(const struct http_request *rq, const struct scep_service *svc)
+{
+	const char *name = http_param(rq, "name");
+
+	return name != NULL && scep_template_served(svc, name) ? name : NULL;
+}
+
 static bool
 get_ca_caps(const struct http_request *rq, struct http_reply *rp,
     struct scep_service *svc, struct err *e)
 {
 	(void)e;
 	http_set(rp, 200, "text/plain");
-	scep_capabilities(svc, http_param(rq, "template"), http_out(rp));
+	scep_capabilities(svc, template_at(rq, svc), http_out(rp));
 	return true;
 }
 
-/* Whatever message= says: an unknown CA identifier must not fail. */
+/* Whatever message= says: an unknown CA identifier must not fail.  Clients that
+ * cannot say one have it in their URL. */
 static bool
 get_ca_cert(const struct http_request *rq, struct http_reply *rp,
     struct scep_service *svc, struct err *e)
 {
-	(void)rq, (void)e;
-	http_set(rp, 200, scep_ca_chain(svc, http_out(rp)));
+	const char *name = http_param(rq, "name"), *type;
+
+	if (name == NULL)
+		name = http_query(rq, "message");
+	if (!scep_ca_chain(svc, name, http_out(rp), &type, e))
+		return false;
+	http_set(rp, 200, type);
 	return true;
 }
 
@@ -128,8 +143,8 @@ pki_operation(const struct http_request *rq, struct http_reply *rp,
 		message = buf_slice(decoded);
 	}
 	if (!scep_operation_at(svc, message,
-	        &(struct scep_from){ .peer = http_peer(rq),
-	            .template = http_param(rq, "template") },
+	        &(struct scep_from){
+	            .peer = http_peer(rq), .template = template_at(rq, svc) },
 	        &reply, e))
 		return false;
 	http_set(rp, 200, "application/x-pki-message");
@@ -155,10 +170,15 @@ serve(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	const char *operation = http_query(rq, "operation");
-	const char *template = http_param(rq, "template");
+	const char *name = http_param(rq, "name");
+	bool known = true;
 
-	if (template != NULL && !scep_template_served(service, template))
-		return err_set(e, ERR_NOT_FOUND, "there is no such template");
+	if (name != NULL && template_at(rq, service) == NULL &&
+	    !scep_upstream_named(service, name, &known, e))
+		return false;
+	if (!known)
+		return err_set(
+		    e, ERR_NOT_FOUND, "there is no such template or upstream");
 	/* RFC 8894 4.3: some clients leave the operation of a POST out. */
 	if (operation == NULL && http_body(rq).len > 0)
 		return pki_operation(rq, rp, service, e);
@@ -178,10 +198,10 @@ static const struct http_route routes[] = {
 	{ "POST", "/scep/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 	{ "GET",  "/cgi-bin/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
 	{ "POST", "/cgi-bin/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
-	{ "GET",  "/scep/{template}", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
-	{ "POST", "/scep/{template}", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
-	{ "GET",  "/scep/{template}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
-	{ "POST", "/scep/{template}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/scep/{name}", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/scep/{name}", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/scep/{name}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/scep/{name}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 };
 /* clang-format on */
 

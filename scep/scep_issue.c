@@ -10,7 +10,7 @@
  */
 #include "core/clock.h"
 #include "core/json.h"
-#include "scep/scep_approval_priv.h"
+#include "scep/scep_relay_priv.h"
 #include "store/store_event.h"
 
 /* What the database says about a request. */
@@ -18,8 +18,9 @@ enum sight {
 	SIGHT_BAD,    /* no usable challenge */
 	SIGHT_REUSED, /* a spent challenge, with another key */
 	SIGHT_AGAIN,  /* issued before: the same certificate again */
-	SIGHT_WAITS,  /* spent for a request that a person decides, or did */
-	SIGHT_TAKEN,  /* the key is that of another device */
+	SIGHT_WAITS, /* spent for a request that a person or an upstream decides
+	              */
+	SIGHT_TAKEN, /* the key is that of another device */
 	SIGHT_GOOD
 };
 
@@ -301,7 +302,7 @@ attempt(struct work *w, bool *done, struct err *e)
 	case SIGHT_AGAIN:
 		return true;
 	case SIGHT_WAITS:
-		return scep_approval_poll(w->s, w->rq->message, out, e);
+		return scep_relay_again(w->s, w->rq, w->challenge.id, out, e);
 	case SIGHT_REUSED:
 		if (scep_guess_report(w->s, w->challenge.id) &&
 		    !store_write(w->s->o.store, report_reuse, w, e))
@@ -321,6 +322,9 @@ attempt(struct work *w, bool *done, struct err *e)
 	}
 	if (!scep_template_permits(w->template, w->rq, &out->verdict))
 		return true;
+	if (w->template->upstream != NULL && !w->template->approval)
+		return scep_relay_enroll(
+		    w->s, w->rq, &w->challenge, out, done, e);
 	if (!build(w, e)) {
 		if (e->code != ERR_FORBIDDEN)
 			return false;

@@ -106,7 +106,8 @@ void scep_csr_parse(struct slice der, bool ec, const struct scep_message *from,
     struct scep_csr **out, struct scep_verdict *verdict);
 
 /* Builds a CertRep for request m with its digest and cipher (3DES for single
- * DES).  SUCCESS: cert_der is the one certificate returned, enveloped for
+ * DES).  SUCCESS: cert_der is the certificate returned, and behind it
+ * those between it and its root, enveloped for
  * m->signer; FAILURE: fail and fail_text count. */
 struct scep_reply {
 	enum scep_status status;

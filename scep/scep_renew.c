@@ -9,7 +9,7 @@
  */
 #include "core/clock.h"
 #include "scep/scep_names_priv.h"
-#include "scep/scep_service_priv.h"
+#include "scep/scep_relay_priv.h"
 
 /* A client that lost the answer and its new key asks again; one that asks for
  * ever does not fill the ledger. */
@@ -227,6 +227,9 @@ scep_renew(struct scep_service *s, const struct scep_request *rq,
 		return false;
 	if (decided(&w))
 		return true;
+	if (w.template->upstream != NULL)
+		return !scep_template_permits(w.template, rq, &out->verdict) ||
+		       scep_relay_renew(s, rq, &w.old, out, e);
 	if (!build(&w, e))
 		return false;
 	return decided(&w) || keep(&w, e);

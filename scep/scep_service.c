@@ -10,7 +10,7 @@
 #include "core/clock.h"
 #include "core/limits.h"
 #include "core/log.h"
-#include "scep/scep_approval_priv.h"
+#include "scep/scep_relay_priv.h"
 
 /*
  * Only what is served.  SHA-384 is not in the RFC, but strongSwan 5.9.8 takes
@@ -36,10 +36,9 @@ scep_service_new(
 	if (s->o.retry_ms == 0)
 		s->o.retry_ms = MS_H;
 	s->rate = scep_rate_new(s->o.failures_per_min);
-	s->templates =
-	    scep_rate_new(s->o.failures_per_min > INT_MAX / TEMPLATE_SHARE
-	                      ? INT_MAX
-	                      : TEMPLATE_SHARE * s->o.failures_per_min);
+	s->templates = scep_rate_new(10 * s->o.failures_per_min);
+	if (!scep_relay_new(s, &s->relay, e))
+		return false;
 	*out = TAKE(s);
 	return true;
 }
@@ -49,6 +48,7 @@ scep_service_free(struct scep_service **s)
 {
 	if (*s == NULL)
 		return;
+	scep_relay_free(&(*s)->relay);
 	scep_rate_free(&(*s)->rate);
 	scep_rate_free(&(*s)->templates);
 	scep_legacy_free(&(*s)->legacy);
@@ -94,16 +94,27 @@ scep_capabilities(
 		buf_adds(out, "\nGetNextCACert");
 }
 
-const char *
-scep_ca_chain(const struct scep_service *s, struct buf *out)
+bool
+scep_ca_chain(const struct scep_service *s, const char *name, struct buf *out,
+    const char **type_out, struct err *e)
 {
 	AUTO(cert_authority_free)
 	struct cert_authority *a = cert_live_get(s->o.live);
+	const struct cert_template *t =
+	    name != NULL ? template_of(a, name) : NULL;
 	struct slice body = cert_authority_ra_chain(a);
+	bool known;
 
-	buf_add(out, body.p, body.len);
-	return cert_authority_single(a) ? "application/x-x509-ca-cert"
-	                                : "application/x-x509-ca-ra-cert";
+	if (t != NULL && t->upstream != NULL)
+		name = t->upstream;
+	if (!scep_relay_ca_chain(s, a, name, out, &known, e))
+		return false;
+	if (!known)
+		buf_add(out, body.p, body.len);
+	*type_out = cert_authority_single(a) && !known
+	                ? "application/x-x509-ca-cert"
+	                : "application/x-x509-ca-ra-cert";
+	return true;
 }
 
 bool
@@ -414,6 +425,9 @@ scep_operation_at(struct scep_service *s, struct slice message,
 		scep_refuse(&out.verdict, SCEP_BAD_REQUEST,
 		    "the server could not issue the certificate");
 	}
+	if (out.again && m->type != SCEP_GET_CERT &&
+	    !scep_relay_add_chain(s, &out, e))
+		return false;
 	log_outcome(m, from->peer, &out);
 	return reply(&job.rq, m, &out, reply_out, e);
 }

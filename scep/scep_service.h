@@ -31,6 +31,13 @@ struct scep_options {
 	const char *webhook_ca; /* PEM file; NULL: the system's anchors */
 	int webhooks_max;       /* that are asked at the same time; 0: 8 */
 	bool legacy_des;        /* tests with old clients only */
+	/* Threads that ask upstreams; 0: none, requests for them stay queued.
+	 */
+	int upstream_threads;
+	/* A request gets this time for its answer before the client is told
+	 * to wait; not more than so many at once. */
+	int64_t upstream_wait_ms;
+	int upstream_waiters;
 	/*
 	 * Called in the transaction that issues a certificate: how the rollout
 	 * learns of it.  May be NULL.
@@ -49,9 +56,18 @@ bool scep_template_served(const struct scep_service *s, const char *name);
  * accepts; NULL: with all. */
 void scep_capabilities(
     const struct scep_service *s, const char *template, struct buf *out);
-/* Appends the body of GetCACert (RFC 8894 4.2.1) and returns its media type, a
- * literal. */
-const char *scep_ca_chain(const struct scep_service *s, struct buf *out);
+/*
+ * Appends the body of GetCACert (RFC 8894 4.2.1); *type_out is its media type,
+ * a literal.  name: what the client asks for, or NULL.  The name of an upstream,
+ * or of a template that has one, adds the CAs behind it; all others are the
+ * same.
+ */
+MUST_CHECK bool scep_ca_chain(const struct scep_service *s, const char *name,
+    struct buf *out, const char **type_out, struct err *e);
+
+/* Is that the name of an upstream? */
+MUST_CHECK bool scep_upstream_named(
+    const struct scep_service *s, const char *name, bool *out, struct err *e);
 
 /* Appends the body of GetNextCACert (RFC 8894 4.7.1); ERR_NOT_FOUND: no
  * rollover is under way. */

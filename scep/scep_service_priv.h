@@ -12,6 +12,7 @@
 
 struct scep_rate;
 struct scep_request;
+struct scep_relay;
 
 /* Read-only after scep_service_new(), except for the rates, which lock
  * themselves, and the count of webhooks. */
@@ -22,6 +23,7 @@ struct scep_service {
 	atomic_int webhooks;         /* under way */
 	struct scep_reader *reader;
 	struct scep_legacy *legacy; /* NULL: off */
+	struct scep_relay *relay;   /* locks itself */
 };
 
 /* ---- scep_rate.c: failed challenges ---- */
@@ -55,7 +57,7 @@ struct scep_request {
 	const struct cert_member *recipient;    /* whom it is encrypted for */
 	const struct scep_message *message;
 	const struct scep_csr *csr;
-	struct slice csr_der;
+	struct slice csr_der;                 /* what csr was read from */
 	const struct cert_template *template; /* of the address; NULL: none */
 	const char *peer;
 	bool may_renew; /* signed with a certificate of the ledger */

@@ -11,8 +11,8 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/log.h"
-#include "scep/scep_approval_priv.h"
 #include "scep/scep_names_priv.h"
+#include "scep/scep_relay_priv.h"
 #include "scep/scep_secret_priv.h"
 #include "scep/scep_webhook.h"
 
@@ -258,7 +258,7 @@ build(struct work *w, struct err *e)
 	if (!cert_subject_from_json(w->subject, &subject, &keep, e))
 		return false;
 	if (!scep_strict(w->rq, w->t, &subject, &w->out->verdict) ||
-	    w->t->approval)
+	    w->t->approval || w->t->upstream != NULL)
 		return true;
 	if (cert_authority_issue(w->rq->authority, &in, &w->issued, e))
 		return true;
@@ -295,6 +295,8 @@ issue(struct work *w, struct err *e)
 		    &(struct scep_approval_wait){
 		        .template = w->t->name, .subject = w->subject },
 		    w->out, &won, e);
+	if (w->t->upstream != NULL)
+		return scep_relay_named(w->s, w->rq, w->subject, w->out, e);
 	if (!store_write(w->s->o.store, record, w, e))
 		return false;
 	if (decided(w))

@@ -78,7 +78,8 @@ ask_est(const struct scep_upstream_options *o,
 
 	/* RFC 7030 4.2.3: who was told to wait asks the same again. */
 	if (!scep_est_cacerts(&eo, &out->chain, e) ||
-	    !scep_est_enroll(&eo, rq->csr, false, out->chain, &r, e))
+	    !scep_est_enroll(
+	        &eo, rq->csr, rq->renewal && o->renew, out->chain, &r, e))
 		return false;
 	out->cert = r.cert;
 	out->retry_after_s = r.retry_after_s;
@@ -89,20 +90,37 @@ ask_est(const struct scep_upstream_options *o,
 
 /* ---- SCEP ---- */
 
+/* It has forgotten the request, never had it, or cannot be polled: servers
+ * differ in how they say so. */
+static bool
+knows_nothing(const struct scep_upstream_request *rq,
+    const struct scep_client_result *r, bool good, const struct err *why)
+{
+	if (good)
+		return r->status == SCEP_FAILURE &&
+		       (r->fail_info == SCEP_BAD_CERT_ID || !rq->waiting);
+	return !rq->waiting && why->code != ERR_UNAVAILABLE;
+}
+
 static bool
 exchange(struct scep_client *c, const struct scep_upstream_request *rq,
     struct scep_client_result *r, struct err *e)
 {
-	if (!rq->waiting)
+	struct err why;
+	bool good;
+
+	if (!rq->waiting && !rq->perhaps)
 		return scep_client_send(c, r, e);
-	if (!scep_client_resume(c, e) || !scep_client_poll(c, r, e))
+	if (!scep_client_resume(c, e))
 		return false;
-	/* It has forgotten the request, or cannot be polled. */
-	if (r->status == SCEP_FAILURE && r->fail_info == SCEP_BAD_CERT_ID) {
-		scep_client_result_clear(r);
-		return scep_client_send(c, r, e);
+	good = scep_client_poll(c, r, &why);
+	if (!knows_nothing(rq, r, good, &why)) {
+		if (!good)
+			*e = why;
+		return good;
 	}
-	return true;
+	scep_client_result_clear(r);
+	return scep_client_send(c, r, e);
 }
 
 static void
@@ -141,6 +159,7 @@ ask_scep(const struct scep_upstream_options *o,
 		.signer = o->ra,
 		.signer_key = o->ra_key,
 		.csr = rq->csr,
+		.renewal = rq->renewal && o->renew,
 		.allow_des = o->allow_des };
 
 	cert_fingerprint(sk_X509_value(o->anchors, 0), pin);

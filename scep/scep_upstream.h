@@ -24,11 +24,20 @@ struct scep_upstream_options {
 	X509 *ra;                    /* SCEP: signs; RSA */
 	EVP_PKEY *ra_key;
 	bool allow_des; /* SCEP: as of struct scep_client_options */
+	/* Renewals go there as such: simplereenroll, and RenewalReq where it is
+	 * offered.  Else they are requests like others, which is what a
+	 * registration authority may ask for everywhere: the old certificate
+	 * that should sign is not ours. */
+	bool renew;
 };
 
 struct scep_upstream_request {
 	struct slice csr; /* DER */
 	bool waiting;     /* the upstream said to wait for it */
+	/* It may have come there before, and the answer was lost: SCEP asks for
+	 * that first, so that no second one is issued. */
+	bool perhaps;
+	bool renewal;
 };
 
 enum scep_upstream_state {

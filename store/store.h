@@ -191,6 +191,8 @@ void store_defer(
 #define STORE_CHANNEL_EVENT "event"     /* the feed grew */
 #define STORE_CHANNEL_TOUCH "touch"     /* see store_watch.h */
 #define STORE_CHANNEL_REVOKED "revoked" /* a CRL has to be made */
+/* A request was queued for an upstream, or has its answer. */
+#define STORE_CHANNEL_UPSTREAM "upstream"
 void store_notify(struct store_tx *tx, const char *channel);
 /*
  * fn runs on the committing thread, after the commit, or on a thread of the

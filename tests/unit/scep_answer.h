@@ -29,7 +29,7 @@ answer_number(CMS_SignerInfo *si, const char *oid)
 	return s.p[0] - '0';
 }
 
-/* The certificate or CRL in the envelope, which has to be the only one. */
+/* The certificate or CRL in the envelope; certificates above it may follow. */
 static UNUSED void
 answer_open(struct slice der, X509 *to, EVP_PKEY *key, struct answer *out)
 {
@@ -58,9 +58,9 @@ answer_open(struct slice der, X509 *to, EVP_PKEY *key, struct answer *out)
 		out->crl = sk_X509_CRL_shift(crls);
 		sk_X509_CRL_free(crls);
 	} else {
-		assert_int_equal(sk_X509_num(certs), 1);
+		out->certs = sk_X509_num(certs);
 		out->cert = sk_X509_shift(certs);
-		sk_X509_free(certs);
+		cert_stack_free(&certs);
 	}
 	CMS_ContentInfo_free(inner);
 	CMS_ContentInfo_free(env);
@@ -131,6 +131,7 @@ answer_read(struct world *w, const struct forge_message *m, struct slice der,
 		    slice_of(inner, (size_t)len), m->signer, m->key, out);
 	else
 		assert_int_equal(len, 0);
+	assert_true(out->certs <= 1 || w->outside);
 	BIO_free(content);
 	CMS_ContentInfo_free(cms);
 }

@@ -29,6 +29,7 @@ struct world {
 	EVP_PKEY *key, *key2; /* of devices; RSA-2048 */
 	X509 *signer;         /* self-signed, of key */
 	X509 *ra;             /* borrowed */
+	bool outside;         /* answers may hold a chain */
 };
 
 static UNUSED int
@@ -204,6 +205,7 @@ struct answer {
 	int status, fail; /* as in the attributes; -1: absent */
 	char text[256];
 	X509 *cert;
+	int certs; /* with those above it */
 	X509_CRL *crl;
 };
 

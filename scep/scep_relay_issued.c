@@ -1,0 +1,248 @@
+/*
+ * The certificate that came from an upstream: into the ledger, with all that
+ * was waiting for it, in one transaction.  No state of its own; any thread.
+ */
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "core/clock.h"
+#include "core/limits.h"
+#include "core/log.h"
+#include "scep/scep_relay_priv.h"
+
+enum { CHAIN_MAX = 64 << 10 };
+
+struct taking {
+	struct scep_service *s;
+	const struct scep_errand *x;
+	struct cert_issued issued;
+	struct buf *chain;    /* of its issuer, DER in a row */
+	const char *unwanted; /* it is recorded, but nobody gets it */
+	bool late;
+};
+
+static void
+taking_clear(struct taking *t)
+{
+	cert_issued_clear(&t->issued);
+	buf_free(&t->chain);
+}
+
+static X509 *
+issuer_in(STACK_OF(X509) * all, X509 *x)
+{
+	for (int i = 0; i < sk_X509_num(all); i++) {
+		X509 *ca = sk_X509_value(all, i);
+		EVP_PKEY *key = X509_get0_pubkey(ca);
+
+		if (key != NULL && X509_check_issued(ca, x) == X509_V_OK &&
+		    X509_verify(x, key) == 1)
+			return ca;
+	}
+	ERR_clear_error();
+	return NULL;
+}
+
+static X509 *
+issuer_of(const struct scep_relay_result *r, X509 *x)
+{
+	X509 *ca = issuer_in(r->anchors, x);
+
+	return ca != NULL ? ca : issuer_in(r->chain, x);
+}
+
+/* Roots are left out: who does not have them would not believe them. */
+static bool
+put_chain(
+    const struct scep_relay_result *r, X509 *ca, struct buf *out, struct err *e)
+{
+	for (int i = 0; ca != NULL && i < LIMIT_CERT_CHAIN; i++) {
+		AUTO(buf_free) struct buf *der = NULL;
+		X509 *next = issuer_of(r, ca);
+
+		if (next == ca)
+			break;
+		if (!cert_der(ca, &der, e))
+			return false;
+		buf_add(out, der->p, der->len);
+		ca = next;
+	}
+	return buf_ok(out, e);
+}
+
+/* Serial numbers are unique below one CA; an upstream may have several, and
+ * another one tomorrow. */
+static void
+name_authority(const struct taking *t, X509 *ca, char *out, size_t size)
+{
+	char fingerprint[SHA256_HEX_SIZE];
+	AUTO(str_free) char *id = NULL;
+
+	cert_fingerprint(ca, fingerprint);
+	id = str_printf("upstream:%s:%.16s", t->x->upstream, fingerprint);
+	str_copy_cut(out, size, id);
+}
+
+static bool
+read_certificate(
+    const struct scep_relay_result *r, struct taking *t, struct err *e)
+{
+	struct cert_issued *i = &t->issued;
+	X509 *ca = issuer_of(r, r->cert);
+
+	if (ca == NULL)
+		return err_set(e, ERR_INTERNAL, "upstream: no issuer");
+	t->chain = buf_new(CHAIN_MAX);
+	cert_fingerprint(r->cert, i->fingerprint);
+	cert_serial(r->cert, i->serial, sizeof(i->serial));
+	cert_subject(r->cert, i->subject, sizeof(i->subject));
+	name_authority(t, ca, i->authority_id, sizeof(i->authority_id));
+	i->not_before = cert_not_before(r->cert);
+	i->not_after = cert_not_after(r->cert);
+	return cert_der(r->cert, &i->der, e) &&
+	       cert_spki_pub(X509_get_X509_PUBKEY(r->cert), i->spki, e) &&
+	       put_chain(r, ca, t->chain, e);
+}
+
+static const char *
+or_null(const char *s)
+{
+	return s[0] != '\0' ? s : NULL;
+}
+
+static struct cert_record
+record_of(const struct taking *t)
+{
+	const struct scep_errand *x = t->x;
+
+	return (struct cert_record){
+		.issued = &t->issued,
+		.authority_id = t->issued.authority_id,
+		.template = x->w.template,
+		.purpose = x->w.purpose,
+		.enrollment_ref = or_null(x->w.enrollment_ref),
+		.device_id = or_null(x->w.device_id),
+		.user_id = or_null(x->w.user_id),
+		.challenge_id = or_null(x->w.challenge_id),
+		.transaction_id = x->w.transaction_id,
+	};
+}
+
+/* Which certificate it is, for whoever asks by challenge or old certificate. */
+static bool
+link_up(struct store_tx *tx, const struct taking *t,
+    const struct cert_record *r, struct err *e)
+{
+	const struct scep_errand *x = t->x;
+	int64_t now = clock_now_ms();
+
+	return (x->w.challenge_id[0] == '\0' ||
+	           scep_db_challenge_issued(
+	               tx, x->w.challenge_id, t->issued.fingerprint, now, e)) &&
+	       (x->old_fingerprint[0] == '\0' ||
+	           scep_db_renewal_add(tx, x->old_fingerprint, r, now, e));
+}
+
+static bool
+close_as(struct store_tx *tx, struct taking *t, const char *reason,
+    bool *changed, struct err *e)
+{
+	const struct scep_errand *x = t->x;
+	AUTO(str_free) char *by = str_printf("upstream:%s", x->upstream);
+	struct scep_waiting_event ev = {
+		reason == NULL ? "scep.issued" : "scep.failed", by, reason
+	};
+
+	if (!scep_db_errand_close(tx,
+	        &(struct scep_decision){ .id = x->w.id,
+	            .state = reason == NULL ? "issued" : "failed",
+	            .by = by,
+	            .reason = reason,
+	            .fingerprint = t->issued.fingerprint,
+	            .now_ms = clock_now_ms() },
+	        changed, e))
+		return false;
+	store_notify(tx, STORE_CHANNEL_UPSTREAM);
+	return !*changed || scep_approval_tell(tx, &x->w, &ev, e);
+}
+
+/* An upstream may give the same certificate twice. */
+static bool
+add_once(struct store_tx *tx, const struct taking *t,
+    const struct cert_record *r, struct err *e)
+{
+	struct cert_entry entry;
+	bool found;
+
+	if (!cert_ledger_find(tx, t->issued.fingerprint, &entry, &found, e))
+		return false;
+	return found || (scep_db_outside_add(tx, r->authority_id,
+	                     t->x->upstream, buf_slice(t->chain), e) &&
+	                    cert_ledger_add(tx, r, e));
+}
+
+/* May be run again. */
+static bool
+take(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct taking *t = arg;
+	const struct scep_options *o = &t->s->o;
+	const struct scep_errand *x = t->x;
+	struct cert_record r = record_of(t);
+	bool elsewhere, changed;
+
+	t->late = false;
+	if (!scep_db_key_elsewhere(tx, x->w.spki, x->w.device_id,
+	        x->old_fingerprint, &elsewhere, e))
+		return false;
+	if (elsewhere)
+		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);
+	if (!close_as(tx, t, NULL, &changed, e))
+		return false;
+	if (!changed) {
+		t->late = true;
+		return true;
+	}
+	return add_once(tx, t, &r, e) && link_up(tx, t, &r, e) &&
+	       (o->on_issued == NULL ||
+	           o->on_issued(tx, &r, o->on_issued_arg, e));
+}
+
+/* Nobody gets it, but it is there: the ledger knows it, as revoked. */
+static bool
+shelve(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct taking *t = arg;
+	struct cert_record r = record_of(t);
+	bool changed;
+
+	return close_as(tx, t, t->unwanted, &changed, e) &&
+	       (!changed || (add_once(tx, t, &r, e) &&
+	                        cert_ledger_revoke(tx, t->issued.fingerprint,
+	                            CERT_REASON_CESSATION, "system", e)));
+}
+
+bool
+scep_relay_issued(
+    struct scep_service *s, const struct scep_relay_result *r, struct err *e)
+{
+	AUTO(taking_clear) struct taking t = { .s = s, .x = r->errand };
+	struct err why;
+
+	if (!read_certificate(r, &t, e))
+		return false;
+	if (!store_write(s->o.store, take, &t, &why)) {
+		if (why.code != ERR_REFUSED && why.code != ERR_CONFLICT) {
+			*e = why;
+			return false;
+		}
+		t.unwanted = why.text;
+		if (!store_write(s->o.store, shelve, &t, e))
+			return false;
+	}
+	if (t.late)
+		log_event(LOG_WARN, "scep.upstream_late", "upstream",
+		    r->errand->upstream, "request", r->errand->w.id,
+		    "certificate", t.issued.fingerprint, NULL);
+	return true;
+}

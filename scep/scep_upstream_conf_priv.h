@@ -1,0 +1,79 @@
+/* Upstreams as data, between the sources of scep/. */
+#pragma once
+
+#include "core/fetch.h"
+#include "scep/scep_service_priv.h"
+#include "scep/scep_upstream.h"
+#include "scep/scep_upstream_conf.h"
+
+/* One of them, opened.  Strings are borrowed from fields, but for secrets. */
+struct scep_upstream_conf {
+	char name[CERT_TEMPLATE_NAME_SIZE];
+	json_t *fields;
+	const char *kind, *url, *ca, *tls_ca, *ca_name, *user, *client_cert;
+	char *password, *client_key; /* wiped when cleared */
+	int64_t rate_per_min, timeout_s, tries, days;
+	bool est, renew, allow_des;
+	STACK_OF(X509) * anchors;
+	X509 *client; /* of client_cert, or NULL */
+	EVP_PKEY *client_private;
+	int64_t faults; /* in a row, as the row had it */
+};
+void scep_upstream_conf_clear(struct scep_upstream_conf *c);
+/* *found false: there is none of that name. */
+MUST_CHECK bool scep_upstream_conf_open(struct store_tx *tx,
+    const struct seal *seal, const char *name, struct scep_upstream_conf *out,
+    bool *found, struct err *e);
+/* What it is asked with.  The authority's RA signs where the upstream gave us
+ * no certificate.  o borrows from all of them; free *f_out. */
+MUST_CHECK bool scep_upstream_conf_options(const struct scep_upstream_conf *c,
+    const struct cert_authority *a, const atomic_bool *stop,
+    struct scep_upstream_options *o, struct fetch **f_out, struct err *e);
+
+/* ---- scep_upstream_db.c ---- */
+
+/* Columns of the rows, in this order. */
+enum scep_upstream_column {
+	SCEP_UPSTREAM_NAME,
+	SCEP_UPSTREAM_FIELDS,
+	SCEP_UPSTREAM_SECRET,
+	SCEP_UPSTREAM_SLOT_AT,
+	SCEP_UPSTREAM_FAULTS,
+	SCEP_UPSTREAM_FAULT,
+	SCEP_UPSTREAM_FAULT_AT,
+	SCEP_UPSTREAM_GOOD_AT,
+	SCEP_UPSTREAM_CHANGED_AT,
+	SCEP_UPSTREAM_QUEUED /* requests that wait for it */
+};
+/* name NULL: all, by name. */
+MUST_CHECK bool scep_db_upstreams(struct store_tx *tx, const char *name,
+    struct store_rows **out, struct err *e);
+struct scep_upstream_row {
+	const char *name, *fields, *by;
+	struct slice secret; /* p NULL: none */
+};
+MUST_CHECK bool scep_db_upstream_put(
+    struct store_tx *tx, const struct scep_upstream_row *r, struct err *e);
+MUST_CHECK bool scep_db_upstream_delete(
+    struct store_tx *tx, const char *name, struct err *e);
+MUST_CHECK bool scep_db_upstream_count(
+    struct store_tx *tx, int64_t *out, struct err *e);
+/* It is not asked before that. */
+MUST_CHECK bool scep_db_upstream_slot(
+    struct store_tx *tx, const char *name, int64_t at_ms, struct err *e);
+/* It rests until then after a fault. */
+MUST_CHECK bool scep_db_upstream_fault(struct store_tx *tx, const char *name,
+    const char *why, int64_t until_ms, struct err *e);
+MUST_CHECK bool scep_db_upstream_good(
+    struct store_tx *tx, const char *name, struct err *e);
+
+/* CAs that issued for an upstream: id is the authority of their certificates
+ * in the ledger, chain DER certificates in a row. */
+MUST_CHECK bool scep_db_outside_add(struct store_tx *tx, const char *id,
+    const char *upstream, struct slice chain, struct err *e);
+/* Appends the chain of a certificate of the ledger; nothing for one of ours. */
+MUST_CHECK bool scep_db_outside_chain(struct store_tx *tx,
+    const char *fingerprint, struct buf *out, struct err *e);
+/* Appends those of all CAs of an upstream. */
+MUST_CHECK bool scep_db_outside_chains(
+    struct store_tx *tx, const char *upstream, struct buf *out, struct err *e);
