@@ -197,6 +197,17 @@ api_db_count_rollouts(
 }
 
 bool
+api_db_count_scep_requests(
+    struct store_tx *tx, struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT state, COUNT(*) FROM scep_request"
+	    " WHERE state IN ('pending', 'queued')"
+	    " GROUP BY state ORDER BY state",
+	    S_ARGS(), out, e);
+}
+
+bool
 api_db_count_commands(
     struct store_tx *tx, struct store_rows **out, struct err *e)
 {

@@ -93,6 +93,10 @@ count_all(struct api_service *s, struct buf *out, struct err *e)
 	    !api_db_count_commands(tx, &r, e) ||
 	    !count_states(
 	        &r, "mutsu_commands_open", "Open commands by state.", out, e) ||
+	    !api_db_count_scep_requests(tx, &r, e) ||
+	    !count_states(&r, "mutsu_scep_requests_open",
+	        "SCEP requests that wait for a person or an upstream.", out,
+	        e) ||
 	    !api_db_last_event(tx, &last, e))
 		return false;
 	head(out, "mutsu_events_total", "Events in the feed.", "counter");

@@ -122,6 +122,7 @@ void api_challenge_add(struct http_server *h, struct api_service *s);
 void api_scep_request_add(struct http_server *h, struct api_service *s);
 void api_template_add(struct http_server *h, struct api_service *s);
 void api_authority_add(struct http_server *h, struct api_service *s);
+void api_upstream_add(struct http_server *h, struct api_service *s);
 void api_token_add(struct http_server *h, struct api_service *s);
 void api_health_add(struct http_server *h, struct api_service *s);
 
@@ -212,6 +213,9 @@ MUST_CHECK bool api_db_count_rollouts(
     struct store_tx *tx, struct store_rows **out, struct err *e);
 /* state, count; of those that are open */
 MUST_CHECK bool api_db_count_commands(
+    struct store_tx *tx, struct store_rows **out, struct err *e);
+/* state, count; of those that are open */
+MUST_CHECK bool api_db_count_scep_requests(
     struct store_tx *tx, struct store_rows **out, struct err *e);
 MUST_CHECK bool api_db_last_event(
     struct store_tx *tx, int64_t *out, struct err *e);

@@ -7,8 +7,8 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	static const char *const filters[] = { "state", NULL };
-	static const char *const states[] = { "pending", "issued", "rejected",
-		"expired", NULL };
+	static const char *const states[] = { "pending", "queued", "issued",
+		"rejected", "expired", "failed", NULL };
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL;
@@ -30,7 +30,7 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 }
 
 static bool
-show(
+reply_one(
     struct api_service *s, const char *id, struct http_reply *rp, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
@@ -44,13 +44,21 @@ show(
 }
 
 static bool
+show(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	return reply_one(service, http_param(rq, "request"), rp, e);
+}
+
+static bool
 approve(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	const char *id = http_param(rq, "request");
 	struct api_service *s = service;
 
-	return scep_approve(s->o.scep, id, api_by(rq), e) && show(s, id, rp, e);
+	return scep_approve(s->o.scep, id, api_by(rq), e) &&
+	       reply_one(s, id, rp, e);
 }
 
 static bool
@@ -67,11 +75,13 @@ reject(const struct http_request *rq, struct http_reply *rp, void *service,
 	        !json_get_str(body, "reason", LIMIT_NAME, &reason, e)))
 		return false;
 	return scep_reject(s->o.scep, id, reason, api_by(rq), e) &&
-	       show(s, id, rp, e);
+	       reply_one(s, id, rp, e);
 }
 
 static const struct http_route routes[] = {
 	{ "GET", "/api/v1/scep-requests", HTTP_VIEW, LIMIT_BODY_NONE, list },
+	{ "GET", "/api/v1/scep-requests/{request}", HTTP_VIEW, LIMIT_BODY_NONE,
+	    show },
 	{ "POST", "/api/v1/scep-requests/{request}/approve", HTTP_ADMIN,
 	    LIMIT_BODY_API, approve },
 	{ "POST", "/api/v1/scep-requests/{request}/reject", HTTP_ADMIN,

@@ -67,6 +67,7 @@ api_http_add(struct http_server *h, struct api_service *s)
 	api_scep_request_add(h, s);
 	api_template_add(h, s);
 	api_authority_add(h, s);
+	api_upstream_add(h, s);
 	api_token_add(h, s);
 	api_health_add(h, s);
 }

@@ -6,6 +6,7 @@
 #include "certs/cert_template_set.h"
 #include "core/log.h"
 #include "scep/scep_secret.h"
+#include "scep/scep_upstream_conf.h"
 
 /* As an array, or the one of this name; ERR_NOT_FOUND. */
 static bool
@@ -67,6 +68,21 @@ show(const struct http_request *rq, struct http_reply *rp, void *service,
 	return reply_one(service, http_param(rq, "name"), rp, e);
 }
 
+static bool
+upstream_there(struct store_tx *tx, const json_t *fields, struct err *e)
+{
+	const char *name =
+	    json_string_value(json_object_get(fields, "upstream"));
+	bool known;
+
+	if (name == NULL)
+		return true;
+	if (!scep_upstream_conf_known(tx, name, &known, e))
+		return false;
+	return known ||
+	       err_set(e, ERR_INVALID, "there is no upstream of that name");
+}
+
 struct change {
 	const char *name, *by;
 	const json_t *fields; /* NULL: remove it */
@@ -78,7 +94,8 @@ change(struct store_tx *tx, void *arg, struct err *e)
 	const struct change *c = arg;
 
 	if (c->fields != NULL
-	        ? !cert_template_put(tx, c->name, c->fields, c->by, e)
+	        ? !upstream_there(tx, c->fields, e) ||
+	              !cert_template_put(tx, c->name, c->fields, c->by, e)
 	        : !cert_template_remove(tx, c->name, c->by, e))
 		return false;
 	return scep_secret_follow(tx, c->name, e);
@@ -106,7 +123,7 @@ put(const struct http_request *rq, struct http_reply *rp, void *service,
 		"ext_key_usage", "life_days", "renew_days", "rsa", "rsa_min",
 		"rsa_max", "ec", "ec_min", "san", "sha1", "des3", "challenge",
 		"approval", "subject", "beyond", "webhook", "webhook_seconds",
-		NULL };
+		"upstream", NULL };
 	AUTO(json_free) json_t *body = NULL;
 	struct change c = { http_param(rq, "name"), api_by(rq), NULL };
 

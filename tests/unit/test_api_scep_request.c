@@ -37,6 +37,12 @@ listed(void **state)
 	assert_string_equal(json_string_value(json_object_get(
 	                        json_object_get(one, "subject"), "cn")),
 	    "gate");
+	CALL(VIEWER, LIST "/r1", NULL, 200);
+	assert_string_equal(json_string_value(at(a, "state")), "pending");
+	assert_true(json_is_null(at(a, "upstream")));
+	REFUSED(VIEWER, LIST "/r2", NULL, 404, "not_found");
+	CALL(VIEWER, LIST "?state=queued", NULL, 200);
+	assert_int_equal(json_array_size(at(a, "scep_requests")), 0);
 	CALL(VIEWER, LIST "?state=issued", NULL, 200);
 	assert_int_equal(json_array_size(at(a, "scep_requests")), 0);
 	REFUSED(VIEWER, LIST "?state=maybe", NULL, 400, "invalid");
