@@ -12,8 +12,8 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(str_free) char *next = NULL; /* they fit one page */
 	struct api_service *s = service;
 
-	(void)rq;
-	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	if (!api_no_queries(rq, e) ||
+	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !scep_upstream_conf_list(tx, array, e))
 		return false;
 	api_reply_list(rp, "upstreams", &array, &next);

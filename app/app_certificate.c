@@ -166,6 +166,14 @@ act(const struct app_args *a, const char *verb, const json_t *body, json_t **c)
 	return code;
 }
 
+/* Who issued it is not this server. */
+static bool
+outside(const json_t *c)
+{
+	return str_starts(
+	    json_string_value(json_object_get(c, "authority")), "upstream:");
+}
+
 static int
 revoke(const struct app_args *a)
 {
@@ -181,6 +189,10 @@ revoke(const struct app_args *a)
 		    a->words[0]);
 	else if (code == APP_OK)
 		app_say(a, "Revoked for good.");
+	if (code == APP_OK && outside(c))
+		app_say(a, "Here only: its authority was not told, and others "
+		           "will trust the certificate\nuntil it is revoked "
+		           "there too.");
 	return code;
 }
 

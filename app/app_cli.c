@@ -15,6 +15,7 @@ static const struct app_subcommand *const tables[] = {
 	app_queue_commands,
 	app_certificate_commands,
 	app_template_commands,
+	app_upstream_commands,
 	app_admin_commands,
 	app_scep_request_commands,
 	app_store_commands,

@@ -75,6 +75,7 @@ extern const struct app_subcommand app_user_commands[];
 extern const struct app_subcommand app_queue_commands[];
 extern const struct app_subcommand app_certificate_commands[];
 extern const struct app_subcommand app_template_commands[];
+extern const struct app_subcommand app_upstream_commands[];
 extern const struct app_subcommand app_admin_commands[];
 extern const struct app_subcommand app_scep_commands[];
 extern const struct app_subcommand app_scep_request_commands[];

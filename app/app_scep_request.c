@@ -10,7 +10,9 @@ static const struct app_column columns[] = {
 	{ "FROM", "peer" },
 	{ "KEY", "key" },
 	{ "STATE", "state" },
+	{ "UPSTREAM", "upstream" },
 	{ "EXPIRES", "expires_at" },
+	{ "WHY", "reason" },
 	{ NULL, NULL },
 };
 
@@ -21,13 +23,25 @@ static const struct app_column fields[] = {
 	{ "Email", "subject.email" },
 	{ "Key", "key" },
 	{ "From", "peer" },
+	{ "Template", "template" },
 	{ "State", "state" },
+	{ "Why", "reason" },
+	{ "Decided by", "decided_by" },
+	{ "Upstream", "upstream" },
+	{ "Failed tries", "tries" },
+	{ "Polls", "polls" },
+	{ "Next try", "next_at" },
+	{ "Transaction", "transaction" },
+	{ "Created", "created_at" },
+	{ "Expires", "expires_at" },
 	{ "Certificate", "certificate" },
 	{ NULL, NULL },
 };
 
 static const struct app_option list_options[] = {
-	{ "state", "STATE", "pending, issued, rejected or expired" },
+	{ "state", "STATE",
+	    "pending, queued, issued, rejected, expired "
+	    "or failed" },
 	{ NULL, NULL, NULL },
 };
 
@@ -50,6 +64,20 @@ list(const struct app_args *a)
 
 	if (code == APP_OK)
 		app_print_list(a, rows, columns, "No SCEP requests.");
+	return code;
+}
+
+static int
+show(const struct app_args *a)
+{
+	AUTO(str_free) char *id = app_escape(a->words[0]);
+	AUTO(str_free) char *path = str_printf("/api/v1/scep-requests/%s", id);
+	AUTO(json_free) json_t *request = NULL;
+	int code = app_call(
+	    a, &(struct app_call){ .method = "GET", .path = path }, &request);
+
+	if (code == APP_OK)
+		app_print_one(a, request, fields);
 	return code;
 }
 
@@ -91,7 +119,10 @@ reject(const struct app_args *a)
 
 const struct app_subcommand app_scep_request_commands[] = {
 	{ "scep", "requests", "", 0, 0, list_options,
-	    "SCEP requests that wait for approval, or did", list, false },
+	    "SCEP requests that wait for approval or an upstream, or did", list,
+	    false },
+	{ "scep", "request", "ID", 1, 1, NULL, "all about one of them", show,
+	    false },
 	{ "scep", "approve", "ID", 1, 1, NULL,
 	    "issue what a SCEP request asks for", approve, false },
 	{ "scep", "reject", "ID", 1, 1, reject_options, "refuse a SCEP request",

@@ -174,6 +174,11 @@ start_services(struct app_server *s, struct err *e)
 	                   settings_int(set, "scep-approval-days") * MS_DAY,
 	               .webhook_ca = settings_str(set, "scep-webhook-ca"),
 	               .legacy_des = settings_bool(set, "scep-legacy-des"),
+	               .upstream_threads = 4,
+	               .upstream_wait_ms = 5 * MS_S,
+	               /* The other workers are for Macs. */
+	               .upstream_waiters =
+	                   (int)settings_int(set, "workers") / 4,
 	               .on_issued = certificate_issued,
 	               .on_issued_arg = s },
 	           &s->scep, e) &&
