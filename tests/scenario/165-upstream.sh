@@ -1,20 +1,13 @@
 # Certificates from another authority: micromdm's scepserver behind us, and in
-# front our own client, strongSwan and certmonger's scep-submit.
+# front our own client and strongSwan.
 . "$(dirname "$0")/scep.sh"
-DEPOT=$T/depot
-scepserver ca -init -keySize 2048 -depot "$DEPOT" >"$T/depot.log" 2>&1
-upstream() { # it takes requests without a challenge: it is for us alone
-	background scepserver scepserver -depot "$DEPOT" -port "$PORT" -allowrenew 0
-	UPSTREAM=$PID
-	until_ok 30 curl -sf "http://127.0.0.1:$PORT/scep?operation=GetCACaps"
-}
-PORT=$(free_port)
-upstream
+upstream_ca
+upstream_start
 scep_server
 m template set corp --fields '{"upstream": "corp"}' 2>/dev/null && fail "a template without its upstream"
-m upstream add corp scep "http://127.0.0.1:$PORT/scep" --ca "$CA" >/dev/null
+m upstream add corp scep "$UPSTREAM" --ca "$CA" >/dev/null
 m upstream test corp >/dev/null 2>&1 && fail "another CA was taken for the upstream"
-m upstream add corp scep "http://127.0.0.1:$PORT/scep" --ca "$DEPOT/ca.pem" --allow-des >/dev/null
+m upstream add corp scep "$UPSTREAM" --ca "$UPSTREAM_CA" --allow-des >/dev/null
 m upstream test corp --json | jq -e '.certificates[0].configured' >/dev/null || fail "upstream test"
 m template set corp --fields '{"upstream": "corp", "renew_days": 0}' >/dev/null
 
@@ -24,7 +17,7 @@ enrol() { # enrol NAME CN CHALLENGE-CN
 		--challenge-file "$T/$1.challenge" --wait 60 >"$T/$1.log" 2>&1
 }
 theirs() { # theirs CERT KEY CN: theirs, of that key and name, and in our ledger
-	openssl verify -CAfile "$DEPOT/ca.pem" "$1" >/dev/null || fail "chain of $1"
+	openssl verify -CAfile "$UPSTREAM_CA" "$1" >/dev/null || fail "chain of $1"
 	[ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$2" -pubout)" ] || fail "key of $1"
 	openssl x509 -in "$1" -noout -subject | grep -q "CN = $3" || fail "name of $1"
 	F=$(openssl x509 -in "$1" -outform DER | openssl sha256 -r | cut -d' ' -f1)
@@ -40,12 +33,13 @@ m scep renew "$SCEP" --ca-name corp --old-cert "$T/printer.pem" --old-key "$T/pr
 theirs "$T/next.pem" "$T/next.key" printer
 m certificate revoke "$F" | grep -q 'was not told' || fail "no word that the other CA knows nothing"
 
-# strongSwan and certmonger's helper name the authority in their URL.
+# strongSwan names the authority in its URL.
 curl -sSf "$SCEP/corp?operation=GetCACert" | openssl pkcs7 -inform DER -print_certs >"$T/both.pem"
 [ "$(grep -c BEGIN "$T/both.pem")" = 4 ] || fail "GetCACert by the upstream's name"
-pki --gen --type rsa --size 2048 --outform pem >"$T/swan.key"
+pki --gen --type rsa --size 2048 --outform pem >"$T/swan.key" 2>/dev/null
 timeout 60 pki --scep --url "$SCEP/corp" --in "$T/swan.key" --dn 'CN=gate' --outform pem \
 	--password "$(challenge gate --template corp)" --cacert-enc "$T/ra.pem" --cacert-sig "$T/ra.pem" \
-	--cacert "$T/issuing.pem" --cacert "$T/root.pem" --cacert "$DEPOT/ca.pem" \
+	--cacert "$T/issuing.pem" --cacert "$T/root.pem" --cacert "$UPSTREAM_CA" \
 	>"$T/swan.pem" 2>"$T/pki.log" || fail "strongSwan: no certificate"
 theirs "$T/swan.pem" "$T/swan.key" gate
+stop_server

@@ -79,3 +79,17 @@ W
 		fail "certmonger: $?"
 	[ "$(cat "$T/states.log")" = 'MONITORING CA_REJECTED' ] || fail "$(cat "$T/states.log")"
 }
+
+# upstream_ca: another authority below $T, that of micromdm's scepserver; sets
+# UPSTREAM (its URL) and UPSTREAM_CA.  upstream_start: it takes requests, and
+# without a challenge, since it is for us alone.
+upstream_ca() {
+	UPSTREAM_PORT=$(free_port)
+	UPSTREAM=http://127.0.0.1:$UPSTREAM_PORT/scep
+	UPSTREAM_CA=$T/depot/ca.pem
+	scepserver ca -init -keySize 2048 -depot "$T/depot" >"$T/depot.log" 2>&1
+}
+upstream_start() {
+	background scepserver scepserver -depot "$T/depot" -port "$UPSTREAM_PORT" -allowrenew 0
+	until_ok 30 curl -sf "$UPSTREAM?operation=GetCACaps"
+}

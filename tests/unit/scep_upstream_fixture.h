@@ -261,20 +261,67 @@ front_service(struct front *f, struct scep_options o)
 	f->w->outside = true;
 }
 
+/* Of the group: making databases takes longer than all tests in them. */
 static UNUSED int
-front_setup(void **state)
+front_open(void **state)
 {
 	struct front *f = calloc(1, sizeof(*f));
 
-	clock_set_offset_ms(0);
 	outside_open(&f->out);
 	f->w = world_open();
+	*state = f;
+	return 0;
+}
+
+static UNUSED int
+front_close(void **state)
+{
+	struct front *f = *state;
+
+	f->out.let_go = true;
+	world_close(f->w);
+	outside_close(&f->out);
+	free(f);
+	return 0;
+}
+
+static UNUSED void
+front_empty(struct world *w)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	assert_ok(store_begin(w->store, STORE_WRITE, &tx, e));
+	assert_ok(
+	    store_exec(tx, "DELETE FROM scep_request", S_ARGS(), NULL, e));
+	assert_ok(store_exec(tx, "DELETE FROM certificate", S_ARGS(), NULL, e));
+	assert_ok(store_exec(tx, "DELETE FROM renewal", S_ARGS(), NULL, e));
+	assert_ok(store_exec(tx, "DELETE FROM challenge", S_ARGS(), NULL, e));
+	assert_ok(
+	    store_exec(tx, "DELETE FROM outside_authority", S_ARGS(), NULL, e));
+	assert_ok(store_exec(tx, "DELETE FROM event", S_ARGS(), NULL, e));
+	assert_ok(store_commit(&tx, e));
+}
+
+/* Of each test. */
+static UNUSED int
+front_setup(void **state)
+{
+	struct front *f = *state;
+
+	clock_set_offset_ms(0);
 	front_service(f, (struct scep_options){ 0 });
-	assert_ok(front_upstream(f, true, "{}", e));
+	front_empty(f->w);
+	front_empty(f->out.w);
+	f->out.does = OUTSIDE_ISSUES;
+	f->out.gives = NULL;
+	f->out.asked = f->out.reasked = 0;
+	f->out.let_go = false;
+	f->refusals = 0;
+	front_template(f, CERT_TEMPLATE_SCEP, "{}");
 	front_template(f, "corp", "{\"upstream\":\"corp\",\"renew_days\":0}");
+	assert_ok(front_upstream(f, true, "{}", e));
 	f->c = world_grant(
 	    f->w, (struct scep_grant){ .template = "corp", .purpose = "scep" });
-	*state = f;
 	return 0;
 }
 
@@ -285,9 +332,8 @@ front_teardown(void **state)
 
 	clock_set_offset_ms(0);
 	f->out.let_go = true;
-	world_close(f->w);
-	outside_close(&f->out);
-	free(f);
+	/* Its threads must not go on with the next test's rows. */
+	scep_service_free(&f->w->service);
 	return 0;
 }
 

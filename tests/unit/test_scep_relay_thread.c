@@ -106,5 +106,5 @@ main(void)
 		T(the_end_breaks_off),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, front_open, front_close);
 }

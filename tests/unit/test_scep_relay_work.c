@@ -503,5 +503,5 @@ main(void)
 		T(what_is_in_use_stays),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, front_open, front_close);
 }

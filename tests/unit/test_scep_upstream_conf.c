@@ -247,5 +247,5 @@ main(void)
 		T(get_ca_cert_by_its_name),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, front_open, front_close);
 }
