@@ -224,7 +224,9 @@ bool
 scep_relay_renew(struct scep_service *s, const struct scep_request *rq,
     const struct scep_predecessor *old, struct scep_outcome *out, struct err *e)
 {
-	AUTO(scep_errand_clear) struct scep_errand x = { .w.purpose = "renew" };
+	/* Not "renew": those may be identities of Macs, which an outside CA
+	 * does not make. */
+	AUTO(scep_errand_clear) struct scep_errand x = { .w.purpose = "scep" };
 	AUTO(scep_names_clear) struct scep_names names = { 0 };
 	const struct cert_template *t =
 	    cert_authority_template(rq->authority, old->template);

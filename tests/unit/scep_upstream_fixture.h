@@ -27,7 +27,8 @@ struct outside {
 	X509 *gives; /* in place of what it issues */
 	atomic_int asked, reasked, hanging;
 	atomic_bool let_go;
-	char authorization[128]; /* of the last request */
+	/* Of the last request. */
+	char authorization[128], client[SHA256_HEX_SIZE];
 };
 
 struct front {
@@ -115,6 +116,7 @@ outside_enroll(const struct http_request *rq, struct http_reply *rp, void *arg,
 	o->reasked += strstr(http_path(rq), "simplereenroll") != NULL;
 	str_copy_cut(o->authorization, sizeof(o->authorization),
 	    authorization != NULL ? authorization : "");
+	sha256_hex(o->client, http_client_cert(rq));
 	if (does == OUTSIDE_HANGS)
 		outside_hang(o);
 	if (does == OUTSIDE_GARBAGE || does == OUTSIDE_HUGE) {
