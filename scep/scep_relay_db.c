@@ -113,29 +113,41 @@ scep_db_errand_of(struct store_tx *tx, const char *challenge_id,
 	return true;
 }
 
-/* Those of one upstream are due together when it has rested: the oldest of
- * them first. */
+/* When an upstream has rested, all of its requests are due: then the one that
+ * has waited longest.  One look at the index for each upstream, however long
+ * the queue is. */
 bool
 scep_db_errand_next(
     struct store_tx *tx, char id_out[UUID_SIZE], int64_t *at_out, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
+	AUTO(store_rows_free) struct store_rows *r = NULL, *one = NULL;
 	bool found;
 
 	id_out[0] = '\0';
 	*at_out = INT64_MAX;
 	if (!store_query(tx,
-	        "SELECT r.id, CASE WHEN u.slot_at > r.next_at THEN u.slot_at"
-	        " ELSE r.next_at END FROM scep_request r"
-	        " LEFT JOIN upstream u ON u.name = r.upstream"
-	        " WHERE r.next_at IS NOT NULL"
-	        " ORDER BY 2, r.next_at, r.created_at LIMIT 1",
+	        "SELECT name, first_at, CASE WHEN slot_at > first_at"
+	        " THEN slot_at ELSE first_at END FROM"
+	        " (SELECT name, slot_at, (SELECT MIN(r.next_at)"
+	        " FROM scep_request r WHERE r.upstream = upstream.name"
+	        " AND r.next_at IS NOT NULL) AS first_at FROM upstream) AS u"
+	        " WHERE first_at IS NOT NULL ORDER BY 3, 2 LIMIT 1",
 	        S_ARGS(), &r, e) ||
 	    !store_next(r, &found, e))
 		return false;
+	if (!found)
+		return true;
+	if (!store_query(tx,
+	        "SELECT id FROM scep_request WHERE upstream = $1"
+	        " AND next_at = $2 AND next_at IS NOT NULL"
+	        " ORDER BY created_at, id LIMIT 1",
+	        S_ARGS(S_TEXT(store_text(r, 0)), S_INT(store_int(r, 1))), &one,
+	        e) ||
+	    !store_next(one, &found, e))
+		return false;
 	if (found) {
-		str_copy_cut(id_out, UUID_SIZE, store_text(r, 0));
-		*at_out = store_int(r, 1);
+		str_copy_cut(id_out, UUID_SIZE, store_text(one, 0));
+		*at_out = store_int(r, 2);
 	}
 	return true;
 }

@@ -30,6 +30,6 @@ ALTER TABLE scep_request ADD COLUMN tries BIGINT NOT NULL DEFAULT 0; -- that fai
 ALTER TABLE scep_request ADD COLUMN polls BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE scep_request ADD COLUMN next_at BIGINT;       -- is asked for then; NULL: never more
 ALTER TABLE scep_request ADD COLUMN claim TEXT;           -- of who asks now
-CREATE INDEX scep_request_due ON scep_request (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX scep_request_due ON scep_request (upstream, next_at) WHERE next_at IS NOT NULL;
 CREATE INDEX scep_request_challenge ON scep_request (challenge_id) WHERE challenge_id IS NOT NULL;
 CREATE INDEX scep_request_old ON scep_request (old_fingerprint) WHERE old_fingerprint IS NOT NULL;

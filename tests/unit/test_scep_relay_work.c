@@ -469,6 +469,56 @@ approved_twice(void **state)
 	after(0);
 }
 
+/* The certificate of a Mac's user may come from there. */
+static void
+rollouts_come_too(void **state)
+{
+	struct front *f = *state;
+	struct challenge c = world_grant(
+	    f->w, (struct scep_grant){ .template = CERT_TEMPLATE_USER,
+	              .purpose = "rollout",
+	              .enrollment_ref = "rollout-1",
+	              .device_id = "d-1",
+	              .user_id = "u-1" });
+
+	front_template(f, CERT_TEMPLATE_USER, "{\"upstream\":\"corp\"}");
+	EXPECT_P(front_send(f, (struct front_ask){ .challenge = c.text }));
+	assert_true(front_step(f, NULL));
+	assert_int_equal(f->told, 1);
+	assert_int_equal(
+	    world_number(f->w,
+	        "SELECT count(*) FROM certificate WHERE device_id = $1"
+	        " AND user_id = 'u-1' AND purpose = 'rollout'"
+	        " AND template = 'device-user'"
+	        " AND enrollment_ref = 'rollout-1'",
+	        "d-1"),
+	    1);
+	front_template(f, CERT_TEMPLATE_USER, "{}");
+}
+
+/* However long the queue of one upstream is, the others are served. */
+static void
+a_resting_upstream_keeps_nobody_back(void **state)
+{
+	struct front *f = *state;
+	struct challenge c = world_grant(f->w,
+	    (struct scep_grant){ .template = "other", .purpose = "scep" });
+
+	f->out.does = 503;
+	ask_and_step(f);
+	assert_false(front_step(f, NULL));
+	f->out.does = OUTSIDE_ISSUES;
+	EXPECT_P(front_send(
+	    f, (struct front_ask){ .tid = "O-1", .challenge = c.text }));
+	assert_true(front_step(f, NULL));
+	assert_int_equal(front_certificates(f, "issued"), 0);
+	assert_int_equal(
+	    world_number(f->w,
+	        "SELECT count(*) FROM certificate WHERE authority_id LIKE $1",
+	        "upstream:other:%"),
+	    1);
+}
+
 static void
 names_are_the_challenges(void **state)
 {
@@ -523,6 +573,8 @@ main(void)
 		T(renewals_go_there_as_such),
 		T(a_renewal_keeps_its_names),
 		T(approved_twice),
+		T(rollouts_come_too),
+		T(a_resting_upstream_keeps_nobody_back),
 		T(names_are_the_challenges),
 		T(what_is_in_use_stays),
 	};
