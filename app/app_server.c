@@ -106,6 +106,32 @@ device_enrolled(
 	return enroll_rollout_enrolled(tx, device_id, s->enroll, e);
 }
 
+static struct scep_options
+scep_options(struct app_server *s)
+{
+	const struct settings *set = s->settings;
+	bool approval = settings_bool(set, "scep-approval");
+
+	return (struct scep_options){ .store = s->store,
+		.seal = s->seal,
+		.live = s->live,
+		.crl = s->revocation.crl,
+		.failures_per_min =
+		    (int)settings_int(set, "scep-failures-per-minute"),
+		.approval_ms =
+		    approval ? settings_int(set, "scep-approval-days") * MS_DAY
+		             : 0,
+		.waiting_ms = settings_int(set, "scep-approval-days") * MS_DAY,
+		.webhook_ca = settings_str(set, "scep-webhook-ca"),
+		.legacy_des = settings_bool(set, "scep-legacy-des"),
+		.upstream_threads = 4,
+		.upstream_wait_ms = 5 * MS_S,
+		/* The other workers are for Macs. */
+		.upstream_waiters = (int)settings_int(set, "workers") / 4,
+		.on_issued = certificate_issued,
+		.on_issued_arg = s };
+}
+
 static bool
 device_returned(
     struct store_tx *tx, const char *device_id, void *arg, struct err *e)
@@ -128,6 +154,7 @@ static bool
 start_services(struct app_server *s, struct err *e)
 {
 	const struct settings *set = s->settings;
+	struct scep_options scep;
 
 	if (!enroll_service_new(
 	        &(struct enroll_options){ .store = s->store,
@@ -147,6 +174,7 @@ start_services(struct app_server *s, struct err *e)
 		return false;
 	s->renderers[0] = enroll_rollout_renderer(s->enroll);
 	s->renderers[1] = enroll_identity_renderer(s->enroll);
+	scep = scep_options(s);
 	return mdm_service_new(&(struct mdm_options){ .store = s->store,
 	                           .seal = s->seal,
 	                           .renderers = s->renderers,
@@ -158,30 +186,7 @@ start_services(struct app_server *s, struct err *e)
 	                           .hook_arg = s },
 	           &s->mdm, e) &&
 	       app_server_topics(s, e) && scep_secret_warn(s->store, e) &&
-	       scep_service_new(
-	           &(struct scep_options){ .store = s->store,
-	               .seal = s->seal,
-	               .live = s->live,
-	               .crl = s->revocation.crl,
-	               .failures_per_min =
-	                   (int)settings_int(set, "scep-failures-per-minute"),
-	               .approval_ms =
-	                   settings_bool(set, "scep-approval")
-	                       ? settings_int(set, "scep-approval-days") *
-	                             MS_DAY
-	                       : 0,
-	               .waiting_ms =
-	                   settings_int(set, "scep-approval-days") * MS_DAY,
-	               .webhook_ca = settings_str(set, "scep-webhook-ca"),
-	               .legacy_des = settings_bool(set, "scep-legacy-des"),
-	               .upstream_threads = 4,
-	               .upstream_wait_ms = 5 * MS_S,
-	               /* The other workers are for Macs. */
-	               .upstream_waiters =
-	                   (int)settings_int(set, "workers") / 4,
-	               .on_issued = certificate_issued,
-	               .on_issued_arg = s },
-	           &s->scep, e) &&
+	       scep_service_new(&scep, &s->scep, e) &&
 	       api_service_new(
 	           &(struct api_options){ .store = s->store,
 	               .seal = s->seal,
