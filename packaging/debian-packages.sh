@@ -6,7 +6,7 @@ PACKAGES_TEST=(libcmocka-dev clang-format clang-tidy cppcheck
 	libplist-utils nghttp2-server nghttp2-client curl openssl jq xxd sqlite3
 	postgresql haproxy nginx-light strongswan-pki libstrongswan-extra-plugins certmonger scep
 	softhsm2 libengine-pkcs11-openssl)
-PACKAGES_BENCH=(nghttp2-server nghttp2-client nginx-light curl openssl jq scep)
+PACKAGES_BENCH=(libcmocka-dev nghttp2-server nghttp2-client nginx-light curl openssl jq scep)
 
 install_missing() {
 	local missing=() p
