@@ -236,6 +236,32 @@ round_trips_are_few(void **state)
 	assert_int_equal(trips(f->st) - before, 2);
 }
 
+/* A plan made while the table is empty, and known to be, is kept. */
+static void
+plans_of_empty_tables_do_no_harm(void **state)
+{
+	struct fixture *f = *state;
+	static const char look[] = "SELECT COUNT(*) FROM t WHERE id = 5";
+	static const char scans[] =
+	    "SELECT seq_scan FROM pg_stat_xact_user_tables "
+	    "WHERE relname = 't'";
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	struct err e = { 0 };
+	bool more;
+
+	write_sql(f->st, "ANALYZE t", S_ARGS());
+	assert_int_equal(number(f->st, look), 0);
+	must(store_begin(f->st, STORE_READ, &tx, &e), &e);
+	for (int i = 0; i < 2; i++) {
+		store_rows_free(&r);
+		must(store_query(tx, i == 0 ? look : scans, S_ARGS(), &r, &e),
+		    &e);
+		must(store_next(r, &more, &e), &e);
+		assert_int_equal(store_int(r, 0), 0);
+	}
+}
+
 static void
 expect_refused(const char *address, enum err_code code)
 {
@@ -404,6 +430,7 @@ main(void)
 		TEST(lost_connections_are_replaced),
 		TEST(transaction_dies_with_its_connection),
 		TEST(round_trips_are_few),
+		TEST(plans_of_empty_tables_do_no_harm),
 		TEST(bad_addresses_are_told_in_one_line),
 		TEST(backup_is_not_ours),
 		TEST(text_that_is_none_is_refused),
