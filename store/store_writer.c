@@ -104,6 +104,15 @@ turn_pass(struct store_writer *w)
 		sem_post(&next->wake);
 }
 
+/* With a slow disk it is better that more share its sync: as long as that
+ * takes, they may gather. */
+static int64_t
+batch_us(const struct store_writer *w)
+{
+	return w->commit_us > w->ops->batch_us ? w->commit_us
+	                                       : w->ops->batch_us;
+}
+
 /* The next thread in line can join the shared transaction as it is. */
 static bool
 next_may_join(struct store_writer *w)
@@ -114,7 +123,7 @@ next_may_join(struct store_writer *w)
 	may = w->queue.first != NULL && !w->queue.first->alone;
 	pthread_mutex_unlock(&w->mutex);
 	return may && w->member_count < w->ops->batch_max &&
-	       clock_mono_us() - w->began_us < w->ops->batch_us;
+	       clock_mono_us() - w->began_us < batch_us(w);
 }
 
 /* ---- the shared transaction; all with the turn ---- */
@@ -143,7 +152,10 @@ shared_end(struct store_writer *w, struct err *e)
 
 	w->open = false;
 	if (w->member_count > 0) {
+		int64_t from_us = clock_mono_us();
+
 		ok = w->ops->commit(w->conn, e);
+		w->commit_us = clock_mono_us() - from_us;
 		atomic_fetch_add_explicit(
 		    &w->counters->commits, 1, memory_order_relaxed);
 	}

@@ -12,8 +12,10 @@
  * whether the shared transaction survived.
  */
 struct store_writer_ops {
-	int batch_max;    /* transactions in a shared one */
-	int64_t batch_us; /* its age after which nobody else joins */
+	int batch_max; /* transactions in a shared one */
+	/* Its age after which nobody else joins, or the time of a commit, if
+	 * that is longer. */
+	int64_t batch_us;
 	bool (*begin)(void *conn, struct err *e);
 	bool (*save)(void *conn, struct err *e);    /* opens a savepoint */
 	bool (*release)(void *conn, struct err *e); /* keeps what is in it */
@@ -48,6 +50,7 @@ struct store_writer {
 	void *conn;
 	bool open;                  /* the shared transaction has begun */
 	int64_t began_us;           /* when it did, clock_mono_us() */
+	int64_t commit_us;          /* what the last commit took */
 	struct store_queue members; /* wait for it to be committed */
 	int member_count;
 
