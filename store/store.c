@@ -134,7 +134,8 @@ store_begin(struct store *st, enum store_mode mode, struct store_tx **out,
 	if (st->use == STORE_LOOK && mode == STORE_WRITE)
 		return err_set(e, ERR_INTERNAL, "opened for looking only");
 	atomic_fetch_add(&st->users, 1);
-	if (!st->driver->begin(st, mode, out, e)) {
+	if (!st->driver->begin(
+	        st, mode, out, e)) {
 		leave(st);
 		return false;
 	}
@@ -202,22 +203,6 @@ store_rollback(struct store_tx **txp)
 	count(tx);
 	st->driver->rollback(tx);
 	leave(st);
-}
-
-struct store_value
-store_value_text(const char *s)
-{
-	if (s == NULL)
-		return S_NULL;
-	return (struct store_value){ .type = STORE_TEXT, .s = slice_str(s) };
-}
-
-struct store_value
-store_value_blob(struct slice s)
-{
-	if (s.p == NULL)
-		return S_NULL;
-	return (struct store_value){ .type = STORE_BLOB, .s = s };
 }
 
 bool

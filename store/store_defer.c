@@ -8,7 +8,6 @@
  */
 #include <assert.h>
 #include <pthread.h>
-#include <string.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -21,11 +20,10 @@ enum {
 	DEFER_DELAY_MS = 1000 /* from the first write queued to its flush */
 };
 
-/* One write: the values, and behind them the bytes they point to. */
 struct deferred {
 	struct deferred *next;
 	const char *sql;
-	struct store_value args[];
+	struct store_value *args;
 };
 
 struct store_defer {
@@ -41,30 +39,19 @@ struct store_defer {
 static struct deferred *
 deferred_new(const char *sql, const struct store_value *args)
 {
-	size_t n = 1, bytes = 0;
-	struct deferred *d;
-	uint8_t *p;
+	struct deferred *d = mem_alloc(sizeof(*d));
 
-	for (const struct store_value *v = args; v->type != STORE_END; v++) {
-		n++;
-		bytes += v->s.len;
-	}
-	d = mem_alloc(sizeof(*d) + n * sizeof(d->args[0]) + bytes);
-	d->next = NULL;
-	d->sql = sql;
-	memcpy(d->args, args, n * sizeof(d->args[0]));
-	p = (uint8_t *)(d->args + n);
-	for (size_t i = 0; i < n - 1; i++) {
-		struct slice *s = &d->args[i].s;
-
-		if (s->p == NULL)
-			continue;
-		if (s->len > 0)
-			memcpy(p, s->p, s->len);
-		s->p = p;
-		p += s->len;
-	}
+	*d = (struct deferred){ .sql = sql, .args = store_values_copy(args) };
 	return d;
+}
+
+static void
+deferred_free(struct deferred **d)
+{
+	if (*d == NULL)
+		return;
+	mem_free(&(*d)->args);
+	mem_free(d);
 }
 
 /* With the mutex held. */
@@ -103,40 +90,58 @@ store_defer_add(
 		pthread_cond_signal(&d->wake);
 	if (dropped != NULL) {
 		atomic_fetch_add(&d->st->counters.dropped, 1);
-		mem_free(&dropped);
+		deferred_free(&dropped);
 	}
 }
 
 /*
- * Writes up to DEFER_SLICE writes of the list in one transaction and moves
- * *list behind them.  A statement that fails costs only itself; it is counted
- * in *failed and its error stays in e.
+ * Makes the first writes of the list, up to DEFER_SLICE, in one transaction;
+ * together: without waiting for each, and one that fails costs all.  Else it
+ * costs only itself and is counted in *failed, and its error stays in e.
  */
 static bool
-write_slice(
-    struct store *st, struct deferred **list, int64_t *failed, struct err *e)
+write_slice(struct store *st, const struct deferred *list, bool together,
+    int64_t *failed, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	int64_t made = 0;
 
 	if (!store_begin(st, STORE_WRITE, &tx, e))
 		return false;
-	for (int i = 0; i < DEFER_SLICE && *list != NULL; i++) {
-		struct deferred *d = *list;
-
-		if (store_exec(tx, d->sql, d->args, NULL, e))
+	tx->later = together;
+	for (int i = 0; i < DEFER_SLICE && list != NULL; i++) {
+		if (store_exec_later(tx, list->sql, list->args, e))
 			made++;
+		else if (together)
+			return false;
 		else
-			(*failed)++;
-		*list = d->next;
-		mem_free(&d);
+			++*failed;
+		list = list->next;
 	}
 	if (!store_commit(&tx, e)) {
-		*failed += made;
+		*failed += together ? 0 : made;
 		return false;
 	}
 	atomic_fetch_add(&st->counters.deferred, made);
 	return true;
+}
+
+/* Moves *list behind the slice, made or not. */
+static bool
+take_slice(
+    struct store *st, struct deferred **list, int64_t *failed, struct err *e)
+{
+	struct err why;
+	bool ok = write_slice(st, *list, true, failed, &why) ||
+	          write_slice(st, *list, false, failed, e);
+
+	for (int i = 0; i < DEFER_SLICE && *list != NULL; i++) {
+		struct deferred *d = *list;
+
+		*list = d->next;
+		deferred_free(&d);
+	}
+	return ok;
 }
 
 static void
@@ -152,12 +157,12 @@ flush(struct store_defer *d)
 	d->count = 0;
 	pthread_mutex_unlock(&d->mutex);
 
-	while (list != NULL && write_slice(d->st, &list, &failed, &e)) {
+	while (list != NULL && take_slice(d->st, &list, &failed, &e)) {
 	}
 	for (; list != NULL; lost++) {
 		struct deferred *next = list->next;
 
-		mem_free(&list);
+		deferred_free(&list);
 		list = next;
 	}
 	if (e.code != ERR_NONE)

@@ -149,10 +149,6 @@ queue_channels(struct pgsql *q, struct pg_tx *tx, struct err *e)
 {
 	const char *const *channel = tx->base.channels;
 
-	if (tx->dead) {
-		*e = tx->failure;
-		return false;
-	}
 	if (tx->member.broken)
 		return true; /* committing says why */
 	for (; *channel != NULL; channel++) {
@@ -174,11 +170,12 @@ driver_commit(struct store_tx *base, struct err *e)
 		end_read(q, tx->reader);
 		return true;
 	}
-	ok = queue_channels(q, tx, e);
+	ok = store_pgsql_last(tx, e) && queue_channels(q, tx, e);
 	if (ok)
 		ok = store_writer_commit(&q->writer, &tx->member, e);
 	else
 		store_writer_rollback(&q->writer, &tx->member);
+	store_pgsql_held_clear(&tx->held);
 	mem_free(&tx);
 	return ok;
 }
@@ -193,6 +190,7 @@ driver_rollback(struct store_tx *base)
 		end_read(q, tx->reader);
 		return;
 	}
+	store_pgsql_held_clear(&tx->held);
 	store_writer_rollback(&q->writer, &tx->member);
 	mem_free(&tx);
 }

@@ -9,6 +9,7 @@
  *	store_pgsql_writer.c   what the writer's turns run on its connection
  *	store_pgsql_outcome.c  whether a commit without an answer took place
  *	store_pgsql_tx.c       statements of a transaction, and their failures
+ *	store_pgsql_held.c     statements that wait for the end of theirs
  *	store_pgsql_rows.c     values of a result
  *	store_pgsql_listen.c   hears what other nodes committed
  *	store_pgsql_migrate.c  brings the schema up to date
@@ -65,6 +66,7 @@ struct pg_conn {
 	PGconn *h; /* NULL: not connected */
 	struct pg_dial *dial;
 	enum pg_state state;
+	bool saved;    /* the writer's transaction has its savepoint */
 	bool warned;   /* the server warned of something */
 	bool answered; /* the server answered something since ready() */
 	int queued;    /* commands sent behind the last synchronisation */
@@ -181,11 +183,28 @@ extern const struct store_writer_ops store_pgsql_writer_ops;
 
 /* ---- transactions ---- */
 
+/* What was not sent yet: the statement and copies of its values. */
+struct pg_held {
+	struct pg_held *next;
+	const struct pg_stmt *stmt;
+	struct store_value *args;
+};
+struct pg_held_list {
+	struct pg_held *first, **end; /* end NULL: empty */
+};
+void store_pgsql_hold(struct pg_held_list *l, const struct pg_stmt *s,
+    const struct store_value *args);
+/* Queues all on the connection. */
+MUST_CHECK bool store_pgsql_held_queue(
+    struct pg_held_list *l, struct pg_conn *c, struct err *e);
+void store_pgsql_held_clear(struct pg_held_list *l);
+
 struct pg_tx {
 	struct store_tx base; /* first */
 	struct pg_conn *conn;
 	struct store_member member; /* STORE_WRITE */
 	struct pg_reader *reader;   /* STORE_READ */
+	struct pg_held_list held;   /* writes that nobody waits for */
 	bool wrote;                 /* a statement that may have written */
 	bool saved;                 /* there is a savepoint of a statement */
 	bool fresh;                 /* and nothing was written behind it */
@@ -205,6 +224,8 @@ MUST_CHECK bool store_pgsql_query_later(struct store_tx *tx, const char *sql,
     const struct store_value *args, struct store_rows **out, struct err *e);
 /* Waits for all that is queued. */
 MUST_CHECK bool store_pgsql_await(struct pg_tx *tx, struct err *e);
+/* Before the commit: what is held goes out with it. */
+MUST_CHECK bool store_pgsql_last(struct pg_tx *tx, struct err *e);
 
 /* ---- results ---- */
 

@@ -192,6 +192,16 @@ put(struct pg_params *p, int i, Oid type, const struct store_value *v)
 	}
 }
 
+/* What the server would refuse, and outsiders can send, must not get there: a
+ * statement that fails may cost others their work. */
+static bool
+text_ok(const struct store_value *v)
+{
+	return v->type != STORE_TEXT ||
+	       (slice_utf8_valid(v->s) &&
+	           (v->s.len == 0 || memchr(v->s.p, 0, v->s.len) == NULL));
+}
+
 bool
 store_pgsql_stmt_check(
     const struct pg_stmt *s, const struct store_value *args, struct err *e)
@@ -202,6 +212,9 @@ store_pgsql_stmt_check(
 		if (args[n].s.len > INT_MAX)
 			return err_set(e, ERR_TOO_LARGE, "a value of %zu bytes",
 			    args[n].s.len);
+		if (!text_ok(&args[n]))
+			return err_set(
+			    e, ERR_INVALID, "a text that is not UTF-8");
 		n++;
 	}
 	if (n != s->params || args[n].type != STORE_END)

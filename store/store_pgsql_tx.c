@@ -4,6 +4,12 @@
  * others of its transaction has a savepoint of its own.  Savepoints, and the
  * BEGIN of a reader, are sent with the statement and cost no round trip.
  *
+ * A savepoint still costs the server about as much as a small statement.  The
+ * first run of store_write() does without, as long as it only reads, and
+ * writes what nobody waits for: that is held until the commit.  Should one of
+ * these statements fail, which is a fault of ours, or of the server, then the
+ * whole shared transaction is run again by all in it, with savepoints.
+ *
  * A struct pg_tx belongs to the thread that began it.
  */
 #include "store/store_pgsql_priv.h"
@@ -25,6 +31,22 @@ die(struct pg_tx *tx, const struct err *why)
 	tx->failure = *why;
 }
 
+/* That of the transaction, and behind it what was held. */
+static bool
+secure(struct pg_tx *tx, struct err *e)
+{
+	struct pg_conn *c = tx->conn;
+
+	if (!c->saved && !store_pgsql_queue(c, PG_SAVE_TX, e))
+		return false;
+	c->saved = true;
+	if (tx->held.first == NULL)
+		return true;
+	tx->wrote = tx->queued = true;
+	tx->fresh = false;
+	return store_pgsql_held_queue(&tx->held, c, e);
+}
+
 /* What has to be there before a statement that may fail. */
 static bool
 queue_before(struct pg_tx *tx, bool reads, struct err *e)
@@ -37,6 +59,9 @@ queue_before(struct pg_tx *tx, bool reads, struct err *e)
 		c->state = PG_OPEN;
 		return store_pgsql_queue(c, PG_BEGIN_READ, e);
 	}
+	if ((!reads || !tx->base.later || tx->held.first != NULL) &&
+	    !secure(tx, e))
+		return false;
 	if (reads || !tx->wrote || tx->fresh)
 		return true;
 	if (tx->saved && !store_pgsql_queue(c, PG_RELEASE_STMT, e))
@@ -118,7 +143,8 @@ begin_again(struct pg_tx *tx)
 	struct pg_conn *c = tx->conn;
 	struct err ignored;
 
-	if (c->answered || tx->queued || !store_pgsql_lost(c))
+	if (c->answered || tx->queued || tx->held.first != NULL ||
+	    !store_pgsql_lost(c))
 		return false;
 	c->state = PG_FAILED;
 	if (tx->base.mode == STORE_READ)
@@ -163,6 +189,9 @@ run(struct pg_tx *tx, const char *sql, const struct store_value *args,
 	how = attempt(tx, sql, args, out, e);
 	if (how == LOST && begin_again(tx))
 		how = attempt(tx, sql, args, out, e);
+	/* There is nothing to go back to. */
+	if (how == FAILED && tx->base.mode == STORE_WRITE && !tx->conn->saved)
+		how = LOST;
 	if (how == FAILED || how == LOST)
 		after_failure(tx, how, sql, e);
 	return how == DONE;
@@ -181,13 +210,14 @@ queue(struct pg_tx *tx, const char *sql, const struct store_value *args,
 		return prepared;
 	if (!store_pgsql_stmt_check(s, args, e))
 		return REFUSED;
-	if (!store_pgsql_stmt_queue(tx->conn, s, args, e))
+	if (!s->reads) {
+		store_pgsql_hold(&tx->held, s, args);
+		return DONE;
+	}
+	if (!queue_before(tx, true, e) ||
+	    !store_pgsql_stmt_queue(tx->conn, s, args, e))
 		return LOST;
 	tx->queued = true;
-	if (!s->reads) {
-		tx->wrote = true;
-		tx->fresh = false;
-	}
 	return DONE;
 }
 
@@ -227,6 +257,18 @@ store_pgsql_await(struct pg_tx *tx, struct err *e)
 		return true;
 	after_failure(tx, LOST, "statements sent together", e);
 	return false;
+}
+
+bool
+store_pgsql_last(struct pg_tx *tx, struct err *e)
+{
+	if (tx->dead) {
+		*e = tx->failure;
+		return false;
+	}
+	/* Committing says why. */
+	return tx->member.broken ||
+	       store_pgsql_held_queue(&tx->held, tx->conn, e);
 }
 
 bool

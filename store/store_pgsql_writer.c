@@ -12,10 +12,11 @@
 
 /*
  * A round trip is slower than a call of SQLite, and a commit here is a flush
- * of the server's log: the batch may be older.  Each savepoint that writes
- * has a transaction number; beyond 64 of them readers become slower.
+ * of the server's log: the batch may be older.  Each savepoint
+ * that writes, which most transactions do without, has a transaction number;
+ * beyond 64 of them readers become slower.
  */
-enum { BATCH_MAX = 32, BATCH_US = 5000 };
+enum { BATCH_MAX = 64, BATCH_US = 5000 };
 
 static bool
 begin(void *conn, struct err *e)
@@ -34,23 +35,32 @@ begin(void *conn, struct err *e)
 	return true;
 }
 
+/* The savepoint itself is made where there is something to undo. */
 static bool
 save(void *conn, struct err *e)
 {
-	return store_pgsql_queue(conn, PG_SAVE_TX, e);
+	struct pg_conn *c = conn;
+
+	(void)e;
+	c->saved = false;
+	return true;
 }
 
 static bool
 release(void *conn, struct err *e)
 {
-	return store_pgsql_queue(conn, PG_RELEASE_TX, e);
+	struct pg_conn *c = conn;
+
+	return !c->saved || store_pgsql_queue(conn, PG_RELEASE_TX, e);
 }
 
 static bool
 undo(void *conn, struct err *e)
 {
-	return store_pgsql_queue(conn, PG_UNDO_TX, e) &&
-	       store_pgsql_queue(conn, PG_RELEASE_TX, e);
+	struct pg_conn *c = conn;
+
+	return !c->saved || (store_pgsql_queue(conn, PG_UNDO_TX, e) &&
+	                        store_pgsql_queue(conn, PG_RELEASE_TX, e));
 }
 
 /* Sends COMMIT or ROLLBACK; *res is its answer. */

@@ -116,6 +116,9 @@ struct store_rows {
 	struct store_tx *tx;
 };
 
+/* With the bytes they point to, in one piece: mem_free(). */
+struct store_value *store_values_copy(const struct store_value *args);
+
 /*
  * Calls whoever listens on the channel, NULL for all: what another node
  * committed, heard by a driver's thread.

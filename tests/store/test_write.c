@@ -114,6 +114,37 @@ results_come_to_their_queries(void **state)
 	assert_int_equal(number(f->st, "SELECT SUM(n) FROM t"), 30);
 }
 
+/* What a client sent, and no database takes as text. */
+static bool
+ask_for_garbage(struct store_tx *tx, void *arg, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more;
+
+	++*(int *)arg;
+	return store_exec_later(
+	           tx, "INSERT INTO t (id) VALUES (1)", S_ARGS(), e) &&
+	       store_query(tx, "SELECT id FROM t WHERE a = $1",
+	           S_ARGS(S_TEXT("\xff")), &r, e) &&
+	       store_next(r, &more, e) && more;
+}
+
+/* It is refused here: there it would cost others their work. */
+static void
+garbage_is_not_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { 0 };
+	int calls = 0;
+
+	assert_false(store_write(f->st, ask_for_garbage, &calls, &e));
+	if (test_on_pgsql())
+		assert_int_equal(e.code, ERR_INVALID);
+	assert_int_equal(calls, 1);
+	assert_int_equal(retries(f->st), 0);
+	assert_int_equal(number(f->st, "SELECT COUNT(*) FROM t"), 0);
+}
+
 enum { THREADS = 12 };
 
 static void *
@@ -155,6 +186,71 @@ a_bad_one_fails_alone(void **state)
 }
 
 /* ---- PostgreSQL ---- */
+
+/* Behind what was written and not awaited, or before it. */
+static bool
+read_badly(struct store_tx *tx, void *arg, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	struct work *w = arg;
+
+	w->calls++;
+	return (!w->later || store_exec_later(tx, w->sql, S_ARGS(), e)) &&
+	       store_query(tx, w->why, S_ARGS(), &r, e);
+}
+
+/* The first run has no savepoint to go back to, the second tells why. */
+static void
+failed_reads_cost_the_others_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct work good[THREADS];
+	pthread_t threads[THREADS];
+
+	if (!test_on_pgsql())
+		return;
+	for (int i = 0; i < THREADS; i++) {
+		good[i] = (struct work){ .st = f->st,
+			.later = i % 2 == 0,
+			.sql = "INSERT INTO t (id) SELECT "
+			       "COALESCE(MAX(id), 0) + 1 FROM t" };
+		pthread_create(&threads[i], NULL, write_in_thread, &good[i]);
+	}
+	for (int i = 0; i < 4; i++) {
+		struct work bad = { .later = i % 2 == 0,
+			.sql = "INSERT INTO t (id) VALUES (-1)",
+			.why = "SELECT 1 / COUNT(*) FROM t WHERE id < -1" };
+		struct err e = { 0 };
+
+		assert_false(store_write(f->st, read_badly, &bad, &e));
+		assert_int_equal(e.code, ERR_INTERNAL);
+		assert_true(bad.calls >= (bad.later ? 1 : 2));
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(number(f->st, "SELECT COUNT(*) FROM t"), THREADS);
+	assert_int_equal(number(f->st, "SELECT MAX(id) FROM t"), THREADS);
+}
+
+/* What is held waits for nobody: the commit takes it along. */
+static void
+writes_travel_with_the_commit(void **state)
+{
+	struct fixture *f = *state;
+	struct work w = { .later = true,
+		.sql = "INSERT INTO t (id) SELECT COALESCE(MAX(id), 0) + 1 "
+		       "FROM t" };
+	struct store_stats before, after;
+	struct err e = { 0 };
+
+	must(store_write(f->st, insert, &w, &e), &e);
+	store_stats(f->st, &before);
+	must(store_write(f->st, insert, &w, &e), &e);
+	store_stats(f->st, &after);
+	if (test_on_pgsql())
+		assert_int_equal(after.round_trips - before.round_trips, 1);
+	assert_int_equal(number(f->st, "SELECT MAX(id) FROM t"), 2);
+}
 
 static void
 expect_two_calls(struct fixture *f, const char *why)
@@ -376,6 +472,9 @@ main(void)
 		TEST(failing_leaves_nothing),
 		TEST(results_come_to_their_queries),
 		TEST(a_bad_one_fails_alone),
+		TEST(garbage_is_not_sent),
+		TEST(failed_reads_cost_the_others_nothing),
+		TEST(writes_travel_with_the_commit),
 		TEST(serialization_failures_are_run_again),
 		TEST(lost_connections_are_run_again),
 		TEST(what_fails_always_is_given_up),
