@@ -158,7 +158,7 @@ look_up(struct api_service *s, const char *mac, struct http_caller *out,
 	unsigned rights = 0;
 	bool found;
 
-	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	if (!store_begin(s->o.store, STORE_READ_ONE, &tx, e) ||
 	    !api_db_token_by_mac(tx, mac, &row, &found, e))
 		return false;
 	if (!found || row.revoked || !api_role_rights(row.role, &rights))

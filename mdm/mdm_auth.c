@@ -96,7 +96,7 @@ mdm_auth_who(struct mdm_service *s, const char *fingerprint,
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	int64_t now = clock_now_ms();
 
-	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	if (!store_begin(s->o.store, STORE_READ_ONE, &tx, e) ||
 	    !mdm_db_who(tx, fingerprint, enrollment_id, out, e))
 		return false;
 	/* Whoever renews it learns so that the old one is not needed. */

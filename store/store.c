@@ -77,7 +77,7 @@ whole(struct store *st, struct err *e)
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more = false;
 
-	if (!store_begin(st, STORE_READ, &tx, e) ||
+	if (!store_begin(st, STORE_READ_ONE, &tx, e) ||
 	    !store_query(
 	        tx, "SELECT 1 FROM store_copy LIMIT 1", S_ARGS(), &r, e) ||
 	    !store_next(r, &more, e))
@@ -135,10 +135,11 @@ store_begin(struct store *st, enum store_mode mode, struct store_tx **out,
 		return err_set(e, ERR_INTERNAL, "opened for looking only");
 	atomic_fetch_add(&st->users, 1);
 	if (!st->driver->begin(
-	        st, mode, out, e)) {
+	        st, mode == STORE_READ_ONE ? STORE_READ : mode, out, e)) {
 		leave(st);
 		return false;
 	}
+	(*out)->one = mode == STORE_READ_ONE;
 	return true;
 }
 
@@ -217,6 +218,7 @@ bool
 store_query(struct store_tx *tx, const char *sql,
     const struct store_value *args, struct store_rows **out, struct err *e)
 {
+	assert(!tx->one || tx->statements == 0);
 	tx->statements++;
 	if (!tx->st->driver->query(tx, sql, args, out, e))
 		return false;
@@ -386,7 +388,7 @@ store_ping(struct store *st, struct err *e)
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
-	return store_begin(st, STORE_READ, &tx, e) &&
+	return store_begin(st, STORE_READ_ONE, &tx, e) &&
 	       store_query(tx, "SELECT MAX(version) FROM schema_version",
 	           S_ARGS(), &r, e) &&
 	       store_next(r, &more, e);

@@ -34,7 +34,8 @@ struct store_tx;
 struct store_rows;
 
 enum store_mode {
-	STORE_READ, /* one consistent snapshot; writing in it is a bug */
+	STORE_READ,     /* one consistent snapshot; writing in it is a bug */
+	STORE_READ_ONE, /* of a single statement, which is cheaper */
 	STORE_WRITE
 };
 

@@ -54,7 +54,7 @@ queue_before(struct pg_tx *tx, bool reads, struct err *e)
 	struct pg_conn *c = tx->conn;
 
 	if (tx->base.mode == STORE_READ) {
-		if (c->state != PG_IDLE)
+		if (tx->base.one || c->state != PG_IDLE)
 			return true;
 		c->state = PG_OPEN;
 		return store_pgsql_queue(c, PG_BEGIN_READ, e);

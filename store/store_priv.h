@@ -102,6 +102,7 @@ struct store {
 struct store_tx {
 	struct store *st;
 	enum store_mode mode;
+	bool one;   /* there is a single statement */
 	bool later; /* statements may be sent with what comes next */
 	bool again; /* the database undid it; the same may succeed next time */
 	uint32_t notify; /* bit i: listeners[i] is to be called */

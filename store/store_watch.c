@@ -56,7 +56,7 @@ last_touch(struct store *st, const char *name, int64_t *out, struct err *e)
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
-	if (!store_begin(st, STORE_READ, &tx, e) ||
+	if (!store_begin(st, STORE_READ_ONE, &tx, e) ||
 	    !store_query(tx,
 	        "SELECT COALESCE(MAX(seq), 0) FROM touched WHERE "
 	        "CAST($1 AS TEXT) IS NULL OR name = $1",

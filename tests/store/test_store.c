@@ -191,6 +191,25 @@ readers_see_one_snapshot(void **state)
 }
 
 static void
+one_statement_needs_no_snapshot(void **state)
+{
+	struct fixture *f = *state;
+
+	write_sql(f->st, "INSERT INTO t (id, n) VALUES (1, 7)", S_ARGS());
+	for (int i = 0; i < 3; i++) {
+		AUTO(store_rollback) struct store_tx *tx = NULL;
+		AUTO(store_rows_free) struct store_rows *r = NULL;
+		struct err e = { 0 };
+		bool more;
+
+		must(store_begin(f->st, STORE_READ_ONE, &tx, &e), &e);
+		must(store_query(tx, "SELECT n FROM t", S_ARGS(), &r, &e), &e);
+		must(store_next(r, &more, &e), &e);
+		assert_int_equal(store_int(r, 0), 7);
+	}
+}
+
+static void
 reader_cannot_write(void **state)
 {
 	struct fixture *f = *state;
@@ -343,6 +362,7 @@ main(void)
 		TEST(constraint_leaves_transaction_usable),
 		TEST(rollback_keeps_nothing),
 		TEST(readers_see_one_snapshot),
+		TEST(one_statement_needs_no_snapshot),
 		TEST(reader_cannot_write),
 		TEST(query_within_its_own_loop),
 		TEST(many_statements_are_kept_apart),
