@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes what SCEP reads from strangers, for a few seconds each, with libFuzzer
+# Fuzzes what SCEP reads from strangers, for 20 seconds each, with libFuzzer
 # and the sanitizers, in a build of its own; longer with MUTSU_FUZZ_SECONDS.
 # Exits with 77, which ctest takes for "skipped", where there is no clang.
 #     smoke.sh SOURCE-DIR BUILD-DIR
@@ -19,7 +19,7 @@ for target in "${targets[@]}"; do
 	found=$build/corpus/$target
 	mkdir -p "$found" "$build/found"
 	# What is new goes into the first corpus, findings beside it.
-	"$build/tests/$target" -max_total_time="${MUTSU_FUZZ_SECONDS:-3}" \
+	"$build/tests/$target" -max_total_time="${MUTSU_FUZZ_SECONDS:-20}" \
 		-timeout=20 -rss_limit_mb=2048 -artifact_prefix="$build/found/" "$found" \
 		"$source/tests/fuzz/corpus/${target#fuzz_}" >"$build/$target.log" 2>&1 ||
 		{ tail -60 "$build/$target.log"; exit 1; }
