@@ -103,52 +103,34 @@ create_order(struct api_service *s, const struct http_request *rq,
 	       api_order_answer(s, rq, &ask, rp, e);
 }
 
-/* What a caller wants queued; may be run again. */
 struct ask {
-	struct api_service *s;
-	const struct http_request *rq;
-	const char *id; /* NULL: the server chooses */
-	const char *request_type, *dict;
-	char queued[UUID_SIZE]; /* its id then */
-	json_t *shown;
+	const char *device;
+	struct mdm_queued *queued;
 };
 
 static bool
 queue_once(struct store_tx *tx, void *arg, struct err *e)
 {
-	struct ask *ask = arg;
-	char channel[LIMIT_ID + 1];
-	struct mdm_device d;
-	bool found;
+	const struct ask *ask = arg;
 
-	json_free(&ask->shown);
-	if (!mdm_device_find(tx, http_param(ask->rq, "device"), &d, e) ||
-	    !api_db_channel(tx, d.id, channel, &found, e))
-		return false;
-	if (!found)
-		return err_slug(e, ERR_CONFLICT, "not_enrolled",
-		    "the device is not enrolled at present");
-	return mdm_queue_add(tx, ask->s->o.seal,
-	           &(struct mdm_command){ .id = ask->id,
-	               .enrollment_id = channel,
-	               .request_type = ask->request_type,
-	               .dict_xml = ask->dict,
-	               .origin = "api",
-	               .by = api_by(ask->rq) },
-	           ask->queued, e) &&
-	       mdm_queue_json(tx, ask->s->o.seal, ask->queued, &ask->shown, e);
+	return mdm_queue_put(tx, ask->queued, ask->device, e);
 }
 
 static bool
-queue(struct ask *ask, struct http_reply *rp, struct err *e)
+queue(struct api_service *s, const struct http_request *rq,
+    const struct mdm_command *c, struct http_reply *rp, struct err *e)
 {
-	AUTO(json_free) json_t *j = NULL;
-	bool ok = store_write(ask->s->o.store, queue_once, ask, e);
+	AUTO(mdm_queued_free) struct mdm_queued *q = NULL;
+	struct ask ask = { .device = http_param(rq, "device") };
+	json_t *j;
 
-	j = TAKE(ask->shown);
-	if (!ok)
+	if (!mdm_queued_new(s->o.seal, c, &q, e))
 		return false;
-	api_location(rp, "/api/v1/commands", ask->queued);
+	ask.queued = q;
+	if (!store_write(s->o.store, queue_once, &ask, e))
+		return false;
+	j = mdm_queued_json(q);
+	api_location(rp, "/api/v1/commands", mdm_queued_id(q));
 	api_reply(rp, 201, &j);
 	return true;
 }
@@ -175,27 +157,27 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(buf_wipe) struct buf *dict = buf_new(DICT_MAX);
 	enum mdm_danger danger;
 	const json_t *args = NULL;
-	struct ask ask = { .s = service, .rq = rq };
+	struct mdm_command c = { .origin = "api", .by = api_by(rq) };
 
 	if (!api_body(rq, keys, &body, e) ||
-	    !json_get_str(body, "id", UUID_SIZE - 1, &ask.id, e) ||
+	    !json_get_str(body, "id", UUID_SIZE - 1, &c.id, e) ||
 	    !json_need_str(
-	        body, "request_type", TYPE_MAX, &ask.request_type, e) ||
+	        body, "request_type", TYPE_MAX, &c.request_type, e) ||
 	    !decode_args(body, &args, e) ||
-	    !mdm_catalogue_danger(ask.request_type, &danger, e))
+	    !mdm_catalogue_danger(c.request_type, &danger, e))
 		return false;
-	if (danger == MDM_ORDER_ONLY && ask.id != NULL)
+	if (danger == MDM_ORDER_ONLY && c.id != NULL)
 		return err_set(
 		    e, ERR_INVALID, "id: an order makes its own command");
 	if (danger == MDM_ORDER_ONLY)
-		return create_order(service, rq, ask.request_type, args, rp, e);
+		return create_order(service, rq, c.request_type, args, rp, e);
 	if (danger == MDM_DESTRUCTIVE && !api_need(rq, HTTP_DESTROY, e))
 		return false;
-	if (!mdm_catalogue_build(ask.request_type, args, dict, e) ||
+	if (!mdm_catalogue_build(c.request_type, args, dict, e) ||
 	    !buf_ok(dict, e))
 		return false;
-	ask.dict = buf_str(dict);
-	return queue(&ask, rp, e);
+	c.dict_xml = buf_str(dict);
+	return queue(service, rq, &c, rp, e);
 }
 
 /* ---- one ---- */

@@ -17,30 +17,62 @@ apns_claim_free(struct apns_claim **claim)
 	mem_free(&c);
 }
 
+/* When it is due then. */
+static int64_t
+due_then(const struct apns_due *d, int64_t at_ms)
+{
+	bool just_pushed =
+	    d->last_at > at_ms - APNS_DEBOUNCE_MS && d->last_at <= at_ms;
+
+	if (!d->can || (d->at != 0 && d->at <= at_ms))
+		return d->at;
+	if (!just_pushed || d->urgent)
+		return at_ms;
+	if (d->at != 0 && d->at < d->last_at + APNS_DEBOUNCE_MS)
+		return d->at;
+	return d->last_at + APNS_DEBOUNCE_MS;
+}
+
+bool
+apns_push_due_known(struct store_tx *tx, const char *enrollment_id,
+    struct apns_due *known, int64_t at_ms, struct err *e)
+{
+	int64_t at = due_then(known, at_ms);
+
+	if (at != known->at &&
+	    !store_exec_later(tx,
+	        "UPDATE enrollment SET push_due_at = $2 WHERE id = $1",
+	        S_ARGS(S_TEXT(enrollment_id), S_INT(at)), e))
+		return err_wrap(e, "push due");
+	known->at = at;
+	/* Due already: but the scheduler may not know of an urgent one. */
+	store_notify(tx, STORE_CHANNEL_PUSH);
+	return true;
+}
+
 bool
 apns_push_due(struct store_tx *tx, const char *enrollment_id, int64_t at_ms,
     struct err *e)
 {
-	int64_t changed;
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	struct apns_due due = { 0 };
+	bool found;
 
-	if (!store_exec(tx,
-	        "UPDATE enrollment SET push_due_at = CASE "
-	        "WHEN push_last_at > CAST($2 AS BIGINT) - $3 AND "
-	        "push_last_at <= $2 AND "
-	        "NOT EXISTS (SELECT 1 FROM command c WHERE "
-	        "c.enrollment_id = $1 AND c.done_at IS NULL AND c.urgent = 1) "
-	        "THEN CASE WHEN push_due_at < push_last_at + $3 THEN "
-	        "push_due_at ELSE push_last_at + $3 END ELSE $2 END "
-	        "WHERE id = $1 AND push_token IS NOT NULL AND "
-	        "push_state = 'ok' AND state = 'enrolled' AND "
-	        "(push_due_at IS NULL OR push_due_at > $2)",
-	        S_ARGS(S_TEXT(enrollment_id), S_INT(at_ms),
-	            S_INT(APNS_DEBOUNCE_MS)),
-	        &changed, e))
+	if (!store_query(tx,
+	        "SELECT push_due_at, push_last_at, EXISTS (SELECT 1 FROM "
+	        "command c WHERE c.enrollment_id = $1 AND c.done_at IS NULL "
+	        "AND c.urgent = 1) FROM enrollment WHERE id = $1 AND "
+	        "push_token IS NOT NULL AND push_state = 'ok' AND "
+	        "state = 'enrolled'",
+	        S_ARGS(S_TEXT(enrollment_id)), &r, e) ||
+	    !store_next(r, &found, e))
 		return err_wrap(e, "push due");
-	/* Due already: but the scheduler may not know of an urgent one. */
-	store_notify(tx, STORE_CHANNEL_PUSH);
-	return true;
+	if (found)
+		due = (struct apns_due){ .can = true,
+			.urgent = store_int(r, 2) != 0,
+			.at = store_int(r, 0),
+			.last_at = store_int(r, 1) };
+	return apns_push_due_known(tx, enrollment_id, &due, at_ms, e);
 }
 
 bool

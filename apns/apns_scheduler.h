@@ -21,6 +21,18 @@
 MUST_CHECK bool apns_push_due(struct store_tx *tx, const char *enrollment_id,
     int64_t at_ms, struct err *e);
 
+/* The same, for who has read already what decides. */
+struct apns_due {
+	bool can;        /* enrolled, with a token that is good */
+	bool urgent;     /* a lock or wipe is open */
+	int64_t at;      /* when a push is due; 0: never */
+	int64_t last_at; /* when the last one left */
+};
+/* known->at becomes what is written. */
+MUST_CHECK bool apns_push_due_known(struct store_tx *tx,
+    const char *enrollment_id, struct apns_due *known, int64_t at_ms,
+    struct err *e);
+
 /*
  * Claims of a scheduler that is gone are free at once, instead of at their
  * end.  by NULL: those of all.

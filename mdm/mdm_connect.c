@@ -45,10 +45,10 @@ read_status(struct mdm_visit *v, enum mdm_counter *counter_out, struct err *e)
 static enum mdm_refusal
 may_visit(const struct mdm_visit *v)
 {
-	enum mdm_refusal why = mdm_auth_bound(&v->who, v->now);
+	enum mdm_refusal why = mdm_auth_bound(&v->brief.who, v->now);
 
 	/* A user's channel without a TokenUpdate is no stolen identity. */
-	if (why == MDM_OTHER_DEVICE && !v->who.enrollment &&
+	if (why == MDM_OTHER_DEVICE && !v->brief.who.enrollment &&
 	    v->m->user_id != NULL)
 		return MDM_UNKNOWN_DEVICE;
 	return why;
@@ -58,20 +58,20 @@ may_visit(const struct mdm_visit *v)
 static bool
 is_being_erased(const struct mdm_visit *v)
 {
-	return str_eq(v->who.state, "left") &&
-	       v->now - v->who.device_changed_at < ERASING_MS;
+	return str_eq(v->brief.who.state, "left") &&
+	       v->now - v->brief.who.device_changed_at < ERASING_MS;
 }
 
 /* It acknowledged a wipe, and yet here it is. */
 static bool
 come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 {
-	if (!str_eq(v->who.state, "left"))
+	if (!str_eq(v->brief.who.state, "left"))
 		return true;
 	v->fresh = false;
 	log_event(LOG_WARN, "wiped_device_returned", "udid", v->m->udid, NULL);
 	return mdm_life_resume(v->s, tx,
-	    &(struct mdm_return){ .device_id = v->who.device_id,
+	    &(struct mdm_return){ .device_id = v->brief.who.device_id,
 	        .device_channel = v->m->udid,
 	        .channel = v->m->enrollment_id },
 	    e);
@@ -82,7 +82,7 @@ come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 static int64_t
 not_now_gap(const struct mdm_visit *v)
 {
-	const struct mdm_patience *p = &v->patience;
+	const struct mdm_patience *p = &v->brief.patience;
 	int64_t gap = 15 * MS_MIN, most = 6 * MS_H, age = v->now - p->urgent_at;
 
 	if (v->silent)
@@ -105,10 +105,11 @@ next_push(
 		return true;
 	}
 	*at_out = 0;
-	if (v->patience.not_now == MDM_PATIENCE_UNKNOWN &&
-	    !mdm_db_command_patience(tx, v->m->enrollment_id, &v->patience, e))
+	if (v->brief.patience.not_now == MDM_PATIENCE_UNKNOWN &&
+	    !mdm_db_command_patience(
+	        tx, v->m->enrollment_id, &v->brief.patience, e))
 		return false;
-	if (v->patience.not_now < 0)
+	if (v->brief.patience.not_now < 0)
 		return true;
 	*at_out = v->now + not_now_gap(v);
 	store_notify(tx, STORE_CHANNEL_PUSH);
@@ -119,7 +120,20 @@ static bool
 refuse(struct mdm_visit *v, enum mdm_refusal why, struct err *e)
 {
 	mdm_auth_admit(v->s, v->m->fingerprint, false);
-	return mdm_auth_refuse(v->s, v->m, &v->who, why, e);
+	return mdm_auth_refuse(v->s, v->m, &v->brief.who, why, e);
+}
+
+static bool
+read_brief(struct mdm_visit *v, struct store_tx *tx, struct err *e)
+{
+	struct mdm_db_brief_ask ask = { .fingerprint = v->m->fingerprint,
+		.enrollment_id = v->m->enrollment_id,
+		.reported = v->command_id != NULL ? v->command_id : "",
+		.not_now = v->status == MDM_IDLE,
+		.known = mdm_findings_any(&v->findings) };
+
+	v->fresh = true;
+	return mdm_db_brief(tx, &ask, &v->brief, e);
 }
 
 /* May be run again: begins by forgetting. */
@@ -134,7 +148,7 @@ visit_once(struct store_tx *tx, void *arg, struct err *e)
 	v->refusal = MDM_ACCEPTED;
 	v->broken_now = false;
 	buf_reset(v->out);
-	if (!mdm_connect_brief(v, tx, e))
+	if (!read_brief(v, tx, e))
 		return false;
 	v->refusal = may_visit(v);
 	if (v->refusal != MDM_ACCEPTED)
@@ -199,7 +213,7 @@ static void
 visit_clear(struct mdm_visit *v)
 {
 	mdm_db_command_clear(&v->offered);
-	mdm_connect_brief_clear(v);
+	mdm_db_brief_clear(&v->brief);
 	mdm_findings_clear(&v->findings);
 	buf_free(&v->result);
 }
@@ -208,10 +222,10 @@ visit_clear(struct mdm_visit *v)
 static void
 note_seen(const struct mdm_visit *v)
 {
-	if (v->now - v->who.seen_at > SEEN_MS ||
-	    (v->who.push_due && !v->who.open))
+	if (v->now - v->brief.who.seen_at > SEEN_MS ||
+	    (v->brief.who.push_due && !v->brief.who.open))
 		mdm_db_seen(v->s->o.store, v->m->enrollment_id,
-		    v->who.device_id, v->now);
+		    v->brief.who.device_id, v->now);
 }
 
 /* The look before a visit; *work_out: there is something to visit for. */
@@ -221,15 +235,15 @@ look(struct mdm_visit *v, bool *work_out, struct err *e)
 	enum mdm_refusal why;
 
 	if (!mdm_auth_who(
-	        v->s, v->m->fingerprint, v->m->enrollment_id, &v->who, e))
+	        v->s, v->m->fingerprint, v->m->enrollment_id, &v->brief.who, e))
 		return false;
 	why = may_visit(v);
 	if (why != MDM_ACCEPTED)
 		return refuse(v, why, e);
 	mdm_auth_admit(v->s, v->m->fingerprint, true);
-	*work_out =
-	    !is_being_erased(v) && (v->status != MDM_IDLE || v->who.open ||
-	                               str_eq(v->who.state, "left"));
+	*work_out = !is_being_erased(v) &&
+	            (v->status != MDM_IDLE || v->brief.who.open ||
+	                str_eq(v->brief.who.state, "left"));
 	return true;
 }
 

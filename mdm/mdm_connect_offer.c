@@ -62,7 +62,7 @@ may_erase(struct mdm_visit *v, struct store_tx *tx,
 	*may_out = true;
 	if (!mdm_chip_erases(c->request_type))
 		return true;
-	if (!mdm_db_target(tx, v->m->enrollment_id, &target, e))
+	if (!mdm_db_target(tx, v->m->enrollment_id, NULL, &target, e))
 		return false;
 	*may_out = mdm_chip_may_wipe(target.chip, refusal);
 	return true;
@@ -134,7 +134,7 @@ mark_delivered(struct mdm_visit *v, struct store_tx *tx,
 	json_put_str(data, "request_type", c->request_type);
 	return mdm_event(tx,
 	    &(struct store_event){ .kind = "command.delivered",
-	        .device_id = v->who.device_id,
+	        .device_id = v->brief.who.device_id,
 	        .subject_id = c->id,
 	        .actor = "system" },
 	    data, e);
@@ -173,11 +173,11 @@ find_next(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 	mdm_db_command_clear(&v->offered);
 	if (v->fresh) {
 		v->fresh = false;
-		v->offered = v->next;
-		v->next.body = NULL;
+		v->offered = v->brief.next;
+		v->brief.next.body = NULL;
 		return true;
 	}
-	v->patience.not_now = MDM_PATIENCE_UNKNOWN;
+	v->brief.patience.not_now = MDM_PATIENCE_UNKNOWN;
 	return mdm_db_command_next(
 	    tx, v->m->enrollment_id, v->status == MDM_IDLE, &v->offered, e);
 }
@@ -189,7 +189,7 @@ mdm_connect_offer(
 	bool ended = true;
 
 	if (v->silent) {
-		v->patience.not_now = MDM_PATIENCE_UNKNOWN;
+		v->brief.patience.not_now = MDM_PATIENCE_UNKNOWN;
 		return true;
 	}
 	for (int i = 0; ended && i < MOST_ENDED; i++) {

@@ -21,19 +21,16 @@ struct mdm_visit {
 	const char *command_id; /* reported on; NULL for Idle */
 	struct buf *result;     /* what it sent, sealed */
 	struct mdm_findings findings;
-	struct mdm_who who;
 	enum mdm_refusal refusal;
 	bool gone; /* it acknowledged a wipe */
 
 	/*
-	 * Read at once when the transaction begins (mdm_connect_brief.c).
+	 * Read at once when the transaction begins; who also before it.
 	 * fresh: nothing was written since that would change more of it than
 	 * that the reported command has ended.
 	 */
 	bool fresh;
-	struct mdm_db_command reported, next; /* id "": none */
-	struct mdm_patience patience;
-	struct mdm_known known;
+	struct mdm_db_brief brief;
 
 	struct buf *out;
 	struct mdm_db_command offered; /* id "": nothing */
@@ -43,14 +40,6 @@ struct mdm_visit {
 	char broken_id[MDM_ID];
 	struct err broken_why;
 };
-
-/*
- * mdm_connect_brief.c: reads who speaks and what a visit needs to know, in one
- * round trip.
- */
-MUST_CHECK bool mdm_connect_brief(
-    struct mdm_visit *v, struct store_tx *tx, struct err *e);
-void mdm_connect_brief_clear(struct mdm_visit *v);
 
 /* mdm_connect_report.c: records what the device says about a command. */
 MUST_CHECK bool mdm_connect_record(

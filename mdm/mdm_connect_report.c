@@ -69,7 +69,7 @@ put_off(struct mdm_visit *v, struct store_tx *tx,
 	json_put_int(data, "times", c->not_now + 1);
 	return mdm_event(tx,
 	    &(struct store_event){ .kind = "command.not_now",
-	        .device_id = v->who.device_id,
+	        .device_id = v->brief.who.device_id,
 	        .subject_id = c->id,
 	        .actor = "device" },
 	    data, e);
@@ -92,15 +92,15 @@ end_order(struct store_tx *tx, const struct mdm_db_command *c,
 static bool
 wiped(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 {
-	struct mdm_farewell f = {
-		.device_id = v->who.device_id, .state = "wiped", .why = "wiped"
-	};
+	struct mdm_farewell f = { .device_id = v->brief.who.device_id,
+		.state = "wiped",
+		.why = "wiped" };
 
 	v->gone = true;
 	return mdm_life_end(v->s, tx, &f, e) &&
 	       mdm_event(tx,
 	           &(struct store_event){ .kind = "device.wiped",
-	               .device_id = v->who.device_id,
+	               .device_id = v->brief.who.device_id,
 	               .actor = "device" },
 	           NULL, e);
 }
@@ -120,8 +120,8 @@ follow_up(struct mdm_visit *v, struct store_tx *tx,
 		log_event(LOG_WARN, "answer_unread", "udid", v->m->udid,
 		    "command", c->id, "error", v->findings.problem.text, NULL);
 	if (v->fresh)
-		return mdm_inventory_take(tx, &v->known, &v->findings, e);
-	return mdm_inventory_apply(tx, v->who.device_id, &v->findings, e);
+		return mdm_inventory_take(tx, &v->brief.known, &v->findings, e);
+	return mdm_inventory_apply(tx, v->brief.who.device_id, &v->findings, e);
 }
 
 /* An answer counts once; one that was waited for too long still counts. */
@@ -135,7 +135,7 @@ is_awaited(const struct mdm_db_command *c)
 bool
 mdm_connect_record(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 {
-	const struct mdm_db_command *c = &v->reported;
+	const struct mdm_db_command *c = &v->brief.reported;
 	struct mdm_ending how = { 0 };
 
 	v->gone = false;

@@ -5,11 +5,8 @@
 #include "core/limits.h"
 #include "mdm/mdm_db_priv.h"
 
-#define COMMAND_COLUMNS                                                        \
-	"q.id, q.enrollment_id, q.request_type, q.state, q.order_id, "         \
-	"q.renderer, q.renderer_ref, q.body, q.urgent, q.done_at, "            \
-	"q.deliveries, q.not_now, q.expires_at, q.queued_at, e.device_id, "    \
-	"q.result IS NOT NULL"
+/* The order of mdm_db_command_read(); and the body, where it is wanted. */
+#define COMMAND_COLUMNS MDM_DB_COMMAND_COLUMNS("q") ", q.body"
 #define FROM_COMMAND                                                           \
 	" FROM command q JOIN enrollment e ON e.id = q.enrollment_id "
 
@@ -19,11 +16,43 @@ mdm_db_command_clear(struct mdm_db_command *c)
 	buf_free(&c->body);
 }
 
-bool
-mdm_db_command_take(
-    struct store_rows *r, struct mdm_db_command *out, struct err *e)
+void
+mdm_db_command_read(
+    const struct store_rows *r, int col, struct mdm_db_command *out)
 {
-	struct slice body;
+	*out = (struct mdm_db_command){ 0 };
+	mdm_db_copy(out->id, sizeof(out->id), r, col);
+	mdm_db_copy(out->enrollment_id, sizeof(out->enrollment_id), r, col + 1);
+	mdm_db_copy(out->request_type, sizeof(out->request_type), r, col + 2);
+	mdm_db_copy(out->state, sizeof(out->state), r, col + 3);
+	mdm_db_copy(out->order_id, sizeof(out->order_id), r, col + 4);
+	mdm_db_copy(out->renderer, sizeof(out->renderer), r, col + 5);
+	mdm_db_copy(out->renderer_ref, sizeof(out->renderer_ref), r, col + 6);
+	out->urgent = store_int(r, col + 7) != 0;
+	out->done = !store_null(r, col + 8);
+	out->deliveries = store_int(r, col + 9);
+	out->not_now = store_int(r, col + 10);
+	out->expires_at = store_int(r, col + 11);
+	out->queued_at = store_int(r, col + 12);
+	mdm_db_copy(out->device_id, sizeof(out->device_id), r, col + 13);
+	out->answered = store_int(r, col + 14) != 0;
+}
+
+void
+mdm_db_command_read_body(
+    const struct store_rows *r, int col, struct mdm_db_command *out)
+{
+	struct slice body = store_blob(r, col);
+
+	if (body.len == 0)
+		return;
+	out->body = buf_new(body.len + 1);
+	buf_add(out->body, body.p, body.len);
+}
+
+static bool
+take(struct store_rows *r, struct mdm_db_command *out, struct err *e)
+{
 	bool found;
 
 	if (!store_next(r, &found, e))
@@ -31,26 +60,8 @@ mdm_db_command_take(
 	*out = (struct mdm_db_command){ 0 };
 	if (!found)
 		return true;
-	mdm_db_copy(out->id, sizeof(out->id), r, 0);
-	mdm_db_copy(out->enrollment_id, sizeof(out->enrollment_id), r, 1);
-	mdm_db_copy(out->request_type, sizeof(out->request_type), r, 2);
-	mdm_db_copy(out->state, sizeof(out->state), r, 3);
-	mdm_db_copy(out->order_id, sizeof(out->order_id), r, 4);
-	mdm_db_copy(out->renderer, sizeof(out->renderer), r, 5);
-	mdm_db_copy(out->renderer_ref, sizeof(out->renderer_ref), r, 6);
-	body = store_blob(r, 7);
-	if (body.len > 0) {
-		out->body = buf_new(body.len + 1);
-		buf_add(out->body, body.p, body.len);
-	}
-	out->urgent = store_int(r, 8) != 0;
-	out->done = !store_null(r, 9);
-	out->deliveries = store_int(r, 10);
-	out->not_now = store_int(r, 11);
-	out->expires_at = store_int(r, 12);
-	out->queued_at = store_int(r, 13);
-	mdm_db_copy(out->device_id, sizeof(out->device_id), r, 14);
-	out->answered = store_int(r, 15) != 0;
+	mdm_db_command_read(r, 0, out);
+	mdm_db_command_read_body(r, MDM_DB_COMMAND_COUNT, out);
 	return true;
 }
 
@@ -60,56 +71,29 @@ read_one(struct store_tx *tx, const char *sql, const struct store_value *args,
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 
-	return store_query(tx, sql, args, &r, e) &&
-	       mdm_db_command_take(r, out, e);
-}
-
-bool
-mdm_db_command_ask(
-    struct store_tx *tx, const char *id, struct store_rows **out, struct err *e)
-{
-	return store_query_later(tx,
-	    "SELECT " COMMAND_COLUMNS FROM_COMMAND "WHERE q.id = $1",
-	    S_ARGS(S_TEXT(id)), out, e);
+	return store_query(tx, sql, args, &r, e) && take(r, out, e);
 }
 
 bool
 mdm_db_command_get(struct store_tx *tx, const char *id,
     struct mdm_db_command *out, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return mdm_db_command_ask(tx, id, &r, e) &&
-	       mdm_db_command_take(r, out, e);
+	return read_one(tx,
+	    "SELECT " COMMAND_COLUMNS FROM_COMMAND "WHERE q.id = $1",
+	    S_ARGS(S_TEXT(id)), out, e);
 }
 
 bool
 mdm_db_command_next(struct store_tx *tx, const char *enrollment_id,
     bool not_now, struct mdm_db_command *out, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return mdm_db_command_ask_next(tx,
-	           &(struct mdm_next){ .enrollment_id = enrollment_id,
-	               .but = "",
-	               .not_now = not_now },
-	           &r, e) &&
-	       mdm_db_command_take(r, out, e);
-}
-
-bool
-mdm_db_command_ask_next(struct store_tx *tx, const struct mdm_next *n,
-    struct store_rows **out, struct err *e)
-{
-	return store_query_later(tx,
+	return read_one(tx,
 	    "SELECT " COMMAND_COLUMNS FROM_COMMAND
 	    "WHERE q.enrollment_id = $1 AND q.done_at IS NULL AND "
-	    "q.id <> $3 AND ($2 = 1 OR q.state <> 'not-now' OR q.delivered_at "
-	    "< "
+	    "($2 = 1 OR q.state <> 'not-now' OR q.delivered_at < "
 	    "(SELECT session_at FROM enrollment WHERE id = $1)) "
 	    "ORDER BY q.urgent DESC, q.sort_key LIMIT 1",
-	    S_ARGS(S_TEXT(n->enrollment_id), S_INT(n->not_now), S_TEXT(n->but)),
-	    out, e);
+	    S_ARGS(S_TEXT(enrollment_id), S_INT(not_now)), out, e);
 }
 
 bool
@@ -143,7 +127,7 @@ bool
 mdm_db_command_add(struct store_tx *tx, const char *id,
     const struct mdm_command *c, struct slice body, int64_t now, struct err *e)
 {
-	return store_exec(tx,
+	return store_exec_later(tx,
 	    "INSERT INTO command (id, enrollment_id, request_type, body, "
 	    "renderer, renderer_ref, state, urgent, sort_key, origin, "
 	    "order_id, queued_at, queued_by, expires_at) VALUES ($1, $2, $3, "
@@ -154,7 +138,7 @@ mdm_db_command_add(struct store_tx *tx, const char *id,
 	        mdm_db_text(c->renderer_ref), S_INT(c->urgent),
 	        S_TEXT(c->origin), mdm_db_text(c->order_id), S_INT(now),
 	        S_TEXT(c->by), S_TIME(c->expires_at)),
-	    NULL, e);
+	    e);
 }
 
 bool
@@ -195,31 +179,15 @@ mdm_db_command_end(struct store_tx *tx, const char *id,
 	    e);
 }
 
-bool
-mdm_db_patience_ask(struct store_tx *tx, const struct mdm_next *n,
-    struct store_rows **out, struct err *e)
+void
+mdm_db_patience_read(
+    const struct store_rows *r, int col, struct mdm_patience *out)
 {
-	return store_query_later(tx,
-	    "SELECT MAX(not_now), MAX(CASE WHEN urgent = 1 THEN queued_at END) "
-	    "FROM command WHERE enrollment_id = $1 "
-	    "AND done_at IS NULL AND id <> $2",
-	    S_ARGS(S_TEXT(n->enrollment_id), S_TEXT(n->but)), out, e);
-}
-
-bool
-mdm_db_patience_take(
-    struct store_rows *r, struct mdm_patience *out, struct err *e)
-{
-	bool found;
-
-	if (!store_next(r, &found, e))
-		return false;
 	*out = (struct mdm_patience){ .not_now = -1 };
-	if (found && !store_null(r, 0)) {
-		out->not_now = store_int(r, 0);
-		out->urgent_at = store_int(r, 1);
-	}
-	return true;
+	if (store_null(r, col))
+		return;
+	out->not_now = store_int(r, col);
+	out->urgent_at = store_int(r, col + 1);
 }
 
 bool
@@ -227,10 +195,15 @@ mdm_db_command_patience(struct store_tx *tx, const char *enrollment_id,
     struct mdm_patience *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
 
-	return mdm_db_patience_ask(tx,
-	           &(struct mdm_next){
-	               .enrollment_id = enrollment_id, .but = "" },
-	           &r, e) &&
-	       mdm_db_patience_take(r, out, e);
+	*out = (struct mdm_patience){ .not_now = -1 };
+	if (!mdm_db_one(tx,
+	        "SELECT MAX(q.not_now), " MDM_DB_URGENT_AT " FROM command q "
+	        "WHERE q.enrollment_id = $1 AND q.done_at IS NULL",
+	        S_ARGS(S_TEXT(enrollment_id)), &r, &found, e))
+		return false;
+	if (found)
+		mdm_db_patience_read(r, 0, out);
+	return true;
 }

@@ -14,8 +14,8 @@
 	"CASE WHEN q.state = 'queued' AND q.queued_at <= e.push_accepted_at "  \
 	"THEN 'pushed' ELSE q.state END"
 #define SHOWN_COLUMNS                                                          \
-	"q.id, d.id, COALESCE(d.serial, d.deleted_serial), q.request_type, "   \
-	STATE ", q.origin, "                                                   \
+	"q.id, d.id, COALESCE(d.serial, d.deleted_serial), "                   \
+	"q.request_type, " STATE ", q.origin, "                                \
 	"q.queued_at, q.queued_by, q.delivered_at, q.deliveries, q.not_now, "  \
 	"q.done_at, q.error_code, q.error_domain, q.error_text, q.sort_key, "  \
 	"q.expires_at, q.order_id, e.state, e.push_state, e.push_due_at, "     \
@@ -52,10 +52,54 @@ enum {
 	COL_RESULT = 30
 };
 
-static char *
-why(const struct store_rows *r)
+static json_t *
+error_json(const struct mdm_shown *s)
 {
-	struct mdm_why w = {
+	json_t *o;
+
+	if (!s->has_error_code && s->why.error == NULL)
+		return json_null();
+	o = json_object();
+	if (s->has_error_code)
+		json_put_int(o, "code", s->error_code);
+	else
+		json_put_str(o, "code", NULL);
+	json_put_str(o, "domain", s->error_domain);
+	json_put_str(o, "text", s->why.error);
+	return o;
+}
+
+json_t *
+mdm_shown_json(const struct mdm_shown *s)
+{
+	AUTO(str_free)
+	char *sentence = mdm_why_sentence(&s->why, clock_now_ms());
+	json_t *o = json_object();
+
+	json_put_str(o, "id", s->id);
+	json_put_str(o, "device", s->device_id);
+	json_put_str(o, "serial", s->serial);
+	json_put_str(o, "enrollment", s->enrollment_id);
+	json_put_str(o, "request_type", s->request_type);
+	json_put_str(o, "state", s->why.state);
+	json_put_str(o, "why", sentence);
+	json_put_str(o, "origin", s->origin);
+	json_put_str(o, "order", s->order_id);
+	json_put_time(o, "queued_at", s->why.queued_at);
+	json_put_str(o, "queued_by", s->queued_by);
+	json_put_time(o, "delivered_at", s->why.delivered_at);
+	json_put_int(o, "deliveries", s->deliveries);
+	json_put_int(o, "not_now", s->why.not_now);
+	json_put_time(o, "expires_at", s->expires_at);
+	json_put_time(o, "done_at", s->why.done_at);
+	json_object_set_new(o, "error", error_json(s));
+	return o;
+}
+
+static struct mdm_why
+read_why(const struct store_rows *r)
+{
+	return (struct mdm_why){
 		.state = store_text(r, COL_STATE),
 		.error = store_text(r, COL_ERROR_TEXT),
 		.queued_at = store_int(r, COL_QUEUED),
@@ -74,51 +118,27 @@ why(const struct store_rows *r)
 		.push_last_id = store_text(r, COL_PUSH_ID),
 		.push_cert_not_after = store_int(r, COL_PUSH_CERT),
 	};
-
-	return mdm_why_sentence(&w, clock_now_ms());
-}
-
-static json_t *
-error_json(const struct store_rows *r)
-{
-	json_t *o;
-
-	if (store_null(r, COL_ERROR_CODE) && store_null(r, COL_ERROR_TEXT))
-		return json_null();
-	o = json_object();
-	if (store_null(r, COL_ERROR_CODE))
-		json_put_str(o, "code", NULL);
-	else
-		json_put_int(o, "code", store_int(r, COL_ERROR_CODE));
-	json_put_str(o, "domain", store_text(r, COL_ERROR_CODE + 1));
-	json_put_str(o, "text", store_text(r, COL_ERROR_TEXT));
-	return o;
 }
 
 static json_t *
 command_json(const struct store_rows *r)
 {
-	AUTO(str_free) char *sentence = why(r);
-	json_t *o = json_object();
-
-	json_put_str(o, "id", store_text(r, 0));
-	json_put_str(o, "device", store_text(r, 1));
-	json_put_str(o, "serial", store_text(r, 2));
-	json_put_str(o, "enrollment", store_text(r, COL_ENROLLMENT));
-	json_put_str(o, "request_type", store_text(r, 3));
-	json_put_str(o, "state", store_text(r, COL_STATE));
-	json_put_str(o, "why", sentence);
-	json_put_str(o, "origin", store_text(r, 5));
-	json_put_str(o, "order", store_text(r, 17));
-	json_put_time(o, "queued_at", store_int(r, COL_QUEUED));
-	json_put_str(o, "queued_by", store_text(r, 7));
-	json_put_time(o, "delivered_at", store_int(r, COL_DELIVERED));
-	json_put_int(o, "deliveries", store_int(r, 9));
-	json_put_int(o, "not_now", store_int(r, COL_NOT_NOW));
-	json_put_time(o, "expires_at", store_int(r, 16));
-	json_put_time(o, "done_at", store_int(r, COL_DONE));
-	json_object_set_new(o, "error", error_json(r));
-	return o;
+	return mdm_shown_json(&(struct mdm_shown){
+	    .id = store_text(r, 0),
+	    .device_id = store_text(r, 1),
+	    .serial = store_text(r, 2),
+	    .enrollment_id = store_text(r, COL_ENROLLMENT),
+	    .request_type = store_text(r, 3),
+	    .origin = store_text(r, 5),
+	    .order_id = store_text(r, 17),
+	    .queued_by = store_text(r, 7),
+	    .error_domain = store_text(r, COL_ERROR_CODE + 1),
+	    .deliveries = store_int(r, 9),
+	    .expires_at = store_int(r, 16),
+	    .has_error_code = !store_null(r, COL_ERROR_CODE),
+	    .error_code = store_int(r, COL_ERROR_CODE),
+	    .why = read_why(r),
+	});
 }
 
 static bool

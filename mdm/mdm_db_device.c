@@ -3,38 +3,35 @@
  */
 #include "mdm/mdm_db_priv.h"
 
-#define DEVICE_COLUMNS                                                         \
-	"d.id, d.udid, d.serial, d.state, d.name, d.model_id, d.model_name, "  \
-	"d.name_too_long, d.chip, d.os_version, d.os_build, d.user_id, "       \
-	"d.enrolled_at, d.last_seen_at, d.created_at, d.updated_at, "          \
-	"d.information_at, d.security_at, d.chip_heard"
+#define DEVICE_COLUMNS MDM_DB_DEVICE_COLUMNS
 
-const int mdm_db_device_user_col = 19, mdm_db_device_open_col = 20;
+const int mdm_db_device_user_col = MDM_DB_DEVICE_COUNT,
+          mdm_db_device_open_col = MDM_DB_DEVICE_COUNT + 1;
 
 void
-mdm_db_device_read(const struct store_rows *r, struct mdm_device *out)
+mdm_db_device_read(const struct store_rows *r, int col, struct mdm_device *out)
 {
 	struct mdm_device d = { 0 };
 
-	mdm_db_copy(d.id, sizeof(d.id), r, 0);
-	mdm_db_copy(d.udid, sizeof(d.udid), r, 1);
-	mdm_db_copy(d.serial, sizeof(d.serial), r, 2);
-	mdm_db_copy(d.state, sizeof(d.state), r, 3);
-	mdm_db_copy(d.name, sizeof(d.name), r, 4);
-	mdm_db_copy(d.model_id, sizeof(d.model_id), r, 5);
-	mdm_db_copy(d.model_name, sizeof(d.model_name), r, 6);
-	d.name_too_long = store_int(r, 7) != 0;
-	d.chip = mdm_chip_from_name(store_text(r, 8));
-	mdm_db_copy(d.os_version, sizeof(d.os_version), r, 9);
-	mdm_db_copy(d.os_build, sizeof(d.os_build), r, 10);
-	mdm_db_copy(d.user_id, sizeof(d.user_id), r, 11);
-	d.enrolled_at = store_int(r, 12);
-	d.last_seen_at = store_int(r, 13);
-	d.created_at = store_int(r, 14);
-	d.updated_at = store_int(r, 15);
-	d.information_at = store_int(r, 16);
-	d.security_at = store_int(r, 17);
-	d.chip_heard = (unsigned)store_int(r, 18);
+	mdm_db_copy(d.id, sizeof(d.id), r, col);
+	mdm_db_copy(d.udid, sizeof(d.udid), r, col + 1);
+	mdm_db_copy(d.serial, sizeof(d.serial), r, col + 2);
+	mdm_db_copy(d.state, sizeof(d.state), r, col + 3);
+	mdm_db_copy(d.name, sizeof(d.name), r, col + 4);
+	mdm_db_copy(d.model_id, sizeof(d.model_id), r, col + 5);
+	mdm_db_copy(d.model_name, sizeof(d.model_name), r, col + 6);
+	d.name_too_long = store_int(r, col + 7) != 0;
+	d.chip = mdm_chip_from_name(store_text(r, col + 8));
+	mdm_db_copy(d.os_version, sizeof(d.os_version), r, col + 9);
+	mdm_db_copy(d.os_build, sizeof(d.os_build), r, col + 10);
+	mdm_db_copy(d.user_id, sizeof(d.user_id), r, col + 11);
+	d.enrolled_at = store_int(r, col + 12);
+	d.last_seen_at = store_int(r, col + 13);
+	d.created_at = store_int(r, col + 14);
+	d.updated_at = store_int(r, col + 15);
+	d.information_at = store_int(r, col + 16);
+	d.security_at = store_int(r, col + 17);
+	d.chip_heard = (unsigned)store_int(r, col + 18);
 	*out = d;
 }
 
@@ -55,7 +52,7 @@ mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by, const char *value,
 	if (!mdm_db_one(tx, sql[by], S_ARGS(S_TEXT(value)), &r, found_out, e))
 		return false;
 	if (*found_out)
-		mdm_db_device_read(r, out);
+		mdm_db_device_read(r, 0, out);
 	return true;
 }
 
@@ -68,14 +65,12 @@ mdm_db_device_any(struct store_tx *tx, const char *any, const char *serial,
 	int count = 0;
 
 	if (!mdm_db_one(tx,
-	        "SELECT " DEVICE_COLUMNS " FROM device d WHERE d.id = $1 OR "
-	        "d.serial = $2 OR d.udid = $1 OR "
-	        "(d.name = $1 AND d.state <> 'deleted') "
-	        "ORDER BY CASE WHEN d.id = $1 THEN 0 ELSE 1 END, d.id LIMIT 2",
+	        "SELECT " DEVICE_COLUMNS
+	        " FROM device d WHERE " MDM_DB_DEVICE_ANY("$1", "$2"),
 	        S_ARGS(S_TEXT(any), S_TEXT(serial)), &r, &more, e))
 		return false;
 	while (more) {
-		mdm_db_device_read(r, &out[count++]);
+		mdm_db_device_read(r, 0, &out[count++]);
 		if (!store_next(r, &more, e))
 			return false;
 	}
@@ -194,33 +189,6 @@ void
 mdm_known_clear(struct mdm_known *k)
 {
 	mdm_reported_clear(&k->reported);
-}
-
-bool
-mdm_db_known_ask(struct store_tx *tx, const char *enrollment_id,
-    struct store_rows **out, struct err *e)
-{
-	return store_query_later(tx,
-	    "SELECT " DEVICE_COLUMNS ", d.information, d.security "
-	    "FROM device d JOIN enrollment e ON e.device_id = d.id "
-	    "WHERE e.id = $1",
-	    S_ARGS(S_TEXT(enrollment_id)), out, e);
-}
-
-bool
-mdm_db_known_take(struct store_rows *r, struct mdm_known *out, struct err *e)
-{
-	bool found;
-
-	if (!store_next(r, &found, e))
-		return false;
-	*out = (struct mdm_known){ .found = found };
-	if (found) {
-		mdm_db_device_read(r, &out->device);
-		out->reported.information = str_dup(store_text(r, 19));
-		out->reported.security = str_dup(store_text(r, 20));
-	}
-	return true;
 }
 
 bool

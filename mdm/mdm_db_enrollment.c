@@ -146,27 +146,6 @@ mdm_db_enrollment_back(struct store_tx *tx, const char *id, struct err *e)
 }
 
 bool
-mdm_db_target(struct store_tx *tx, const char *enrollment_id,
-    struct mdm_target *out, struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	struct mdm_target t = { 0 };
-
-	if (!mdm_db_one(tx,
-	        "SELECT e.state, e.device_id, d.chip FROM enrollment e JOIN "
-	        "device d ON d.id = e.device_id WHERE e.id = $1",
-	        S_ARGS(S_TEXT(enrollment_id)), &r, &t.found, e))
-		return false;
-	if (t.found) {
-		mdm_db_copy(t.state, sizeof(t.state), r, 0);
-		mdm_db_copy(t.device_id, sizeof(t.device_id), r, 1);
-		t.chip = mdm_chip_from_name(store_text(r, 2));
-	}
-	*out = t;
-	return true;
-}
-
-bool
 mdm_db_enrollment_came(struct store_tx *tx, const char *id,
     const struct mdm_came *c, struct err *e)
 {

@@ -4,9 +4,11 @@
  */
 #pragma once
 
+#include "apns/apns_scheduler.h"
 #include "mdm/mdm_device.h"
 #include "mdm/mdm_order.h"
 #include "mdm/mdm_queue.h"
+#include "mdm/mdm_why.h"
 
 enum {
 	MDM_ID = 37,
@@ -52,14 +54,13 @@ struct mdm_who {
 };
 MUST_CHECK bool mdm_db_who(struct store_tx *tx, const char *fingerprint,
     const char *enrollment_id, struct mdm_who *out, struct err *e);
-/*
- * Questions that travel together, and their answers; here and below.  What
- * was asked is sent when the first answer is taken.
- */
-MUST_CHECK bool mdm_db_who_ask(struct store_tx *tx, const char *fingerprint,
-    const char *enrollment_id, struct store_rows **out, struct err *e);
-MUST_CHECK bool mdm_db_who_take(
-    struct store_rows *r, struct mdm_who *out, struct err *e);
+/* The columns it begins with, of c (certificate), e and d, and how many. */
+#define MDM_DB_WHO_COLUMNS                                                     \
+	"c.purpose, c.state, c.not_before, c.not_after, c.device_id, "         \
+	"e.device_id, e.state, e.last_seen_at, e.push_due_at, d.state, "       \
+	"d.chip, d.updated_at, c.template, c.first_seen_at"
+enum { MDM_DB_WHO_COUNT = 14 };
+void mdm_db_who_read(const struct store_rows *r, struct mdm_who *out);
 /* Telemetry: the device came; nothing is open, so no push is due. */
 void mdm_db_seen(struct store *st, const char *enrollment_id,
     const char *device_id, int64_t now);
@@ -78,6 +79,10 @@ MUST_CHECK bool mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by,
     const char *value, struct mdm_device *out, bool *found_out, struct err *e);
 /* Devices of this id, serial number (in upper case), UDID or name, at most
  * two; that of the id is the first. */
+#define MDM_DB_DEVICE_ANY(any, serial)                                         \
+	"d.id = " any " OR d.serial = " serial " OR d.udid = " any " OR "      \
+	"(d.name = " any " AND d.state <> 'deleted') "                         \
+	"ORDER BY CASE WHEN d.id = " any " THEN 0 ELSE 1 END, d.id LIMIT 2"
 MUST_CHECK bool mdm_db_device_any(struct store_tx *tx, const char *any,
     const char *serial, struct mdm_device out[2], int *count_out,
     struct err *e);
@@ -109,10 +114,6 @@ struct mdm_known {
 	struct mdm_reported reported;
 };
 void mdm_known_clear(struct mdm_known *k);
-MUST_CHECK bool mdm_db_known_ask(struct store_tx *tx, const char *enrollment_id,
-    struct store_rows **out, struct err *e);
-MUST_CHECK bool mdm_db_known_take(
-    struct store_rows *r, struct mdm_known *out, struct err *e);
 MUST_CHECK bool mdm_db_device_information(struct store_tx *tx, const char *id,
     const char *json, int64_t now, struct err *e);
 MUST_CHECK bool mdm_db_device_security(struct store_tx *tx, const char *id,
@@ -123,8 +124,15 @@ MUST_CHECK bool mdm_db_device_security(struct store_tx *tx, const char *id,
 MUST_CHECK bool mdm_db_device_rows(struct store_tx *tx,
     const struct mdm_device_page *page, const char *after_serial,
     const char *after_id, struct store_rows **out, struct err *e);
-/* Reads a row of mdm_db_device_rows(). */
-void mdm_db_device_read(const struct store_rows *r, struct mdm_device *out);
+/* A device's columns, of d, and how many; read from column col on. */
+#define MDM_DB_DEVICE_COLUMNS                                                  \
+	"d.id, d.udid, d.serial, d.state, d.name, d.model_id, d.model_name, "  \
+	"d.name_too_long, d.chip, d.os_version, d.os_build, d.user_id, "       \
+	"d.enrolled_at, d.last_seen_at, d.created_at, d.updated_at, "          \
+	"d.information_at, d.security_at, d.chip_heard"
+enum { MDM_DB_DEVICE_COUNT = 19 };
+void mdm_db_device_read(
+    const struct store_rows *r, int col, struct mdm_device *out);
 /* Columns behind those of the device in mdm_db_device_rows(). */
 extern const int mdm_db_device_user_col, mdm_db_device_open_col;
 /* user name (or "") and number of open commands. */
@@ -166,13 +174,6 @@ MUST_CHECK bool mdm_db_enrollment_back(
 /* The device channel that can be sent commands; "" when there is none. */
 MUST_CHECK bool mdm_db_enrollment_of(struct store_tx *tx, const char *device_id,
     char out[MDM_ENROLLMENT_ID], struct err *e);
-struct mdm_target {
-	bool found;
-	char state[MDM_WORD], device_id[MDM_ID];
-	enum mdm_chip chip;
-};
-MUST_CHECK bool mdm_db_target(struct store_tx *tx, const char *enrollment_id,
-    struct mdm_target *out, struct err *e);
 /* The device came: push attempts start afresh. */
 struct mdm_came {
 	int64_t push_due_at; /* 0: no push is due */
@@ -204,27 +205,28 @@ MUST_CHECK bool mdm_db_command_get(struct store_tx *tx, const char *id,
 MUST_CHECK bool mdm_db_command_next(struct store_tx *tx,
     const char *enrollment_id, bool not_now, struct mdm_db_command *out,
     struct err *e);
-struct mdm_next {
-	const char *enrollment_id;
-	const char *but; /* the command that will have ended by then, or "" */
-	bool not_now;
-};
-MUST_CHECK bool mdm_db_command_ask(struct store_tx *tx, const char *id,
-    struct store_rows **out, struct err *e);
-MUST_CHECK bool mdm_db_command_ask_next(struct store_tx *tx,
-    const struct mdm_next *n, struct store_rows **out, struct err *e);
-MUST_CHECK bool mdm_db_command_take(
-    struct store_rows *r, struct mdm_db_command *out, struct err *e);
+/* The columns of a command, of the table q and of e, and how many; read from
+ * column col on, and its body. */
+#define MDM_DB_COMMAND_COLUMNS(q)                                              \
+	q ".id, " q ".enrollment_id, " q ".request_type, " q ".state, " q      \
+	  ".order_id, " q ".renderer, " q ".renderer_ref, " q ".urgent, " q    \
+	  ".done_at, " q ".deliveries, " q ".not_now, " q ".expires_at, " q    \
+	  ".queued_at, e.device_id, " q ".result IS NOT NULL"
+enum { MDM_DB_COMMAND_COUNT = 15 };
+void mdm_db_command_read(
+    const struct store_rows *r, int col, struct mdm_db_command *out);
+void mdm_db_command_read_body(
+    const struct store_rows *r, int col, struct mdm_db_command *out);
 /* How long the open commands may wait for the next push. */
 struct mdm_patience {
 	int64_t not_now; /* most NotNow answers; -1: nothing is open */
 	int64_t
 	    urgent_at; /* when the newest lock or wipe was queued; 0: none */
 };
-MUST_CHECK bool mdm_db_patience_ask(struct store_tx *tx,
-    const struct mdm_next *n, struct store_rows **out, struct err *e);
-MUST_CHECK bool mdm_db_patience_take(
-    struct store_rows *r, struct mdm_patience *out, struct err *e);
+/* Of the open commands q; read after MAX(q.not_now). */
+#define MDM_DB_URGENT_AT "MAX(CASE WHEN q.urgent = 1 THEN q.queued_at END)"
+void mdm_db_patience_read(
+    const struct store_rows *r, int col, struct mdm_patience *out);
 /* The oldest open command of an enrolment. */
 MUST_CHECK bool mdm_db_command_open(struct store_tx *tx,
     const char *enrollment_id, struct mdm_db_command *out, struct err *e);
@@ -254,8 +256,62 @@ MUST_CHECK bool mdm_db_command_end(struct store_tx *tx, const char *id,
 MUST_CHECK bool mdm_db_command_patience(struct store_tx *tx,
     const char *enrollment_id, struct mdm_patience *out, struct err *e);
 
+/* ---- mdm_db_brief.c ---- */
+
+/* What is asked when a visit begins. */
+struct mdm_db_brief_ask {
+	const char *fingerprint, *enrollment_id;
+	const char *reported; /* the command that ends, or "" */
+	bool not_now;         /* next: also those put off in this visit */
+	bool known;           /* also what the device reported before */
+};
+struct mdm_db_brief {
+	struct mdm_who who;
+	struct mdm_db_command reported; /* without its body; id "": none */
+	struct mdm_db_command next;     /* to offer when reported has ended */
+	struct mdm_patience patience;   /* of the others */
+	struct mdm_known known;
+};
+void mdm_db_brief_clear(struct mdm_db_brief *b);
+/* All of it in one statement. */
+MUST_CHECK bool mdm_db_brief(struct store_tx *tx,
+    const struct mdm_db_brief_ask *ask, struct mdm_db_brief *out,
+    struct err *e);
+
+/* ---- mdm_db_target.c ---- */
+
+/* Where a command would go, and what decides whether, and when it is pushed. */
+struct mdm_target {
+	bool found;  /* there is such an enrolment */
+	bool device; /* or at least its device */
+	bool taken;  /* there is a command of this id already */
+	char enrollment_id[MDM_ENROLLMENT_ID], state[MDM_WORD];
+	char device_id[MDM_ID], serial[129];
+	enum mdm_chip chip;
+	struct apns_due due;
+	char push_state[MDM_WORD], push_last_reason[129], push_last_id[65];
+	bool has_token;
+	int64_t push_last_status, push_claim_until, seen_at;
+	int64_t push_cert_not_after, push_accepted_at;
+};
+/* command_id: NULL, or that of the command to be. */
+MUST_CHECK bool mdm_db_target(struct store_tx *tx, const char *enrollment_id,
+    const char *command_id, struct mdm_target *out, struct err *e);
+/* The device channel of the Mac that mdm_device_find() would find. */
+MUST_CHECK bool mdm_db_target_of(struct store_tx *tx, const char *any,
+    const char *command_id, struct mdm_target *out, struct err *e);
+
 /* ---- mdm_db_command_json.c ---- */
 
+/* A command as the API shows it; NULL and 0 for what there is not. */
+struct mdm_shown {
+	const char *id, *device_id, *serial, *enrollment_id, *request_type;
+	const char *origin, *order_id, *queued_by, *error_domain;
+	int64_t deliveries, expires_at, error_code;
+	bool has_error_code;
+	struct mdm_why why; /* state and times as well */
+};
+json_t *mdm_shown_json(const struct mdm_shown *s);
 MUST_CHECK bool mdm_db_commands_json(struct store_tx *tx,
     const struct mdm_command_page *page, json_t *array, int64_t *next_out,
     struct err *e);

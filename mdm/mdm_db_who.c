@@ -5,40 +5,19 @@
 #include "certs/cert_template.h"
 #include "mdm/mdm_db_priv.h"
 
-bool
-mdm_db_who_ask(struct store_tx *tx, const char *fingerprint,
-    const char *enrollment_id, struct store_rows **out, struct err *e)
+void
+mdm_db_who_read(const struct store_rows *r, struct mdm_who *out)
 {
-	return store_query_later(tx,
-	    "SELECT c.purpose, c.state, c.not_before, c.not_after, "
-	    "c.device_id, e.device_id, e.state, e.last_seen_at, "
-	    "e.push_due_at, d.state, d.chip, d.updated_at, "
-	    "EXISTS (SELECT 1 FROM command q WHERE q.enrollment_id = e.id "
-	    "AND q.done_at IS NULL), c.template, c.first_seen_at "
-	    "FROM certificate c "
-	    "LEFT JOIN enrollment e ON e.id = $2 "
-	    "LEFT JOIN device d ON d.id = e.device_id "
-	    "WHERE c.fingerprint = $1",
-	    S_ARGS(S_TEXT(fingerprint), S_TEXT(enrollment_id)), out, e);
-}
+	struct mdm_who w = { .certificate = true };
 
-bool
-mdm_db_who_take(struct store_rows *r, struct mdm_who *out, struct err *e)
-{
-	struct mdm_who w = { 0 };
-
-	if (!store_next(r, &w.certificate, e))
-		return false;
-	if (w.certificate) {
-		mdm_db_copy(w.purpose, sizeof(w.purpose), r, 0);
-		w.revoked = !str_eq(store_text(r, 1), "issued");
-		w.not_before = store_int(r, 2);
-		w.not_after = store_int(r, 3);
-		mdm_db_copy(w.owner_id, sizeof(w.owner_id), r, 4);
-		w.enrollment = !store_null(r, 5);
-		mdm_db_copy(w.template, sizeof(w.template), r, 13);
-		w.used = !store_null(r, 14);
-	}
+	mdm_db_copy(w.purpose, sizeof(w.purpose), r, 0);
+	w.revoked = !str_eq(store_text(r, 1), "issued");
+	w.not_before = store_int(r, 2);
+	w.not_after = store_int(r, 3);
+	mdm_db_copy(w.owner_id, sizeof(w.owner_id), r, 4);
+	w.enrollment = !store_null(r, 5);
+	mdm_db_copy(w.template, sizeof(w.template), r, 12);
+	w.used = !store_null(r, 13);
 	if (w.enrollment) {
 		mdm_db_copy(w.device_id, sizeof(w.device_id), r, 5);
 		mdm_db_copy(w.state, sizeof(w.state), r, 6);
@@ -47,10 +26,8 @@ mdm_db_who_take(struct store_rows *r, struct mdm_who *out, struct err *e)
 		mdm_db_copy(w.device_state, sizeof(w.device_state), r, 9);
 		w.chip = mdm_chip_from_name(store_text(r, 10));
 		w.device_changed_at = store_int(r, 11);
-		w.open = store_int(r, 12) != 0;
 	}
 	*out = w;
-	return true;
 }
 
 bool
@@ -58,9 +35,25 @@ mdm_db_who(struct store_tx *tx, const char *fingerprint,
     const char *enrollment_id, struct mdm_who *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
 
-	return mdm_db_who_ask(tx, fingerprint, enrollment_id, &r, e) &&
-	       mdm_db_who_take(r, out, e);
+	*out = (struct mdm_who){ 0 };
+	if (!mdm_db_one(tx,
+	        "SELECT " MDM_DB_WHO_COLUMNS ", "
+	        "EXISTS (SELECT 1 FROM command q WHERE q.enrollment_id = e.id "
+	        "AND q.done_at IS NULL) "
+	        "FROM certificate c "
+	        "LEFT JOIN enrollment e ON e.id = $2 "
+	        "LEFT JOIN device d ON d.id = e.device_id "
+	        "WHERE c.fingerprint = $1",
+	        S_ARGS(S_TEXT(fingerprint), S_TEXT(enrollment_id)), &r, &found,
+	        e))
+		return false;
+	if (!found)
+		return true;
+	mdm_db_who_read(r, out);
+	out->open = store_int(r, MDM_DB_WHO_COUNT) != 0;
+	return true;
 }
 
 void

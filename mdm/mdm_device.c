@@ -273,7 +273,7 @@ mdm_device_list(struct store_tx *tx, const struct mdm_device_page *page,
 	    !store_next(r, &more, e))
 		return false;
 	while (more && count < page->limit) {
-		mdm_db_device_read(r, &d);
+		mdm_db_device_read(r, 0, &d);
 		json_array_append_new(
 		    array, short_json(&d, store_text(r, mdm_db_device_user_col),
 		               store_int(r, mdm_db_device_open_col)));

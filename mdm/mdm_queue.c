@@ -1,14 +1,12 @@
 /*
- * The command queue.  No state of its own: everything is in the caller's
- * transaction and on its thread.
+ * The command queue: how commands end and are shown.  No state of its own:
+ * everything is in the caller's transaction and on its thread.
  */
 #include <stdio.h>
-#include <string.h>
 
-#include "apns/apns_scheduler.h"
 #include "mdm/mdm_priv.h"
 
-enum { DOCUMENT_MAX = 2 << 20, RESULT_JSON_MAX = 64 << 20 };
+enum { RESULT_JSON_MAX = 64 << 20 };
 
 /* Answers are shown and kept in the clear without these. */
 static const char *const secret_results[] = { "ActivationLockBypassCode",
@@ -21,120 +19,6 @@ mdm_context(const char *what, const char *id)
 
 	snprintf(c.text, sizeof(c.text), "%s:%s", what, id);
 	return c;
-}
-
-/* ---- adding ---- */
-
-bool
-mdm_queue_check_xml(
-    const char *request_type, const char *dict_xml, struct err *e)
-{
-	AUTO(buf_wipe) struct buf *document = buf_new(DOCUMENT_MAX);
-	AUTO(pl_free) struct pl *p = NULL;
-	const char *told;
-
-	pl_begin(document);
-	buf_adds(document, dict_xml);
-	buf_adds(document, "</plist>\n");
-	if (!buf_ok(document, e) || !pl_parse(buf_slice(document), &p, e) ||
-	    !pl_need_str(p, "RequestType", LIMIT_ID, &told, e))
-		return err_wrap(e, "command %s", request_type);
-	if (!str_eq(told, request_type))
-		return err_set(e, ERR_INVALID,
-		    "command %s: its RequestType is another one", request_type);
-	return true;
-}
-
-static bool
-queued_event(struct store_tx *tx, const char *id, const char *device_id,
-    const struct mdm_command *c, struct err *e)
-{
-	json_t *data = json_object();
-
-	json_put_str(data, "request_type", c->request_type);
-	json_put_str(data, "origin", c->origin);
-	return mdm_event(tx,
-	    &(struct store_event){ .kind = "command.queued",
-	        .device_id = device_id,
-	        .subject_id = id,
-	        .actor = c->by },
-	    data, e);
-}
-
-static bool
-may_queue(struct store_tx *tx, const struct mdm_command *c,
-    struct mdm_target *target, struct err *e)
-{
-	if (!mdm_db_target(tx, c->enrollment_id, target, e))
-		return false;
-	if (!target->found || !str_eq(target->state, "enrolled"))
-		return err_slug(e, ERR_CONFLICT, "not_enrolled",
-		    "the Mac is not enrolled: it can be sent nothing");
-	if (mdm_chip_erases(c->request_type))
-		return mdm_chip_may_wipe(target->chip, e);
-	return true;
-}
-
-/* The id the caller chose, or a new one. */
-static bool
-choose_id(struct store_tx *tx, const struct mdm_command *c, char out[UUID_SIZE],
-    struct err *e)
-{
-	AUTO(mdm_db_command_clear) struct mdm_db_command there = { 0 };
-
-	if (c->id == NULL) {
-		uuid_new(out);
-		return true;
-	}
-	if (!uuid_valid(c->id) || strpbrk(c->id, "abcdef") != NULL)
-		return err_set(e, ERR_INVALID, "id: not an upper-case UUID");
-	if (!mdm_db_command_get(tx, c->id, &there, e))
-		return false;
-	if (there.id[0] != '\0')
-		return err_slug(e, ERR_CONFLICT, "command_exists",
-		    "there is a command of this id already");
-	return str_copy(out, UUID_SIZE, c->id);
-}
-
-bool
-mdm_queue_add(struct store_tx *tx, const struct seal *seal,
-    const struct mdm_command *c, char id_out[37], struct err *e)
-{
-	AUTO(buf_free) struct buf *body = NULL;
-	struct mdm_target target;
-	char id[UUID_SIZE];
-
-	if (c->renderer == NULL &&
-	    !mdm_queue_check_xml(c->request_type, c->dict_xml, e))
-		return false;
-	if (!may_queue(tx, c, &target, e) || !choose_id(tx, c, id, e))
-		return false;
-	body = buf_new(DOCUMENT_MAX);
-	if (c->renderer == NULL &&
-	    !seal_put(seal, mdm_context("command.body", id).text,
-	        slice_str(c->dict_xml), body, e))
-		return false;
-	if (!buf_ok(body, e) ||
-	    !mdm_db_command_add(tx, id, c,
-	        c->renderer == NULL ? buf_slice(body) : (struct slice){ 0 },
-	        clock_now_ms(), e) ||
-	    !apns_push_due(tx, c->enrollment_id, clock_now_ms(), e) ||
-	    !queued_event(tx, id, target.device_id, c, e))
-		return err_wrap(e, "queue %s", c->request_type);
-	return str_copy(id_out, UUID_SIZE, id);
-}
-
-bool
-mdm_queue_add_once(struct store_tx *tx, const struct seal *seal,
-    const struct mdm_command *c, struct err *e)
-{
-	char id[UUID_SIZE];
-	bool waits;
-
-	if (!mdm_db_command_waits(
-	        tx, c->enrollment_id, c->request_type, &waits, e))
-		return false;
-	return waits || mdm_queue_add(tx, seal, c, id, e);
 }
 
 /* ---- ending ---- */

@@ -36,6 +36,23 @@ struct mdm_command {
 MUST_CHECK bool mdm_queue_add(struct store_tx *tx, const struct seal *seal,
     const struct mdm_command *c, char id_out[37], struct err *e);
 
+/*
+ * The same in two steps, for who has a device's name and shows the command:
+ * what needs no database is done before the transaction.  c is borrowed until
+ * the end, and its enrollment_id ignored.  ERR_INVALID: the id, the document.
+ */
+struct mdm_queued;
+MUST_CHECK bool mdm_queued_new(const struct seal *seal,
+    const struct mdm_command *c, struct mdm_queued **out, struct err *e);
+void mdm_queued_free(struct mdm_queued **q);
+/* Queues it on the device channel of the device that mdm_device_find() would
+ * find; may be run again.  Fails as that and mdm_queue_add() do. */
+MUST_CHECK bool mdm_queue_put(
+    struct store_tx *tx, struct mdm_queued *q, const char *any, struct err *e);
+const char *mdm_queued_id(const struct mdm_queued *q);
+/* What mdm_queue_json() would show of it when it was put there. */
+json_t *mdm_queued_json(const struct mdm_queued *q);
+
 /* As mdm_queue_add() for system inventory: does nothing when an open command
  * of this type waits already. */
 MUST_CHECK bool mdm_queue_add_once(struct store_tx *tx, const struct seal *seal,

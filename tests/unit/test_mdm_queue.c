@@ -194,6 +194,118 @@ lists_go_on(void **state)
 	assert_int_equal(json_array_size(of_one), 2);
 }
 
+struct putting {
+	struct mdm_queued *q;
+	const char *any;
+};
+
+static bool
+put_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct putting *p = arg;
+
+	return mdm_queue_put(tx, p->q, p->any, e);
+}
+
+/* As the API queues it; id_out: its id. */
+static bool
+put(struct world *w, const char *any, json_t **shown, char id_out[37])
+{
+	AUTO(mdm_queued_free) struct mdm_queued *q = NULL;
+	struct mdm_command c = { .request_type = "ProfileList",
+		.dict_xml = "<dict><key>RequestType</key>"
+		            "<string>ProfileList</string></dict>",
+		.origin = "api",
+		.by = "token:test",
+		.expires_at = clock_now_ms() + MS_DAY };
+	struct putting p = { .any = any };
+
+	OK(mdm_queued_new(w->seal, &c, &q, e));
+	p.q = q;
+	w->e = (struct err){ 0 };
+	if (!store_write(w->store, put_once, &p, &w->e))
+		return false;
+	*shown = mdm_queued_json(q);
+	str_copy_cut(id_out, 37, mdm_queued_id(q));
+	return true;
+}
+
+static void
+expect_shown(struct world *w)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *told = NULL, *read = NULL;
+	char id[37];
+
+	assert_true(put(w, UDID_1, &told, id));
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	OK(mdm_queue_json(tx, w->seal, id, &read, e));
+	assert_true(json_equal(told, read));
+}
+
+/* It is told from what was known before it was written. */
+static void
+what_is_shown_is_what_was_queued(void **state)
+{
+	struct world *w = *state;
+
+	enroll_quietly(w, &mac_1);
+	expect_shown(w);
+	/* A push has just left: the next one waits. */
+	execute(w, "UPDATE enrollment SET push_last_status = 200, "
+	           "push_last_id = 'x', push_due_at = NULL");
+	expect_shown(w);
+	execute(w, "UPDATE enrollment SET push_last_at = 9000000000000, "
+	           "push_due_at = 9000000000000");
+	expect_shown(w);
+	/* Another node's clock is ahead. */
+	execute(w, "UPDATE enrollment SET push_accepted_at = 9000000000000");
+	expect_shown(w);
+	execute(w, "UPDATE enrollment SET push_state = 'dead', "
+	           "push_last_reason = 'Unregistered', push_due_at = NULL");
+	expect_shown(w);
+	execute(w, "UPDATE enrollment SET push_token = NULL");
+	expect_shown(w);
+}
+
+static void
+any_name_is_queued_for(void **state)
+{
+	struct world *w = *state;
+	AUTO(str_free) char *device = NULL;
+	const char *names[] = { UDID_1, NULL, "c02xk1abjg5h", "Test's Mac" };
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	execute(w, "UPDATE device SET serial = 'C02XK1ABJG5H', "
+	           "name = 'Test''s Mac'");
+	device = text(w, "SELECT id FROM device");
+	names[1] = device;
+	for (size_t i = 0; i < COUNT(names); i++) {
+		AUTO(json_free) json_t *shown = NULL;
+
+		assert_true(put(w, names[i], &shown, id));
+		assert_string_equal(member(shown, "device"), device);
+	}
+	assert_false(put(w, "nobody", NULL, id));
+	assert_int_equal(w->e.code, ERR_NOT_FOUND);
+	assert_false(put(w, "", NULL, id));
+	assert_int_equal(w->e.code, ERR_NOT_FOUND);
+	/* Another Mac takes its name, and one that is deleted counts not. */
+	execute(w, "INSERT INTO device (id, udid, name, state, created_at, "
+	           "updated_at) VALUES ('other', 'U', 'Test''s Mac', "
+	           "'enrolled', 1, 1)");
+	assert_false(put(w, "Test's Mac", NULL, id));
+	assert_string_equal(w->e.slug, "ambiguous_device");
+	execute(w, "UPDATE device SET state = 'deleted' WHERE id = 'other'");
+	execute(w, "UPDATE device SET name = 'Other' WHERE id <> 'other'");
+	assert_false(put(w, "Test's Mac", NULL, id));
+	assert_int_equal(w->e.code, ERR_NOT_FOUND);
+	execute(w, "UPDATE enrollment SET state = 'left'");
+	assert_false(put(w, "C02XK1ABJG5H", NULL, id));
+	assert_string_equal(w->e.slug, "not_enrolled");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
 
 int
@@ -207,6 +319,8 @@ main(void)
 		T(what_is_open_can_be_cancelled),
 		T(a_command_shows_its_result),
 		T(lists_go_on),
+		T(what_is_shown_is_what_was_queued),
+		T(any_name_is_queued_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
