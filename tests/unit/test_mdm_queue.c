@@ -306,6 +306,46 @@ any_name_is_queued_for(void **state)
 	assert_string_equal(w->e.slug, "not_enrolled");
 }
 
+static int64_t
+trips(struct world *w)
+{
+	struct store_stats s;
+
+	store_stats(w->store, &s);
+	return s.round_trips;
+}
+
+/* Nothing else uses the database here; the first rounds prepare. */
+static void
+a_remote_database_is_waited_for_twice(void **state)
+{
+	struct world *w = *state;
+	int64_t before, queued = 0, looked = 0, answered = 0;
+
+	enroll_quietly(w, &mac_1);
+	for (int i = 0; i < 3; i++) {
+		AUTO(json_free) json_t *a = NULL, *b = NULL;
+		char id[37];
+
+		assert_true(put(w, UDID_1, &a, id));
+		before = trips(w);
+		assert_true(put(w, UDID_1, &b, id));
+		queued = trips(w) - before;
+		idle(w, 'a', UDID_1);
+		before = trips(w);
+		answer(w, "Acknowledged");
+		answered = trips(w) - before;
+		assert_string_equal(w->id, id);
+		answer(w, "Acknowledged");
+		before = trips(w);
+		idle(w, 'a', UDID_1);
+		looked = trips(w) - before;
+	}
+	assert_int_equal(queued, test_on_pgsql() ? 2 : 0);
+	assert_int_equal(answered, test_on_pgsql() ? 2 : 0);
+	assert_int_equal(looked, test_on_pgsql() ? 1 : 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
 
 int
@@ -321,6 +361,7 @@ main(void)
 		T(lists_go_on),
 		T(what_is_shown_is_what_was_queued),
 		T(any_name_is_queued_for),
+		T(a_remote_database_is_waited_for_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
