@@ -34,7 +34,8 @@ const char *scep_relay_problem(struct slice csr,
 MUST_CHECK bool scep_relay_enroll(struct scep_service *s,
     const struct scep_request *rq, const struct scep_challenge *c,
     struct scep_outcome *out, bool *won, struct err *e);
-/* The same for one whose names (JSON) somebody told, and that spends nothing. */
+/* The same for one whose names (JSON) somebody told, and that spends nothing.
+ */
 MUST_CHECK bool scep_relay_named(struct scep_service *s,
     const struct scep_request *rq, const char *subject,
     struct scep_outcome *out, struct err *e);

@@ -58,9 +58,9 @@ void scep_capabilities(
     const struct scep_service *s, const char *template, struct buf *out);
 /*
  * Appends the body of GetCACert (RFC 8894 4.2.1); *type_out is its media type,
- * a literal.  name: what the client asks for, or NULL.  The name of an upstream,
- * or of a template that has one, adds the CAs behind it; all others are the
- * same.
+ * a literal.  name: what the client asks for, or NULL.  The name of an
+ * upstream, or of a template that has one, adds the CAs behind it; all others
+ * are the same.
  */
 MUST_CHECK bool scep_ca_chain(const struct scep_service *s, const char *name,
     struct buf *out, const char **type_out, struct err *e);
