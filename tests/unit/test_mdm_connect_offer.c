@@ -94,6 +94,27 @@ a_lock_that_is_put_off_is_pushed_soon(void **state)
 	assert_in_range(put_lock_off(w), 5 * MS_H, 6 * MS_H);
 }
 
+/* Nor when it is the end of another command that decides. */
+static void
+a_lock_that_is_put_off_outlives_an_answer(void **state)
+{
+	struct world *w = *state;
+	char other[37];
+	int64_t due;
+
+	enroll_quietly(w, &mac_1);
+	order_lock(w);
+	queue(w, "CertificateList", other);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "DeviceLock");
+	answer(w, "NotNow");
+	assert_string_equal(w->id, other);
+	answer(w, "Acknowledged");
+	assert_string_equal(w->id, "");
+	due = count(w, "SELECT push_due_at FROM enrollment") - clock_now_ms();
+	assert_in_range(due, 1, 10 * MS_MIN);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
 
 int
@@ -103,6 +124,7 @@ main(void)
 		T(broken_commands_block_nothing),
 		T(very_many_broken_commands_end_in_turns),
 		T(a_lock_that_is_put_off_is_pushed_soon),
+		T(a_lock_that_is_put_off_outlives_an_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
