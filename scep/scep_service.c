@@ -36,7 +36,10 @@ scep_service_new(
 	if (s->o.retry_ms == 0)
 		s->o.retry_ms = MS_H;
 	s->rate = scep_rate_new(s->o.failures_per_min);
-	s->templates = scep_rate_new(10 * s->o.failures_per_min);
+	s->templates =
+	    scep_rate_new(s->o.failures_per_min > INT_MAX / TEMPLATE_SHARE
+	                      ? INT_MAX
+	                      : TEMPLATE_SHARE * s->o.failures_per_min);
 	if (!scep_relay_new(s, &s->relay, e))
 		return false;
 	*out = TAKE(s);
