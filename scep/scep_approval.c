@@ -101,7 +101,11 @@ scep_approval_known(struct scep_service *s, const struct scep_request *rq,
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !scep_db_waiting_find(tx, m->transaction_id, signer, &w, known, e))
 		return false;
-	*known = *known && str_eq(w.spki, rq->csr->spki);
+	/* What an upstream refused once, or issued, is for who looks at the
+	 * ledger. */
+	*known = *known && str_eq(w.spki, rq->csr->spki) &&
+	         (rq->template->upstream == NULL ||
+	             str_eq(w.state, "pending") || str_eq(w.state, "queued"));
 	return !*known || scep_approval_answer(tx, &w, out, e);
 }
 
@@ -152,6 +156,12 @@ struct put {
 	bool won;
 };
 
+static bool
+is_open(const struct scep_waiting *w)
+{
+	return str_eq(w->state, "pending") || str_eq(w->state, "queued");
+}
+
 /* Looks again where nobody else writes, then adds. */
 static bool
 put(struct store_tx *tx, void *arg, struct err *e)
@@ -170,9 +180,11 @@ put(struct store_tx *tx, void *arg, struct err *e)
 	if (!scep_db_waiting_find(
 	        tx, w->transaction_id, w->signer_spki, &old, &found, e))
 		return false;
-	/* A new challenge begins anew, whatever became of the last one. */
-	if (found && p->c != NULL && !str_eq(old.state, "pending") &&
-	    !str_eq(old.challenge_id, p->c->id)) {
+	/* A new challenge begins anew, whatever became of the last one; what
+	 * an upstream is asked for goes on. */
+	if (found && (str_eq(old.state, "failed") ||
+	                 (p->c != NULL && !is_open(&old) &&
+	                     !str_eq(old.challenge_id, p->c->id)))) {
 		found = false;
 		if (!scep_db_waiting_forget(tx, old.id, e))
 			return false;

@@ -293,7 +293,8 @@ attempt(struct work *w, bool *done, struct err *e)
 	if (!look(w, &sight, e))
 		return false;
 	*done = true;
-	if (w->rq->may_renew && sight != SIGHT_GOOD && sight != SIGHT_TAKEN) {
+	if (w->rq->may_renew && sight != SIGHT_GOOD && sight != SIGHT_TAKEN &&
+	    sight != SIGHT_WAITS) {
 		buf_free(&out->cert_der);
 		out->renew = true;
 		return true;

@@ -28,22 +28,37 @@ refuse(struct scep_outcome *out, const char *text)
 	return true;
 }
 
-/* The same transaction asked before.  *done: it has its answer. */
+/* Asked for by the same challenge, or to renew the same certificate. */
+static bool
+same_errand(const struct scep_errand *old, const struct scep_errand *x)
+{
+	return str_eq(old->w.challenge_id, x->w.challenge_id) &&
+	       str_eq(old->old_fingerprint, x->old_fingerprint) &&
+	       (!str_empty(x->w.challenge_id) ||
+	           !str_empty(x->old_fingerprint));
+}
+
+/* The same transaction asked before.  *done: it has its answer.  What ended,
+ * and was asked for on other grounds, makes room. */
 static bool
 look_before(struct store_tx *tx, struct putting *p, bool *done, struct err *e)
 {
 	AUTO(scep_waiting_clear) struct scep_waiting old = { 0 };
+	AUTO(scep_errand_clear) struct scep_errand whole = { 0 };
 	const struct scep_waiting *w = &p->errand->w;
 	bool found;
 
 	*done = false;
 	if (!scep_db_waiting_find(
-	        tx, w->transaction_id, w->signer_spki, &old, &found, e))
+	        tx, w->transaction_id, w->signer_spki, &old, &found, e) ||
+	    (found && !scep_db_errand_get(tx, old.id, &whole, &found, e)))
 		return false;
 	if (!found)
 		return true;
 	if (str_eq(old.state, "failed") || str_eq(old.state, "rejected") ||
-	    str_eq(old.state, "expired"))
+	    str_eq(old.state, "expired") ||
+	    (str_eq(old.state, "issued") && str_eq(old.spki, w->spki) &&
+	        !same_errand(&whole, p->errand)))
 		return scep_db_waiting_delete(tx, old.id, e);
 	*done = true;
 	if (!str_eq(old.spki, w->spki))

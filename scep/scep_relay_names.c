@@ -145,14 +145,19 @@ no_authority(X509_EXTENSION *x)
 	return ok;
 }
 
-/* As RFC 5280 4.2.1.3 numbers them: keyCertSign 5, cRLSign 6. */
+/* As RFC 5280 4.2.1.3 numbers them; templates know the first three. */
 static bool
-signs_nothing_of_a_ca(X509_EXTENSION *x)
+usages_within(X509_EXTENSION *x, const struct cert_template *t)
 {
+	static const char *const names[] = { "digitalSignature",
+		"nonRepudiation", "keyEncipherment" };
 	ASN1_BIT_STRING *bits = X509V3_EXT_d2i(x);
-	bool ok = bits != NULL && ASN1_BIT_STRING_get_bit(bits, 5) == 0 &&
-	          ASN1_BIT_STRING_get_bit(bits, 6) == 0;
+	bool ok = bits != NULL;
 
+	for (int bit = 0; ok && bit <= 8; bit++)
+		if (ASN1_BIT_STRING_get_bit(bits, bit) != 0)
+			ok = bit < (int)COUNT(names) &&
+			     strstr(t->key_usage, names[bit]) != NULL;
 	ASN1_BIT_STRING_free(bits);
 	return ok;
 }
@@ -167,7 +172,7 @@ extension_problem(X509_EXTENSION *x, const struct cert_subject *a,
 	case NID_subject_alt_name:
 		return alternatives_within(x, a) ? NULL : TEXT_NAMES;
 	case NID_key_usage:
-		ok = signs_nothing_of_a_ca(x);
+		ok = usages_within(x, t);
 		break;
 	case NID_ext_key_usage:
 		ok = purposes_within(x, t);

@@ -77,11 +77,11 @@ peek(struct work *w, struct err *e)
 	return !found || open_upstream(tx, w, e);
 }
 
-/* Longer than an ask can take: three exchanges. */
+/* Longer than an ask can take: who it is, what it can, a poll, a request. */
 static int64_t
 claim_ms(const struct work *w)
 {
-	return 3 * w->conf.timeout_s * MS_S + MS_MIN;
+	return 4 * w->conf.timeout_s * MS_S + MS_MIN;
 }
 
 /* The rate, with gaps that differ, so that queues behind several servers do

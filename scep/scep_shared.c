@@ -137,6 +137,8 @@ ask_list(struct work *w, struct err *e)
 	struct cert_variables v = { 0 };
 	bool found;
 
+	if (str_empty(w->rq->csr->challenge))
+		return wrong(w);
 	if (!find_secret(w, &secret, &found, e))
 		return false;
 	if (!found ||
@@ -343,7 +345,8 @@ scep_shared(struct scep_service *s, const struct scep_request *rq,
 		return refuse(&w, problem);
 	if (!scep_template_permits(w.t, rq, &out->verdict))
 		return true;
-	if (w.t->approval && !scep_approval_known(s, rq, out, &known, e))
+	if ((w.t->approval || w.t->upstream != NULL) &&
+	    !scep_approval_known(s, rq, out, &known, e))
 		return false;
 	if (known)
 		return true;

@@ -60,7 +60,7 @@ case_93_static_challenge_and_its_list(void **state)
 static void
 wrong_static_challenges(void **state)
 {
-	static const char *const wrong[] = { "", "correct-horse-batterY",
+	static const char *const wrong[] = { NULL, "", "correct-horse-batterY",
 		"correct-horse-battery ", "correct-horse-batter" };
 	struct world *w = *state;
 	struct challenge c = world_grant(
