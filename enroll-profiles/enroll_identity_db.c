@@ -5,10 +5,19 @@
 #include "core/json.h"
 #include "enroll-profiles/enroll_identity_priv.h"
 
-/* A certificate c that is the identity of a Mac, and not revoked. */
-#define IS_IDENTITY                                                            \
-	"c.template = '" CERT_TEMPLATE_DEVICE                                  \
-	"' AND c.purpose IN ('enroll', 'renew') AND c.state = 'issued' "
+/* A certificate that is the identity of a Mac, and not revoked. */
+#define IDENTITY(c)                                                            \
+	c ".template = '" CERT_TEMPLATE_DEVICE "' AND " c                      \
+	  ".purpose IN ('enroll', 'renew') AND " c ".state = 'issued' "
+#define IS_IDENTITY IDENTITY("c")
+
+/* One that lives at $1, and is past half of its life. */
+#define HALF(c)                                                                \
+	IDENTITY(c)                                                            \
+	"AND " c ".not_after > $1 AND " c ".not_after - $1 <= (" c             \
+	".not_after - " c ".not_before) / 2 "
+#define IS_HALF HALF("c")
+#define IS_HALF_TOO HALF("o")
 
 static void
 copy(char *dst, size_t size, const struct store_rows *r, int col)
@@ -202,11 +211,16 @@ enroll_db_identity_half(struct store_tx *tx, int64_t now_ms,
 	if (!store_query(tx,
 	        "SELECT c.fingerprint, c.device_id, c.not_before, c.not_after "
 	        "FROM certificate c JOIN device d ON d.id = c.device_id AND "
-	        "d.state = 'enrolled' WHERE " IS_IDENTITY
-	        "AND c.not_after > $1 AND c.not_after - $1 <= "
-	        "(c.not_after - c.not_before) / 2 AND NOT EXISTS (SELECT 1 "
-	        "FROM identity_renewal r WHERE r.old_fingerprint = "
-	        "c.fingerprint) ORDER BY c.not_after LIMIT $2",
+	        "d.state = 'enrolled' WHERE " IS_HALF
+	        "AND NOT EXISTS (SELECT 1 FROM certificate o WHERE "
+	        "o.device_id = c.device_id AND " IS_HALF_TOO
+	        "AND (o.not_after < c.not_after OR (o.not_after = "
+	        "c.not_after AND o.fingerprint < c.fingerprint))) "
+	        "AND NOT EXISTS (SELECT 1 FROM identity_renewal r JOIN "
+	        "certificate o ON o.fingerprint = r.old_fingerprint WHERE "
+	        "r.device_id = c.device_id AND r.state <> 'done' AND "
+	        "o.state = 'issued' AND o.not_after > $1) "
+	        "ORDER BY c.not_after LIMIT $2",
 	        S_ARGS(S_INT(now_ms), S_INT((int64_t)max)), &r, e))
 		return false;
 	for (; n < max; n++) {

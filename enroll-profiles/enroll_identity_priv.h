@@ -59,7 +59,8 @@ MUST_CHECK bool enroll_db_identity(struct store_tx *tx, const char *device_id,
 MUST_CHECK bool enroll_db_identity_other(struct store_tx *tx,
     const char *device_id, const char *keep, char out[SHA256_HEX_SIZE],
     bool *found, struct err *e);
-/* Living ones of enrolled Macs past half of their life, without a renewal. */
+/* Living ones past half of their life, the first to end of each enrolled Mac
+ * that has no renewal of a living one under way. */
 MUST_CHECK bool enroll_db_identity_half(struct store_tx *tx, int64_t now_ms,
     struct enroll_identity *list, size_t max, size_t *count_out, struct err *e);
 /* Those with a renewal that is not done, which end before the time. */

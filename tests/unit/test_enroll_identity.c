@@ -286,6 +286,33 @@ what_failed_is_tried_again_for_ever(void **state)
 }
 
 static void
+two_identities_do_not_displace_each_other(void **state)
+{
+	struct site *s = *state;
+	char first[65], second[65];
+
+	paper(s, "enroll", first);
+	days(1);
+	paper(s, "enroll", second);
+	days(LIFE_DAYS / 2 + 2);
+	tick(s);
+	assert_string_equal(renewal(s).old_fingerprint, first);
+	for (int i = 3; i < 6; i++) {
+		days(LIFE_DAYS / 2 + i);
+		tick(s);
+		assert_string_equal(renewal(s).old_fingerprint, first);
+	}
+	days(LIFE_DAYS / 2 + 60);
+	tick(s);
+	expect_state(s, "queued");
+	days(LIFE_DAYS / 2 + 61);
+	tick(s);
+	expect_state(s, "queued");
+	assert_int_equal(renewal(s).attempts, 1);
+	assert_string_equal(renewal(s).old_fingerprint, first);
+}
+
+static void
 neither_a_cancelled_command_nor_an_empty_answer_is_the_end(void **state)
 {
 	struct site *s = *state;
@@ -378,6 +405,7 @@ main(void)
 		TEST(begins_at_half_of_its_life_and_not_all_on_one_day),
 		TEST(the_old_one_lives_until_the_new_one_was_used),
 		TEST(what_failed_is_tried_again_for_ever),
+		TEST(two_identities_do_not_displace_each_other),
 		TEST(
 		    neither_a_cancelled_command_nor_an_empty_answer_is_the_end),
 		TEST(what_left_is_not_renewed),
