@@ -73,7 +73,8 @@ enroll_identity_send(struct store_tx *tx, const struct seal *seal,
 		return enroll_db_renewal_drop(tx, r->device_id, e);
 	r->attempts++;
 	r->retry_at = 0;
-	r->reason[0] = '\0';
+	/* What an earlier try was issued says nothing about this one. */
+	r->reason[0] = r->fingerprint[0] = '\0';
 	return mdm_queue_add(tx, seal,
 	           &(struct mdm_command){ .enrollment_id = channel,
 	               .request_type = "InstallProfile",
@@ -209,7 +210,6 @@ static bool
 finish(struct store_tx *tx, struct enroll_renewal *r, struct err *e)
 {
 	char other[SHA256_HEX_SIZE];
-	struct err why = { 0 };
 	bool found;
 
 	for (;;) {
@@ -222,16 +222,35 @@ finish(struct store_tx *tx, struct enroll_renewal *r, struct err *e)
 		        tx, other, CERT_REASON_SUPERSEDED, "system", e))
 			return false;
 	}
-	if (r->command_id[0] != '\0' &&
-	    !mdm_queue_cancel(tx, r->command_id, "system", &why) &&
-	    why.code != ERR_CONFLICT && why.code != ERR_NOT_FOUND) {
-		*e = why;
-		return false;
-	}
-	r->command_id[0] = r->reason[0] = '\0';
+	r->reason[0] = '\0';
 	r->retry_at = 0;
 	return enroll_identity_move(
 	    tx, r, "done", "identity.renewed", "system", e);
+}
+
+/* The old one has ended: which other one does the Mac use, if any? */
+static bool
+outlived(struct store_tx *tx, struct enroll_renewal *r, struct err *e)
+{
+	char used[SHA256_HEX_SIZE];
+	bool found;
+
+	r->retry_at = 0;
+	if (!enroll_db_identity_used(tx, r->device_id, used, &found, e))
+		return false;
+	if (found) {
+		/* One of a try that was given up counts, too. */
+		memcpy(r->fingerprint, used, sizeof(used));
+		r->reason[0] = '\0';
+		return enroll_identity_move(
+		    tx, r, "done", "identity.renewed", "system", e);
+	}
+	if (str_eq(r->state, "installed"))
+		return enroll_db_renewal_save(tx, r, e);
+	str_copy_cut(r->reason, sizeof(r->reason),
+	    "the identity has ended: the Mac has to enrol anew");
+	return enroll_identity_move(
+	    tx, r, "failed", "identity.renewal_failed", "system", e);
 }
 
 static bool
@@ -240,11 +259,7 @@ try_again(struct store_tx *tx, const struct seal *seal,
 {
 	if (r->not_after > clock_now_ms())
 		return enroll_identity_send(tx, seal, r, "system", e);
-	str_copy_cut(r->reason, sizeof(r->reason),
-	    "the identity has ended: the Mac has to enrol anew");
-	r->retry_at = 0;
-	return enroll_identity_move(
-	    tx, r, "failed", "identity.renewal_failed", "system", e);
+	return outlived(tx, r, e);
 }
 
 /* May be run again. */

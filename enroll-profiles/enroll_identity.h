@@ -4,12 +4,14 @@
  * whoever watches is told while it is not.
  *
  *	waiting -> queued -> sent -> installed -> done
- *	             ^        |
- *	             +-failed-+
+ *	             ^        |          |
+ *	             +-failed-+          |
+ *	             +-------------------+ not used within days
  *
  * The enrolment profile is sent again with a challenge for this one device and
- * the purpose "renew".  The old identity lives on until a day after the Mac
- * spoke with the new one; nothing that failed keeps the next try back.
+ * the purpose "renew".  The old identity lives on until the Mac has
+ * acknowledged the profile and, for a day, spoken with the new one; nothing
+ * that failed keeps the next try back.
  */
 #pragma once
 

@@ -83,16 +83,21 @@ enroll_db_renewal_due(struct store_tx *tx, enum enroll_renewal_due what,
 {
 	static const char *const sql[] = {
 		[ENROLL_RENEWAL_RETRY] =
-		    RENEWAL "WHERE r.retry_at <= $1 ORDER BY r.retry_at "
-		            "LIMIT 1",
+		    RENEWAL "WHERE r.retry_at <= $1 AND NOT (r.state = "
+		            "'installed' AND EXISTS (SELECT 1 FROM certificate "
+		            "n WHERE n.fingerprint = r.fingerprint AND n.state "
+		            "= 'issued' AND n.first_seen_at IS NOT NULL)) "
+		            "ORDER BY r.retry_at LIMIT 1",
 		[ENROLL_RENEWAL_ORPHAN] =
 		    RENEWAL "JOIN command q ON q.id = r.command_id "
 		            "WHERE r.command_id IS NOT NULL AND "
 		            "q.done_at <= $1 LIMIT 1",
+		/* State <> 'done' is for the partial index. */
 		[ENROLL_RENEWAL_USED] =
 		    RENEWAL "JOIN certificate n ON n.fingerprint = "
 		            "r.fingerprint WHERE r.fingerprint IS NOT NULL "
-		            "AND r.state <> 'done' AND n.first_seen_at <= $1 "
+		            "AND r.state <> 'done' AND r.state = 'installed' "
+		            "AND n.state = 'issued' AND n.first_seen_at <= $1 "
 		            "LIMIT 1",
 	};
 	AUTO(store_rows_free) struct store_rows *r = NULL;
@@ -193,6 +198,25 @@ enroll_db_identity_other(struct store_tx *tx, const char *device_id,
 	        "(state = 'issued' OR revoke_reason = 6) AND "
 	        "fingerprint <> $2 LIMIT 1",
 	        S_ARGS(S_TEXT(device_id), S_TEXT(keep)), &r, e) ||
+	    !store_next(r, found, e))
+		return false;
+	if (*found)
+		copy(out, SHA256_HEX_SIZE, r, 0);
+	return true;
+}
+
+bool
+enroll_db_identity_used(struct store_tx *tx, const char *device_id,
+    char out[SHA256_HEX_SIZE], bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	if (!store_query(tx,
+	        "SELECT c.fingerprint FROM certificate c WHERE c.device_id = "
+	        "$1 AND " IS_IDENTITY "AND c.not_after > $2 AND "
+	        "c.first_seen_at IS NOT NULL "
+	        "ORDER BY c.first_seen_at DESC LIMIT 1",
+	        S_ARGS(S_TEXT(device_id), S_INT(clock_now_ms())), &r, e) ||
 	    !store_next(r, found, e))
 		return false;
 	if (*found)

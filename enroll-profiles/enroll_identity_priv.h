@@ -12,7 +12,7 @@ struct enroll_renewal {
 	char state[16];
 	char reason[256];
 	char command_id[37];               /* "": none under way */
-	char fingerprint[SHA256_HEX_SIZE]; /* "": nothing issued */
+	char fingerprint[SHA256_HEX_SIZE]; /* of this try; "": none issued */
 	int64_t attempts, retry_at, created_at;
 	int64_t not_before, not_after; /* of the old one; 0: it is gone */
 };
@@ -21,7 +21,7 @@ struct enroll_renewal {
 enum enroll_renewal_due {
 	ENROLL_RENEWAL_RETRY,
 	ENROLL_RENEWAL_ORPHAN, /* somebody cancelled its command */
-	ENROLL_RENEWAL_USED    /* the new identity was first seen by then */
+	ENROLL_RENEWAL_USED    /* installed, and first seen by then */
 };
 
 struct enroll_identity {
@@ -59,6 +59,10 @@ MUST_CHECK bool enroll_db_identity(struct store_tx *tx, const char *device_id,
 MUST_CHECK bool enroll_db_identity_other(struct store_tx *tx,
     const char *device_id, const char *keep, char out[SHA256_HEX_SIZE],
     bool *found, struct err *e);
+/* A living one of the device that it spoke with: the latest begun. */
+MUST_CHECK bool enroll_db_identity_used(struct store_tx *tx,
+    const char *device_id, char out[SHA256_HEX_SIZE], bool *found,
+    struct err *e);
 /* Living ones past half of their life, the first to end of each enrolled Mac
  * that has no renewal of a living one under way. */
 MUST_CHECK bool enroll_db_identity_half(struct store_tx *tx, int64_t now_ms,

@@ -8,6 +8,9 @@
 
 enum { PROFILE_TTL_MS = 60 * 60 * 1000 };
 
+/* A Mac that installed the profile speaks with its new identity by then. */
+#define USE_MS (3 * MS_DAY)
+
 /* Good for the identity of this device only. */
 static bool
 make_challenge(struct enroll_service *s, struct store_tx *tx,
@@ -100,6 +103,7 @@ done(struct store_tx *tx, const struct mdm_done *what, void *arg, struct err *e)
 		    "issued for it",
 		    e);
 	r.command_id[0] = '\0';
+	r.retry_at = clock_now_ms() + USE_MS;
 	return enroll_identity_move(tx, &r, "installed", NULL, "device", e);
 }
 

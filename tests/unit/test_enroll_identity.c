@@ -222,14 +222,16 @@ the_old_one_lives_until_the_new_one_was_used(void **state)
 	paper(s, "renew", new);
 	answer(s, "acknowledged", NULL);
 	expect_state(s, "installed");
-	days(30);
+	days(2);
 	tick(s);
 	expect_state(s, "installed");
 	assert_false(revoked(s, old));
 	use(s, new);
+	clock_set_offset_ms(3 * MS_DAY - MS_MIN);
 	tick(s);
+	expect_state(s, "installed");
 	assert_false(revoked(s, old));
-	days(32);
+	days(4);
 	tick(s);
 	expect_state(s, "done");
 	assert_true(revoked(s, old));
@@ -272,17 +274,62 @@ what_failed_is_tried_again_for_ever(void **state)
 	assert_int_equal(site_events(s, "identity.renewal_failed"), 5);
 	assert_false(revoked(s, old));
 	assert_false(revoked(s, lost));
-	/* It took it after all, and said otherwise. */
+}
+
+/* It spoke with the new one, and then said that it has gone back. */
+static void
+one_use_of_what_failed_does_not_end_the_old_one(void **state)
+{
+	struct site *s = *state;
+	struct err why = { 0 };
+	char old[65], lost[65], new[65];
+
+	paper(s, "enroll", old);
+	OK(renew(s, &why));
+	deliver_quietly(s);
+	paper(s, "renew", lost);
 	use(s, lost);
-	clock_set_offset_ms(offset + 2 * MS_DAY);
+	answer(s, "error", "rolled back");
+	clock_set_offset_ms(MS_DAY + MS_MIN);
+	tick(s);
+	assert_false(revoked(s, old));
+	expect_state(s, "queued");
+	days(3);
+	tick(s);
+	assert_false(revoked(s, old));
+	deliver_quietly(s);
+	paper(s, "renew", new);
+	answer(s, "acknowledged", NULL);
+	use(s, new);
+	days(5);
 	tick(s);
 	expect_state(s, "done");
 	assert_true(revoked(s, old));
-	assert_false(revoked(s, lost));
-	assert_int_equal(
-	    site_number(
-	        s, "SELECT COUNT(*) FROM command WHERE done_at IS NULL", NULL),
-	    0);
+	assert_true(revoked(s, lost));
+	assert_false(revoked(s, new));
+}
+
+static void
+a_revoked_new_one_does_not_end_the_old_one(void **state)
+{
+	struct site *s = *state;
+	struct err why = { 0 };
+	struct store_tx *tx;
+	char old[65], new[65];
+
+	paper(s, "enroll", old);
+	OK(renew(s, &why));
+	deliver_quietly(s);
+	paper(s, "renew", new);
+	answer(s, "acknowledged", NULL);
+	use(s, new);
+	tx = site_write(s);
+	OK(cert_ledger_revoke(tx, new, CERT_REASON_SUPERSEDED, "admin", &e));
+	site_commit(tx);
+	days(4);
+	tick(s);
+	assert_false(revoked(s, old));
+	expect_state(s, "queued");
 }
 
 static void
@@ -310,6 +357,74 @@ two_identities_do_not_displace_each_other(void **state)
 	expect_state(s, "queued");
 	assert_int_equal(renewal(s).attempts, 1);
 	assert_string_equal(renewal(s).old_fingerprint, first);
+}
+
+static void
+what_an_earlier_try_was_issued_is_not_taken_for_this_one(void **state)
+{
+	struct site *s = *state;
+	struct err why = { 0 };
+	char old[65], lost[65];
+
+	paper(s, "enroll", old);
+	OK(renew(s, &why));
+	deliver_quietly(s);
+	paper(s, "renew", lost);
+	answer(s, "error", "busy");
+	days(1);
+	tick(s);
+	expect_state(s, "queued");
+	deliver_quietly(s);
+	answer(s, "acknowledged", NULL);
+	expect_state(s, "failed");
+	assert_non_null(strstr(renewal(s).reason, "no certificate"));
+	assert_true(renewal(s).retry_at > clock_now_ms());
+}
+
+static void
+what_is_not_used_is_tried_again(void **state)
+{
+	struct site *s = *state;
+	struct err why = { 0 };
+	char old[65], idle[65];
+
+	paper(s, "enroll", old);
+	OK(renew(s, &why));
+	deliver_quietly(s);
+	paper(s, "renew", idle);
+	answer(s, "acknowledged", NULL);
+	expect_state(s, "installed");
+	days(2);
+	tick(s);
+	expect_state(s, "installed");
+	days(4);
+	tick(s);
+	expect_state(s, "queued");
+	assert_int_equal(renewal(s).attempts, 2);
+	assert_false(revoked(s, old));
+}
+
+/* The Mac took what it said to have failed, and the old one has ended. */
+static void
+one_of_a_failed_try_counts_when_the_old_one_has_ended(void **state)
+{
+	struct site *s = *state;
+	struct err why = { 0 };
+	char old[65], kept[65];
+
+	paper(s, "enroll", old);
+	days(LIFE_DAYS - 1);
+	OK(renew(s, &why));
+	deliver_quietly(s);
+	paper(s, "renew", kept);
+	clock_set_offset_ms(LIFE_DAYS * MS_DAY - 30 * MS_MIN);
+	answer(s, "error", "busy");
+	use(s, kept);
+	days(LIFE_DAYS + 1);
+	tick(s);
+	expect_state(s, "done");
+	assert_string_equal(renewal(s).fingerprint, kept);
+	assert_false(revoked(s, kept));
 }
 
 static void
@@ -405,7 +520,12 @@ main(void)
 		TEST(begins_at_half_of_its_life_and_not_all_on_one_day),
 		TEST(the_old_one_lives_until_the_new_one_was_used),
 		TEST(what_failed_is_tried_again_for_ever),
+		TEST(one_use_of_what_failed_does_not_end_the_old_one),
+		TEST(a_revoked_new_one_does_not_end_the_old_one),
 		TEST(two_identities_do_not_displace_each_other),
+		TEST(what_an_earlier_try_was_issued_is_not_taken_for_this_one),
+		TEST(what_is_not_used_is_tried_again),
+		TEST(one_of_a_failed_try_counts_when_the_old_one_has_ended),
 		TEST(
 		    neither_a_cancelled_command_nor_an_empty_answer_is_the_end),
 		TEST(what_left_is_not_renewed),
