@@ -13,6 +13,8 @@ static const struct cert_subject allowed = { .cn = "gate",
 	.dns = "gate.example.com",
 	.ip = "192.0.2.7" };
 static const struct cert_template template = { .name = "vpn",
+	.key_usage = "digitalSignature,keyEncipherment",
+	.san = true,
 	.ext_key_usage = "clientAuth,ipsecIKE" };
 
 static X509_REQ *
@@ -125,6 +127,7 @@ extensions_are_the_templates(void **state)
 		{ NID_key_usage, "digitalSignature,keyEncipherment", NULL },
 		{ NID_key_usage, "digitalSignature,keyCertSign", MORE },
 		{ NID_key_usage, "cRLSign", MORE },
+		{ NID_key_usage, "keyAgreement", MORE },
 		{ NID_ext_key_usage, "clientAuth", NULL },
 		{ NID_ext_key_usage, "ipsecIKE,clientAuth", NULL },
 		{ NID_ext_key_usage, "clientAuth,serverAuth", MORE },
