@@ -84,6 +84,9 @@ find_pair(struct app_server *s, struct pair *out, struct err *e)
 
 	if (cert != NULL)
 		return read_pair(cert, key, out, e);
+	/* One that others can read is for a human to judge, not to replace. */
+	if (file_exists(own_key) && !file_private(own_key, e))
+		return err_wrap(e, "TLS certificate");
 	if (!still_good(s, own_cert, own_key)) {
 		if (!make_pair(s, own_cert, own_key, e))
 			return err_wrap(e, "TLS certificate");
