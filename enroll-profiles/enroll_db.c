@@ -160,8 +160,8 @@ enroll_db_channel(struct store_tx *tx, const char *device_id,
 
 #define ROLLOUT_COLUMNS                                                        \
 	"SELECT id, device_id, user_id, state, reason, command_id, "           \
-	"profile_identifier, fingerprint, attempts, retry_at, created_at "     \
-	"FROM rollout "
+	"profile_identifier, fingerprint, attempts, retry_at, created_at, "    \
+	"challenge_id FROM rollout "
 
 /* Reads the one row of a query over ROLLOUT_COLUMNS. */
 static bool
@@ -186,6 +186,7 @@ read_rollout(struct store_rows *r, struct enroll_rollout *out, bool *found,
 	out->attempts = store_int(r, 8);
 	out->retry_at = store_int(r, 9);
 	out->created_at = store_int(r, 10);
+	copy(out->challenge_id, sizeof(out->challenge_id), r, 11);
 	return true;
 }
 
@@ -308,12 +309,12 @@ enroll_db_rollout_save(
 {
 	return store_exec(tx,
 	    "UPDATE rollout SET state = $1, reason = $2, command_id = $3, "
-	    "fingerprint = $4, attempts = $5, retry_at = $6, updated_at = $7 "
-	    "WHERE id = $8",
+	    "fingerprint = $4, attempts = $5, retry_at = $6, updated_at = $7, "
+	    "challenge_id = $9 WHERE id = $8",
 	    S_ARGS(S_TEXT(r->state), text_or_null(r->reason),
 	        text_or_null(r->command_id), text_or_null(r->fingerprint),
 	        S_INT(r->attempts), S_TIME(r->retry_at), S_INT(clock_now_ms()),
-	        S_TEXT(r->id)),
+	        S_TEXT(r->id), text_or_null(r->challenge_id)),
 	    NULL, e);
 }
 

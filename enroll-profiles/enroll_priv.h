@@ -119,6 +119,7 @@ struct enroll_rollout {
 	char reason[256];
 	char command_id[37]; /* "": none under way */
 	char profile_identifier[96];
+	char challenge_id[37]; /* of this try's profile; "": none, or unknown */
 	char fingerprint[SHA256_HEX_SIZE]; /* "": nothing issued */
 	int64_t attempts; /* 0: it waits for a word, no command was made */
 	int64_t retry_at, created_at;

@@ -18,17 +18,17 @@ put_remove(const struct enroll_rollout *r, struct buf *out)
 	pl_dict_end(out);
 }
 
-/* A challenge that is good for this device, user and rollout only. */
+/* A challenge that is good for this device, user and rollout only, and takes
+ * the place of those before. */
 static bool
 make_challenge(struct enroll_service *s, struct store_tx *tx,
-    const struct enroll_rollout *r, const struct enroll_whom *whom,
+    struct enroll_rollout *r, const struct enroll_whom *whom,
     char out[SCEP_CHALLENGE_SIZE], struct err *e)
 {
 	const struct cert_variables v = enroll_whom_variables(whom);
 	const struct cert_subject subject = {
 		.cn = whom->user, .o = s->organization, .email = v.email
 	};
-	char id[37];
 
 	return scep_challenge_new(tx, s->seal,
 	    &(struct scep_grant){ .template = CERT_TEMPLATE_USER,
@@ -39,7 +39,7 @@ make_challenge(struct enroll_service *s, struct store_tx *tx,
 	        .subject = &subject,
 	        .variables = &v,
 	        .ttl_ms = PROFILE_TTL_MS },
-	    out, id, e);
+	    out, r->challenge_id, e);
 }
 
 static bool
@@ -102,8 +102,9 @@ render(struct store_tx *tx, const char *ref, const char *command_id,
 	if (!put_install(s, tx, &r, out, e))
 		return false;
 	/* After NotNow the same command is delivered again. */
-	return str_eq(r.state, "sent") ||
-	       enroll_rollout_move(tx, &r, "sent", "device", e);
+	return str_eq(r.state, "sent")
+	           ? enroll_db_rollout_save(tx, &r, e)
+	           : enroll_rollout_move(tx, &r, "sent", "device", e);
 }
 
 struct mdm_renderer

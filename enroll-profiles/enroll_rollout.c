@@ -247,6 +247,18 @@ enroll_rollout_done(
 
 /* ---- hooks ---- */
 
+/* An authority behind this server may take days: the Mac has given that try
+ * up, and the certificate of a later one must not be displaced.  Until a
+ * profile was delivered nothing can be of this try; which challenge an older
+ * program put into it, nobody knows. */
+static bool
+of_this_try(const struct enroll_rollout *r, const struct cert_record *c)
+{
+	return str_eq(r->state, "sent") &&
+	       (r->challenge_id[0] == '\0' ||
+	           str_eq(r->challenge_id, c->challenge_id));
+}
+
 bool
 enroll_rollout_issued(struct store_tx *tx, const struct cert_record *c,
     void *service, struct err *e)
@@ -265,6 +277,9 @@ enroll_rollout_issued(struct store_tx *tx, const struct cert_record *c,
 	    !str_eq(r.device_id, c->device_id))
 		return err_set(e, ERR_REFUSED,
 		    "the rollout this certificate was for has ended");
+	if (!of_this_try(&r, c))
+		return err_set(
+		    e, ERR_REFUSED, "the rollout has begun another try since");
 	str_copy_cut(
 	    r.fingerprint, sizeof(r.fingerprint), c->issued->fingerprint);
 	return enroll_db_rollout_save(tx, &r, e);

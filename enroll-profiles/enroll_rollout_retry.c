@@ -16,6 +16,7 @@ try_again(struct store_tx *tx, const struct seal *seal,
 
 	r->retry_at = 0;
 	r->attempts++;
+	r->challenge_id[0] = '\0';
 	str_copy_cut(r->state, sizeof(r->state), state);
 	if (!enroll_rollout_queue(tx, seal, r, "system", &queued, e))
 		return false;

@@ -130,10 +130,11 @@ answer(struct site *s, const struct enroll_rollout *r, const char *state,
 	answer_with(s, r, state, text, NULL);
 }
 
-/* What scep/ does when the Mac spends the challenge. */
+/* What scep/ does when the Mac, or whoever answers for it, has spent the
+ * challenge. */
 static inline bool
-issue(struct site *s, const struct enroll_rollout *r, char fingerprint[65],
-    struct err *why)
+issue_for(struct site *s, const struct enroll_rollout *r,
+    const char *challenge_id, char fingerprint[65], struct err *why)
 {
 	AUTO(cert_key_free) EVP_PKEY *key = NULL;
 	AUTO(store_rollback) struct store_tx *tx = NULL;
@@ -146,7 +147,8 @@ issue(struct site *s, const struct enroll_rollout *r, char fingerprint[65],
 		.purpose = "rollout",
 		.enrollment_ref = r->id,
 		.device_id = r->device_id,
-		.user_id = r->user_id };
+		.user_id = r->user_id,
+		.challenge_id = challenge_id };
 	bool good;
 
 	OK(cert_key_new(CERT_P256, &key, &e));
@@ -163,6 +165,19 @@ issue(struct site *s, const struct enroll_rollout *r, char fingerprint[65],
 	       store_commit(&tx, why);
 	cert_issued_clear(&issued);
 	return good;
+}
+
+/* By the challenge of the profile that was delivered last. */
+static inline bool
+issue(struct site *s, const struct enroll_rollout *r, char fingerprint[65],
+    struct err *why)
+{
+	char id[UUID_SIZE];
+
+	str_copy_cut(id, sizeof(id),
+	    site_text(
+	        s, "SELECT challenge_id FROM rollout WHERE id = $1", r->id));
+	return issue_for(s, r, id, fingerprint, why);
 }
 
 static inline bool

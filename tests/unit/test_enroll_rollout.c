@@ -85,6 +85,68 @@ redelivery_makes_a_fresh_challenge(void **state)
 	assert_false(revoked(s, two));
 }
 
+/* The challenge of the profile that was delivered last. */
+static void
+present_challenge(struct site *s, char id[UUID_SIZE])
+{
+	str_copy_cut(id, UUID_SIZE, rollout(s, "D1").challenge_id);
+	assert_string_not_equal(id, "");
+}
+
+/* An authority behind this server answers when the Mac has given up. */
+static void
+what_an_earlier_try_was_issued_displaces_nothing(void **state)
+{
+	struct site *s = *state;
+	struct enroll_rollout r;
+	struct err why = { 0 };
+	char first[UUID_SIZE], late[65], good[65];
+
+	assign(s, "D1", "sato");
+	r = rollout(s, "D1");
+	deliver_quietly(s, &r);
+	present_challenge(s, first);
+	answer(s, &r, "error", "the server is busy");
+	clock_set_offset_ms(MS_H);
+	OK(enroll_service_tick(s->enroll, NULL, &e));
+	r = rollout(s, "D1");
+	/* Neither before the second profile is out, nor after. */
+	assert_false(issue_for(s, &r, first, late, &why));
+	assert_int_equal(why.code, ERR_REFUSED);
+	deliver_quietly(s, &r);
+	assert_false(issue_for(s, &r, first, late, &why));
+	assert_int_equal(why.code, ERR_REFUSED);
+	OK(issue(s, &r, good, &e));
+	assert_false(issue_for(s, &r, first, late, &why));
+	assert_string_equal(rollout(s, "D1").fingerprint, good);
+	answer(s, &r, "acknowledged", NULL);
+	expect_state(s, "installed");
+	assert_string_equal(rollout(s, "D1").fingerprint, good);
+	assert_false(revoked(s, good));
+}
+
+/* By an older program, which did not write down which challenge it was. */
+static void
+a_profile_of_an_older_program_counts(void **state)
+{
+	struct site *s = *state;
+	struct enroll_rollout r;
+	struct store_tx *tx;
+	char id[UUID_SIZE], fp[65];
+
+	assign(s, "D1", "sato");
+	r = rollout(s, "D1");
+	deliver_quietly(s, &r);
+	present_challenge(s, id);
+	tx = site_write(s);
+	OK(store_exec(
+	    tx, "UPDATE rollout SET challenge_id = NULL", S_ARGS(), NULL, &e));
+	site_commit(tx);
+	OK(issue_for(s, &r, id, fp, &e));
+	answer(s, &r, "acknowledged", NULL);
+	expect_state(s, "installed");
+}
+
 static void
 acknowledged_without_certificate_fails(void **state)
 {
@@ -242,6 +304,8 @@ main(void)
 		TEST(goes_from_issuing_to_installed),
 		TEST(same_user_again_changes_nothing),
 		TEST(redelivery_makes_a_fresh_challenge),
+		TEST(what_an_earlier_try_was_issued_displaces_nothing),
+		TEST(a_profile_of_an_older_program_counts),
 		TEST(acknowledged_without_certificate_fails),
 		TEST(error_is_tried_again_three_times),
 		TEST(another_user_takes_over),
