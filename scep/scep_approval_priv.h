@@ -81,6 +81,7 @@ MUST_CHECK bool scep_db_waiting_count(struct store_tx *tx, const char *peer,
 struct scep_decision {
 	const char *id, *state, *by;
 	const char *reason, *fingerprint; /* may be NULL */
+	const char *claim;                /* of one that is queued */
 	int64_t now_ms;
 };
 MUST_CHECK bool scep_db_waiting_decide(struct store_tx *tx,

@@ -187,12 +187,29 @@ scep_db_errand_close(struct store_tx *tx, const struct scep_decision *d,
 	        "UPDATE scep_request SET state = $1,"
 	        " decided_by = COALESCE(decided_by, $2), reason = $3,"
 	        " fingerprint = $4, decided_at = $5, next_at = NULL,"
-	        " claim = NULL WHERE id = $6 AND state = 'queued'",
+	        " claim = NULL"
+	        " WHERE id = $6 AND claim = $7 AND state = 'queued'",
 	        S_ARGS(S_TEXT(d->state), S_TEXT(d->by), S_TEXT(d->reason),
-	            S_TEXT(d->fingerprint), S_INT(d->now_ms), S_TEXT(d->id)),
+	            S_TEXT(d->fingerprint), S_INT(d->now_ms), S_TEXT(d->id),
+	            S_TEXT(d->claim)),
 	        &n, e))
 		return false;
 	*changed = n == 1;
+	return true;
+}
+
+bool
+scep_db_errand_seize(
+    struct store_tx *tx, const struct scep_errand *x, bool *open, struct err *e)
+{
+	int64_t n = 0;
+
+	if (!store_exec(tx,
+	        "UPDATE scep_request SET claim = $1"
+	        " WHERE id = $2 AND state = 'queued'",
+	        S_ARGS(S_TEXT(x->claim), S_TEXT(x->w.id)), &n, e))
+		return false;
+	*open = n == 1;
 	return true;
 }
 

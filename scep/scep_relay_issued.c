@@ -6,24 +6,28 @@
 #include <openssl/x509v3.h>
 
 #include "core/clock.h"
+#include "core/json.h"
 #include "core/limits.h"
 #include "core/log.h"
 #include "scep/scep_relay_priv.h"
+#include "store/store_event.h"
 
 enum { CHAIN_MAX = 64 << 10 };
 
 struct taking {
 	struct scep_service *s;
 	const struct scep_errand *x;
+	char *by; /* actor of events */
 	struct cert_issued issued;
 	struct buf *chain;    /* of its issuer, DER in a row */
 	const char *unwanted; /* it is recorded, but nobody gets it */
-	bool late;
+	bool late; /* so it is, because its request was closed meanwhile */
 };
 
 static void
 taking_clear(struct taking *t)
 {
+	str_free(&t->by);
 	cert_issued_clear(&t->issued);
 	buf_free(&t->chain);
 }
@@ -143,42 +147,117 @@ link_up(struct store_tx *tx, const struct taking *t,
 	           scep_db_renewal_add(tx, x->old_fingerprint, r, now, e));
 }
 
+/*
+ * A claim ends when its owner stands still, and another node asks again.  A
+ * certificate in hand is worth more than that question: who has one takes the
+ * request back while it is open, and what the other brings is late, or the
+ * same.
+ */
 static bool
-close_as(struct store_tx *tx, struct taking *t, const char *reason,
+close_open(struct store_tx *tx, const struct taking *t,
+    const struct scep_decision *d, bool *changed, struct err *e)
+{
+	bool open;
+
+	if (!scep_db_errand_close(tx, d, changed, e))
+		return false;
+	if (*changed)
+		return true;
+	return scep_db_errand_seize(tx, t->x, &open, e) &&
+	       (!open || scep_db_errand_close(tx, d, changed, e));
+}
+
+static bool
+close_as(struct store_tx *tx, const struct taking *t, const char *reason,
     bool *changed, struct err *e)
 {
 	const struct scep_errand *x = t->x;
-	AUTO(str_free) char *by = str_printf("upstream:%s", x->upstream);
 	struct scep_waiting_event ev = {
-		reason == NULL ? "scep.issued" : "scep.failed", by, reason
+		reason == NULL ? "scep.issued" : "scep.failed", t->by, reason
 	};
+	struct scep_decision d = { .id = x->w.id,
+		.state = reason == NULL ? "issued" : "failed",
+		.by = t->by,
+		.reason = reason,
+		.fingerprint = t->issued.fingerprint,
+		.claim = x->claim,
+		.now_ms = clock_now_ms() };
 
-	if (!scep_db_errand_close(tx,
-	        &(struct scep_decision){ .id = x->w.id,
-	            .state = reason == NULL ? "issued" : "failed",
-	            .by = by,
-	            .reason = reason,
-	            .fingerprint = t->issued.fingerprint,
-	            .now_ms = clock_now_ms() },
-	        changed, e))
+	if (!close_open(tx, t, &d, changed, e))
 		return false;
 	store_notify(tx, STORE_CHANNEL_UPSTREAM);
 	return !*changed || scep_approval_tell(tx, &x->w, &ev, e);
 }
 
-/* An upstream may give the same certificate twice. */
 static bool
-add_once(struct store_tx *tx, const struct taking *t,
-    const struct cert_record *r, struct err *e)
+add(struct store_tx *tx, const struct taking *t, struct err *e)
+{
+	struct cert_record r = record_of(t);
+
+	return scep_db_outside_add(tx, r.authority_id, t->x->upstream,
+	           buf_slice(t->chain), e) &&
+	       cert_ledger_add(tx, &r, e);
+}
+
+/* An upstream may give the same certificate twice; but one that was shelved is
+ * nobody's, and may have been revoked there. */
+static bool
+add_once(struct store_tx *tx, const struct taking *t, struct err *e)
 {
 	struct cert_entry entry;
 	bool found;
 
 	if (!cert_ledger_find(tx, t->issued.fingerprint, &entry, &found, e))
 		return false;
-	return found || (scep_db_outside_add(tx, r->authority_id,
-	                     t->x->upstream, buf_slice(t->chain), e) &&
-	                    cert_ledger_add(tx, r, e));
+	if (found && entry.revoked)
+		return err_set(e, ERR_REFUSED,
+		    "the authority gave a certificate that is revoked here");
+	return found || add(tx, t, e);
+}
+
+/* Nobody gets it, but it is there: the ledger knows it, as revoked.  One that
+ * it has already is that of a request which got it. */
+static bool
+add_revoked(
+    struct store_tx *tx, const struct taking *t, bool *added, struct err *e)
+{
+	struct cert_entry entry;
+	bool found;
+
+	if (!cert_ledger_find(tx, t->issued.fingerprint, &entry, &found, e))
+		return false;
+	*added = !found;
+	return found ||
+	       (add(tx, t, e) && cert_ledger_revoke(tx, t->issued.fingerprint,
+	                             CERT_REASON_CESSATION, "system", e));
+}
+
+/* So that somebody revokes it at the upstream. */
+static bool
+tell_late(struct store_tx *tx, const struct taking *t, struct err *e)
+{
+	AUTO(json_free) json_t *data = json_object();
+	AUTO(str_free) char *text = NULL;
+	struct store_event ev = { .kind = "scep.late",
+		.device_id = or_null(t->x->w.device_id),
+		.subject_id = t->x->w.id,
+		.actor = t->by };
+
+	json_put_str(data, "upstream", t->x->upstream);
+	json_put_str(data, "certificate", t->issued.fingerprint);
+	json_put_str(data, "serial", t->issued.serial);
+	json_put_str(data, "template", t->x->w.template);
+	text = json_text(data);
+	ev.data = text;
+	return store_event_add(tx, &ev, e);
+}
+
+/* The request was closed meanwhile. */
+static bool
+put_late(struct store_tx *tx, struct taking *t, struct err *e)
+{
+	return add_revoked(tx, t, &t->late, e) &&
+	       (!t->late || tell_late(tx, t, e));
 }
 
 /* May be run again. */
@@ -199,27 +278,24 @@ take(struct store_tx *tx, void *arg, struct err *e)
 		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);
 	if (!close_as(tx, t, NULL, &changed, e))
 		return false;
-	if (!changed) {
-		t->late = true;
-		return true;
-	}
-	return add_once(tx, t, &r, e) && link_up(tx, t, &r, e) &&
+	if (!changed)
+		return put_late(tx, t, e);
+	return add_once(tx, t, e) && link_up(tx, t, &r, e) &&
 	       (o->on_issued == NULL ||
 	           o->on_issued(tx, &r, o->on_issued_arg, e));
 }
 
-/* Nobody gets it, but it is there: the ledger knows it, as revoked. */
+/* May be run again. */
 static bool
 shelve(struct store_tx *tx, void *arg, struct err *e)
 {
 	struct taking *t = arg;
-	struct cert_record r = record_of(t);
-	bool changed;
+	bool changed, added;
 
-	return close_as(tx, t, t->unwanted, &changed, e) &&
-	       (!changed || (add_once(tx, t, &r, e) &&
-	                        cert_ledger_revoke(tx, t->issued.fingerprint,
-	                            CERT_REASON_CESSATION, "system", e)));
+	t->late = false;
+	if (!close_as(tx, t, t->unwanted, &changed, e))
+		return false;
+	return changed ? add_revoked(tx, t, &added, e) : put_late(tx, t, e);
 }
 
 bool
@@ -229,6 +305,7 @@ scep_relay_issued(
 	AUTO(taking_clear) struct taking t = { .s = s, .x = r->errand };
 	struct err why;
 
+	t.by = str_printf("upstream:%s", r->errand->upstream);
 	if (!read_certificate(r, &t, e))
 		return false;
 	if (!store_write(s->o.store, take, &t, &why)) {

@@ -85,7 +85,8 @@ struct scep_relay_result {
 /*
  * Ledger, challenge, renewal and the request, in one transaction.  A
  * certificate that may not be given any more goes into the ledger as revoked,
- * and the request has failed.
+ * and the request has failed.  So does one of a request that was closed
+ * meanwhile, with the event scep.late.
  */
 MUST_CHECK bool scep_relay_issued(
     struct scep_service *s, const struct scep_relay_result *r, struct err *e);
@@ -130,9 +131,13 @@ MUST_CHECK bool scep_db_errand_claim(struct store_tx *tx,
 MUST_CHECK bool scep_db_errand_later(struct store_tx *tx,
     const struct scep_errand *x, const char *reason, int64_t next_at,
     struct err *e);
-/* Closes what is queued; *changed false: it is not. */
+/* Closes what is queued; *changed false: it is not, or another's claim. */
 MUST_CHECK bool scep_db_errand_close(struct store_tx *tx,
     const struct scep_decision *d, bool *changed, struct err *e);
+/* Makes what is queued ours, whoever has claimed it; *open false: it is closed.
+ */
+MUST_CHECK bool scep_db_errand_seize(struct store_tx *tx,
+    const struct scep_errand *x, bool *open, struct err *e);
 /* How many are queued; of them, how many renew that certificate. */
 MUST_CHECK bool scep_db_errand_count(struct store_tx *tx,
     const char *old_fingerprint, int64_t *all, int64_t *of_old, struct err *e);

@@ -186,6 +186,7 @@ fail(struct store_tx *tx, struct work *w, const char *reason, struct err *e)
 	            .state = "failed",
 	            .by = by,
 	            .reason = reason,
+	            .claim = w->x.claim,
 	            .now_ms = clock_now_ms() },
 	        &changed, e))
 		return false;
@@ -286,7 +287,7 @@ finish(struct work *w, bool stopping, struct err *e)
 			return false;
 		str_copy_cut(w->problem, sizeof(w->problem), e->text);
 	}
-	if (w->answer.state != SCEP_UPSTREAM_ISSUED)
+	if (w->answer.state != SCEP_UPSTREAM_ISSUED || w->problem[0] != '\0')
 		log_event(LOG_INFO, "scep.upstream", "upstream", w->x.upstream,
 		    "request", w->x.w.id, "why",
 		    w->problem[0] != '\0' ? w->problem : w->answer.reason,

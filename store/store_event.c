@@ -96,6 +96,9 @@ static const struct store_event_kind kinds[] = {
 	{ "scep.queued", "A SCEP request waits for an upstream." },
 	{ "scep.issued", "An upstream issued what a SCEP request asks for." },
 	{ "scep.failed", "An upstream did not issue, with the reason." },
+	{ "scep.late",
+	    "An upstream issued for a request that was closed; the ledger has "
+	    "the certificate as revoked: revoke it there." },
 	{ "upstream.changed", "An upstream was made or changed." },
 	{ "upstream.removed", "An upstream was removed." },
 	{ "upstream.unreachable", "An upstream failed three times in a row." },
