@@ -14,7 +14,8 @@ enum { STEPS_A_TICK = 50, BEGIN_A_TICK = 500 };
 /* Before the next try, by tries that failed; the last one from then on. */
 static const int64_t gaps_ms[] = { MS_H, 6 * MS_H, MS_DAY, 2 * MS_DAY };
 
-/* The old identity may still sign what was on its way. */
+/* The old identity may still sign what was on its way, and a Mac that was put
+ * back to an earlier state has no other one. */
 #define GRACE_MS MS_DAY
 
 bool
@@ -205,7 +206,7 @@ begin_once(struct store_tx *tx, void *arg, struct err *e)
 	return ok && enroll_identity_alarm(tx, now, e);
 }
 
-/* The Mac speaks with the new one: the old one is of no use to it. */
+/* The Mac speaks with the new one, and with the old one no more. */
 static bool
 finish(struct store_tx *tx, struct enroll_renewal *r, struct err *e)
 {

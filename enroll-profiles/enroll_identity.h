@@ -6,12 +6,13 @@
  *	waiting -> queued -> sent -> installed -> done
  *	             ^        |          |
  *	             +-failed-+          |
- *	             +-------------------+ not used within days
+ *	             +-------------------+ not used within days, or the old
+ *	                                   one is used after days
  *
  * The enrolment profile is sent again with a challenge for this one device and
  * the purpose "renew".  The old identity lives on until the Mac has
- * acknowledged the profile and, for a day, spoken with the new one; nothing
- * that failed keeps the next try back.
+ * acknowledged the profile, spoken with the new one and, for a day, with no
+ *other one; nothing that failed keeps the next try back.
  */
 #pragma once
 

@@ -84,7 +84,8 @@ enroll_db_renewal_due(struct store_tx *tx, enum enroll_renewal_due what,
 	static const char *const sql[] = {
 		[ENROLL_RENEWAL_RETRY] =
 		    RENEWAL "WHERE r.retry_at <= $1 AND NOT (r.state = "
-		            "'installed' AND EXISTS (SELECT 1 FROM certificate "
+		            "'installed' AND COALESCE(r.old_seen_at, 0) <= "
+		            "r.retry_at AND EXISTS (SELECT 1 FROM certificate "
 		            "n WHERE n.fingerprint = r.fingerprint AND n.state "
 		            "= 'issued' AND n.first_seen_at IS NOT NULL)) "
 		            "ORDER BY r.retry_at LIMIT 1",
@@ -98,7 +99,7 @@ enroll_db_renewal_due(struct store_tx *tx, enum enroll_renewal_due what,
 		            "r.fingerprint WHERE r.fingerprint IS NOT NULL "
 		            "AND r.state <> 'done' AND r.state = 'installed' "
 		            "AND n.state = 'issued' AND n.first_seen_at <= $1 "
-		            "LIMIT 1",
+		            "AND COALESCE(r.old_seen_at, 0) <= $1 LIMIT 1",
 	};
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 

@@ -19,9 +19,12 @@ struct enroll_renewal {
 
 /* What is due, and by when: a retry, or a day after the first use. */
 enum enroll_renewal_due {
+	/* Installed, it is due if the new one was never used, or the old one
+	 * still is. */
 	ENROLL_RENEWAL_RETRY,
 	ENROLL_RENEWAL_ORPHAN, /* somebody cancelled its command */
-	ENROLL_RENEWAL_USED    /* installed, and first seen by then */
+	/* Installed, first seen by then, and no other one since. */
+	ENROLL_RENEWAL_USED
 };
 
 struct enroll_identity {

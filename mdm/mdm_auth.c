@@ -10,7 +10,11 @@
 
 #include "mdm/mdm_priv.h"
 
-enum { SKEW_MS = 5 * 60 * 1000, HEARD_MS = 60 * 60 * 1000 };
+enum {
+	SKEW_MS = 5 * 60 * 1000,
+	HEARD_MS = 60 * 60 * 1000,
+	OUTGOING_MS = 60 * 1000
+};
 
 /* One row a refusal; the text goes to the device and must tell a stranger
  * nothing about our records. */
@@ -90,6 +94,26 @@ mdm_auth_prove(struct mdm_service *s, struct mdm_proof *p, struct err *why)
 /* ---- the ledger ---- */
 
 bool
+mdm_auth_outgoing_due(const struct mdm_who *w, int64_t now)
+{
+	return w->outgoing && now - w->outgoing_at >= OUTGOING_MS;
+}
+
+struct outgoing {
+	const char *device_id;
+	int64_t now;
+};
+
+/* May be run again. */
+static bool
+note_outgoing(struct store_tx *tx, void *arg, struct err *e)
+{
+	const struct outgoing *o = arg;
+
+	return mdm_db_outgoing_seen(tx, o->device_id, o->now, e);
+}
+
+bool
 mdm_auth_who(struct mdm_service *s, const char *fingerprint,
     const char *enrollment_id, struct mdm_who *out, struct err *e)
 {
@@ -99,10 +123,17 @@ mdm_auth_who(struct mdm_service *s, const char *fingerprint,
 	if (!store_begin(s->o.store, STORE_READ_ONE, &tx, e) ||
 	    !mdm_db_who(tx, fingerprint, enrollment_id, out, e))
 		return false;
+	store_rollback(&tx);
+	if ((out->used && !out->outgoing) ||
+	    mdm_auth_bound(out, now) != MDM_ACCEPTED)
+		return true;
 	/* Whoever renews it learns so that the old one is not needed. */
-	if (!out->used && mdm_auth_bound(out, now) == MDM_ACCEPTED)
+	if (!out->used)
 		mdm_db_first_seen(s->o.store, fingerprint, now);
-	return true;
+	/* Or that it is: not to be lost, or a Mac would lose its last one. */
+	return !mdm_auth_outgoing_due(out, now) ||
+	       store_write(s->o.store, note_outgoing,
+	           &(struct outgoing){ out->device_id, now }, e);
 }
 
 bool

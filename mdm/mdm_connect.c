@@ -136,6 +136,14 @@ read_brief(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 	return mdm_db_brief(tx, &ask, &v->brief, e);
 }
 
+/* Of those that were not looked up before. */
+static bool
+note_outgoing(const struct mdm_visit *v, struct store_tx *tx, struct err *e)
+{
+	return !mdm_auth_outgoing_due(&v->brief.who, v->now) ||
+	       mdm_db_outgoing_seen(tx, v->brief.who.device_id, v->now, e);
+}
+
 /* May be run again: begins by forgetting. */
 static bool
 visit_once(struct store_tx *tx, void *arg, struct err *e)
@@ -155,7 +163,8 @@ visit_once(struct store_tx *tx, void *arg, struct err *e)
 		return err_set(e, ERR_FORBIDDEN, "refused");
 	if (is_being_erased(v))
 		return true;
-	if (!come_back(v, tx, e) || !mdm_connect_record(v, tx, e))
+	if (!come_back(v, tx, e) || !note_outgoing(v, tx, e) ||
+	    !mdm_connect_record(v, tx, e))
 		return false;
 	/* After a wipe there is no enrolment to give anything to. */
 	return v->gone || (mdm_connect_offer(v, tx, v->out, e) &&

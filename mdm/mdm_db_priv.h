@@ -51,6 +51,10 @@ struct mdm_who {
 	enum mdm_chip chip;
 	int64_t seen_at, device_changed_at;
 	bool push_due, open; /* a push is due; a command is open */
+	/* The device is to change to another identity than this; when one like
+	 * this was last noted.  0: never. */
+	bool outgoing;
+	int64_t outgoing_at;
 };
 MUST_CHECK bool mdm_db_who(struct store_tx *tx, const char *fingerprint,
     const char *enrollment_id, struct mdm_who *out, struct err *e);
@@ -58,14 +62,20 @@ MUST_CHECK bool mdm_db_who(struct store_tx *tx, const char *fingerprint,
 #define MDM_DB_WHO_COLUMNS                                                     \
 	"c.purpose, c.state, c.not_before, c.not_after, c.device_id, "         \
 	"e.device_id, e.state, e.last_seen_at, e.push_due_at, d.state, "       \
-	"d.chip, d.updated_at, c.template, c.first_seen_at"
-enum { MDM_DB_WHO_COUNT = 14 };
+	"d.chip, d.updated_at, c.template, c.first_seen_at, "                  \
+	"(SELECT COALESCE(i.old_seen_at, 0) FROM identity_renewal i WHERE "    \
+	"i.device_id = c.device_id AND i.state IN ('sent', 'installed') AND "  \
+	"COALESCE(i.fingerprint, '') <> c.fingerprint)"
+enum { MDM_DB_WHO_COUNT = 15 };
 void mdm_db_who_read(const struct store_rows *r, struct mdm_who *out);
 /* Telemetry: the device came; nothing is open, so no push is due. */
 void mdm_db_seen(struct store *st, const char *enrollment_id,
     const char *device_id, int64_t now);
 /* Telemetry: a certificate's first use by its device. */
 void mdm_db_first_seen(struct store *st, const char *fingerprint, int64_t now);
+/* The device speaks with an identity that it is to change. */
+MUST_CHECK bool mdm_db_outgoing_seen(
+    struct store_tx *tx, const char *device_id, int64_t now, struct err *e);
 /* A live identity of the device other than this one, and than the one by which
  * its life began; "" when there is none. */
 MUST_CHECK bool mdm_db_other_identity(struct store_tx *tx,

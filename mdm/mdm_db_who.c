@@ -18,6 +18,8 @@ mdm_db_who_read(const struct store_rows *r, struct mdm_who *out)
 	w.enrollment = !store_null(r, 5);
 	mdm_db_copy(w.template, sizeof(w.template), r, 12);
 	w.used = !store_null(r, 13);
+	w.outgoing = !store_null(r, 14);
+	w.outgoing_at = store_int(r, 14);
 	if (w.enrollment) {
 		mdm_db_copy(w.device_id, sizeof(w.device_id), r, 5);
 		mdm_db_copy(w.state, sizeof(w.state), r, 6);
@@ -77,6 +79,15 @@ mdm_db_first_seen(struct store *st, const char *fingerprint, int64_t now)
 	    "UPDATE certificate SET first_seen_at = $2 WHERE fingerprint = $1 "
 	    "AND first_seen_at IS NULL",
 	    S_ARGS(S_TEXT(fingerprint), S_INT(now)));
+}
+
+bool
+mdm_db_outgoing_seen(
+    struct store_tx *tx, const char *device_id, int64_t now, struct err *e)
+{
+	return store_exec_later(tx,
+	    "UPDATE identity_renewal SET old_seen_at = $2 WHERE device_id = $1",
+	    S_ARGS(S_TEXT(device_id), S_INT(now)), e);
 }
 
 bool

@@ -100,13 +100,17 @@ enum mdm_refusal mdm_auth_prove(
  * parsing. */
 MUST_CHECK bool mdm_auth_known(struct mdm_service *s, const char *fingerprint,
     bool *known_out, struct err *e);
-/* Reads who speaks, in a read transaction of its own. */
+/* Reads who speaks, in a read transaction of its own.  Writes down that a
+ * device speaks with an identity that it is to change, if that is due. */
 MUST_CHECK bool mdm_auth_who(struct mdm_service *s, const char *fingerprint,
     const char *enrollment_id, struct mdm_who *out, struct err *e);
 /* The certificate alone: in the ledger, alive, for this purpose. */
 enum mdm_refusal mdm_auth_certificate(const struct mdm_who *w, int64_t now);
 /* And bound to the device of the enrolment. */
 enum mdm_refusal mdm_auth_bound(const struct mdm_who *w, int64_t now);
+/* Whether it has to be written down that an identity which is to be changed
+ * still speaks: it is not ended before it was silent for a day. */
+bool mdm_auth_outgoing_due(const struct mdm_who *w, int64_t now);
 /*
  * Remembers, or forgets, that the ledger accepted this certificate, so that
  * mdm_auth_admitted() can tell strangers from devices without a transaction.

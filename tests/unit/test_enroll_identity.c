@@ -1,155 +1,5 @@
 /* How a Mac's identity is renewed, and when the old one goes. */
-#include "core/json.h"
-#include "enroll-profiles/enroll_identity_priv.h"
-#include "tests/unit/enroll_payload.h"
-
-enum { LIFE_DAYS = 365 };
-
-/* A certificate of D1 with this purpose, as of now. */
-static void
-paper(struct site *s, const char *purpose, char fingerprint[65])
-{
-	static int count;
-	AUTO(cert_issued_clear)
-	struct cert_issued issued = { .der = buf_new(64),
-		.subject = "CN=Mac",
-		.not_before = clock_now_ms(),
-		.not_after = clock_now_ms() + LIFE_DAYS * MS_DAY };
-	struct cert_record record = { .issued = &issued,
-		.authority_id = "issuing-1",
-		.template = CERT_TEMPLATE_DEVICE,
-		.purpose = purpose,
-		.device_id = "D1" };
-	struct store_tx *tx = site_write(s);
-
-	snprintf(issued.serial, sizeof(issued.serial), "%x", ++count);
-	snprintf(
-	    issued.fingerprint, sizeof(issued.fingerprint), "%064d", count);
-	buf_addf(issued.der, "%d", count);
-	OK(cert_ledger_add(tx, &record, &e));
-	OK(enroll_identity_issued(tx, &record, s->enroll, &e));
-	site_commit(tx);
-	memcpy(fingerprint, issued.fingerprint, 65);
-}
-
-static int
-setup(void **state)
-{
-	struct site *s = site_open();
-
-	site_mac(s, (struct mac){ .id = "D1", .serial = "C02A" });
-	*state = s;
-	return 0;
-}
-
-static void
-tick(struct site *s)
-{
-	OK(enroll_identity_tick(s->enroll, NULL, &e));
-}
-
-static void
-days(int n)
-{
-	clock_set_offset_ms(n * MS_DAY);
-}
-
-static struct enroll_renewal
-renewal(struct site *s)
-{
-	struct enroll_renewal r = { 0 };
-	struct store_tx *tx = site_write(s);
-	bool found;
-
-	OK(enroll_db_renewal(tx, "D1", &r, &found, &e));
-	store_rollback(&tx);
-	return r;
-}
-
-static void
-expect_state(struct site *s, const char *state)
-{
-	assert_string_equal(renewal(s).state, state);
-}
-
-static struct pl *
-deliver(struct site *s)
-{
-	struct mdm_renderer m = enroll_identity_renderer(s->enroll);
-	struct enroll_renewal r = renewal(s);
-	AUTO(buf_free) struct buf *dict = buf_new(1 << 20);
-	AUTO(buf_free) struct buf *doc = buf_new(1 << 20);
-	struct store_tx *tx = site_write(s);
-	struct pl *p = NULL;
-
-	OK(m.render(tx, "D1", r.command_id, dict, m.arg, &e));
-	site_commit(tx);
-	pl_begin(doc);
-	buf_adds(doc, buf_str(dict));
-	pl_end(doc);
-	OK(pl_parse(buf_slice(doc), &p, &e));
-	return p;
-}
-
-static void
-deliver_quietly(struct site *s)
-{
-	struct pl *p = deliver(s);
-
-	pl_free(&p);
-}
-
-/* The Mac's answer; also ends the command's row, as mdm/ does. */
-static void
-answer(struct site *s, const char *state, const char *text)
-{
-	struct mdm_renderer m = enroll_identity_renderer(s->enroll);
-	struct enroll_renewal r = renewal(s);
-	struct store_tx *tx = site_write(s);
-
-	OK(store_exec(tx,
-	    "UPDATE command SET state = $1, done_at = $2 WHERE id = $3",
-	    S_ARGS(S_TEXT(state), S_INT(clock_now_ms()), S_TEXT(r.command_id)),
-	    NULL, &e));
-	OK(m.done(tx,
-	    &(struct mdm_done){ .ref = "D1",
-	        .command_id = r.command_id,
-	        .state = state,
-	        .text = text },
-	    m.arg, &e));
-	site_commit(tx);
-}
-
-/* It speaks with this one. */
-static void
-use(struct site *s, const char *fingerprint)
-{
-	struct store_tx *tx = site_write(s);
-
-	OK(store_exec(tx,
-	    "UPDATE certificate SET first_seen_at = $2 WHERE fingerprint = $1",
-	    S_ARGS(S_TEXT(fingerprint), S_INT(clock_now_ms())), NULL, &e));
-	site_commit(tx);
-}
-
-static bool
-revoked(struct site *s, const char *fingerprint)
-{
-	return str_eq(
-	    site_text(s, "SELECT state FROM certificate WHERE fingerprint = $1",
-	        fingerprint),
-	    "revoked");
-}
-
-static bool
-renew(struct site *s, struct err *why)
-{
-	AUTO(store_rollback) struct store_tx *tx = site_write(s);
-	struct mdm_device d = site_find(tx, "D1");
-
-	return enroll_identity_renew(tx, s->seal, &d, "test", why) &&
-	       store_commit(&tx, why);
-}
+#include "tests/unit/enroll_identity_fixture.h"
 
 static void
 begins_at_half_of_its_life_and_not_all_on_one_day(void **state)
@@ -241,6 +91,60 @@ the_old_one_lives_until_the_new_one_was_used(void **state)
 	days(LIFE_DAYS - 100);
 	tick(s);
 	assert_string_equal(renewal(s).old_fingerprint, new);
+}
+
+static void
+the_old_one_is_not_ended_while_it_speaks(void **state)
+{
+	struct site *s = *state;
+	char old[65], new[65];
+
+	change(s, old, new);
+	clock_set_offset_ms(20 * MS_H);
+	speak_with_the_old_one(s);
+	clock_set_offset_ms(MS_DAY + MS_MIN);
+	tick(s);
+	assert_false(revoked(s, old));
+	clock_set_offset_ms(20 * MS_H + MS_DAY - MS_MIN);
+	tick(s);
+	assert_false(revoked(s, old));
+	expect_state(s, "installed");
+	clock_set_offset_ms(20 * MS_H + MS_DAY + MS_MIN);
+	tick(s);
+	assert_true(revoked(s, old));
+	expect_state(s, "done");
+}
+
+/* It was put back to an earlier state: the new one is lost. */
+static void
+a_mac_that_goes_back_to_the_old_one_is_renewed_again(void **state)
+{
+	struct site *s = *state;
+	char old[65], new[65], newer[65];
+
+	change(s, old, new);
+	for (int day = 0; day < 3; day++) {
+		clock_set_offset_ms(day * MS_DAY + 20 * MS_H);
+		speak_with_the_old_one(s);
+		tick(s);
+		expect_state(s, "installed");
+	}
+	clock_set_offset_ms(3 * MS_DAY + MS_H);
+	speak_with_the_old_one(s);
+	tick(s);
+	expect_state(s, "queued");
+	assert_int_equal(renewal(s).attempts, 2);
+	assert_false(revoked(s, old));
+	deliver_quietly(s);
+	paper(s, "renew", newer);
+	answer(s, "acknowledged", NULL);
+	use(s, newer);
+	days(5);
+	tick(s);
+	expect_state(s, "done");
+	assert_true(revoked(s, old));
+	assert_true(revoked(s, new));
+	assert_false(revoked(s, newer));
 }
 
 static void
@@ -519,6 +423,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(begins_at_half_of_its_life_and_not_all_on_one_day),
 		TEST(the_old_one_lives_until_the_new_one_was_used),
+		TEST(the_old_one_is_not_ended_while_it_speaks),
+		TEST(a_mac_that_goes_back_to_the_old_one_is_renewed_again),
 		TEST(what_failed_is_tried_again_for_ever),
 		TEST(one_use_of_what_failed_does_not_end_the_old_one),
 		TEST(a_revoked_new_one_does_not_end_the_old_one),

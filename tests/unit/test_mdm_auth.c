@@ -217,6 +217,74 @@ the_first_use_of_an_identity_is_noted(void **state)
 	    "62");
 }
 
+static int64_t
+outgoing_seen(struct world *w)
+{
+	return count(
+	    w, "SELECT COALESCE(old_seen_at, 0) FROM identity_renewal");
+}
+
+/* So it is known that the Mac still needs the identity that it is to change. */
+static void
+an_identity_that_still_speaks_is_noted(void **state)
+{
+	struct world *w = *state;
+	struct store_stats before, after;
+	int64_t first, second;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	execute(w, "INSERT INTO identity_renewal (device_id, old_fingerprint, "
+	           "state, attempts, created_at, updated_at) SELECT id, 'a', "
+	           "'queued', 1, 1, 1 FROM device");
+	idle(w, 'a', UDID_1);
+	assert_int_equal(outgoing_seen(w), 0);
+	execute(w, "UPDATE identity_renewal SET state = 'sent'");
+	idle(w, 'a', UDID_1);
+	first = outgoing_seen(w);
+	assert_int_not_equal(first, 0);
+	/* Once a minute is enough. */
+	store_stats(w->store, &before);
+	idle(w, 'a', UDID_1);
+	store_stats(w->store, &after);
+	assert_int_equal(outgoing_seen(w), first);
+	assert_int_equal(after.statements - before.statements, 1);
+	/* With a report it is part of the visit. */
+	queue(w, "ProfileList", id);
+	idle(w, 'a', UDID_1);
+	clock_set_offset_ms(2 * MS_MIN);
+	store_stats(w->store, &before);
+	answer(w, "Acknowledged");
+	store_stats(w->store, &after);
+	assert_int_equal(after.reads, before.reads);
+	second = outgoing_seen(w);
+	assert_true(second > first);
+}
+
+/* The new one is no news, and who is refused neither. */
+static void
+only_an_old_identity_is_noted(void **state)
+{
+	struct world *w = *state;
+
+	enroll_quietly(w, &mac_1);
+	issue(w, &(struct paper){ 'b', "renew", NULL });
+	issue(w, &(struct paper){ 'c', "renew", NULL });
+	execute(
+	    w, "UPDATE certificate SET device_id = (SELECT id FROM device)");
+	execute(w, "UPDATE certificate SET state = 'revoked' "
+	           "WHERE serial = '63'");
+	execute(w, "INSERT INTO identity_renewal (device_id, old_fingerprint, "
+	           "state, attempts, created_at, updated_at, fingerprint) "
+	           "SELECT device_id, 'a', 'installed', 1, 1, 1, fingerprint "
+	           "FROM certificate WHERE serial = '62'");
+	idle(w, 'b', UDID_1);
+	assert_false(idle_as(w, 'c', UDID_1));
+	assert_int_equal(outgoing_seen(w), 0);
+	idle(w, 'a', UDID_1);
+	assert_int_not_equal(outgoing_seen(w), 0);
+}
+
 static void
 a_signature_is_checked_first(void **state)
 {
@@ -260,6 +328,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    the_first_use_of_an_identity_is_noted, world_make,
 		    world_drop),
+		cmocka_unit_test_setup_teardown(
+		    an_identity_that_still_speaks_is_noted, world_make,
+		    world_drop),
+		cmocka_unit_test_setup_teardown(
+		    only_an_old_identity_is_noted, world_make, world_drop),
 		cmocka_unit_test_setup_teardown(
 		    a_signature_is_checked_first, world_make, world_drop),
 	};
