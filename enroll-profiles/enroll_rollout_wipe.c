@@ -1,9 +1,19 @@
 /*
- * What the end of an enrolment means for the certificate of the Mac's user,
- * and wipes that did not end as they should.  Hooks of mdm/: they work within
- * the transaction of their caller, on any thread.
+ * What the end of an enrolment means for the certificates of the Mac and its
+ * user, and wipes that did not end as they should.  Hooks of mdm/: they work
+ * within the transaction of their caller, on any thread.
  */
 #include "enroll-profiles/enroll_priv.h"
+#include "scep/scep_device.h"
+
+/* The user's, and what SCEP clients have in the Mac's name. */
+static bool
+end_certificates(struct store_tx *tx, const char *device_id, struct err *e)
+{
+	return cert_ledger_revoke_device(tx, device_id, "rollout",
+	           CERT_REASON_CESSATION, "system", e) &&
+	       scep_device_left(tx, device_id, e);
+}
 
 bool
 enroll_rollout_left(struct store_tx *tx, const char *device_id, const char *why,
@@ -13,8 +23,7 @@ enroll_rollout_left(struct store_tx *tx, const char *device_id, const char *why,
 	bool found;
 
 	(void)service;
-	if (!cert_ledger_revoke_device(
-	        tx, device_id, "rollout", CERT_REASON_CESSATION, "system", e))
+	if (!end_certificates(tx, device_id, e))
 		return false;
 	/* The profiles went with the enrolment, and its queue is cleared. */
 	for (;;) {
@@ -62,8 +71,7 @@ enroll_rollout_wipe_unconfirmed(
 	struct enroll_rollout r;
 	bool found;
 
-	if (!cert_ledger_revoke_device(
-	        tx, device_id, "rollout", CERT_REASON_CESSATION, "system", e) ||
+	if (!end_certificates(tx, device_id, e) ||
 	    !enroll_db_rollout_alive(tx, device_id, &r, &found, e))
 		return false;
 	if (!found)

@@ -52,8 +52,9 @@ MUST_CHECK bool enroll_rollout_revoked(struct store_tx *tx,
 /* Hook for scep/: a certificate with purpose rollout was issued. */
 bool enroll_rollout_issued(struct store_tx *tx, const struct cert_record *r,
     void *service, struct err *e);
-/* Hook for mdm/: the enrolment ended; revokes what was rolled out.  why
- * "wiped" also unassigns the user: a new certificate takes a new assignment. */
+/* Hook for mdm/: the enrolment ended; revokes what was rolled out, and what
+ * SCEP clients have in the name of the device.  why "wiped" also unassigns the
+ * user: a new certificate takes a new assignment. */
 bool enroll_rollout_left(struct store_tx *tx, const char *device_id,
     const char *why, void *service, struct err *e);
 /* Hook for mdm/: a Mac enrolled.  Starts the rollout of a user assigned
@@ -65,9 +66,9 @@ bool enroll_rollout_enrolled(
  * too, with certificates that were revoked: they are removed. */
 bool enroll_rollout_returned(
     struct store_tx *tx, const char *device_id, void *service, struct err *e);
-/* Hook for mdm/: a Mac got a wipe and never answered.  Revokes its user's
- * certificate; the profile is removed should the Mac come again.  The user
- * stays assigned. */
+/* Hook for mdm/: a Mac got a wipe and never answered.  Revokes the same
+ * certificates; the user's profile is removed should the Mac come again.  The
+ * user stays assigned. */
 bool enroll_rollout_wipe_unconfirmed(
     struct store_tx *tx, const char *device_id, void *service, struct err *e);
 /* Periodic: retries of failed rollouts; lease NULL: nobody else does it. */

@@ -173,7 +173,8 @@ bool
 mdm_device_delete(struct store_tx *tx, const struct mdm_device *d,
     const char *by, struct err *e)
 {
-	static const char *const purposes[] = { "enroll", "renew", "rollout" };
+	static const char *const purposes[] = { "enroll", "renew", "rollout",
+		"scep" };
 	struct mdm_farewell f = {
 		.device_id = d->id, .state = "deleted", .why = "deleted"
 	};

@@ -166,6 +166,23 @@ scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
 }
 
 bool
+scep_db_waiting_of_device(struct store_tx *tx, const char *device_id,
+    char id_out[UUID_SIZE], bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	if (!store_query(tx,
+	        "SELECT id FROM scep_request WHERE device_id = $1"
+	        " AND state IN ('pending', 'queued') LIMIT 1",
+	        S_ARGS(S_TEXT(device_id)), &r, e) ||
+	    !store_next(r, found, e))
+		return false;
+	if (*found)
+		column(id_out, UUID_SIZE, r, 0);
+	return true;
+}
+
+bool
 scep_db_waiting_forget(struct store_tx *tx, const char *id, struct err *e)
 {
 	return store_exec(tx, "DELETE FROM scep_request WHERE id = $1",

@@ -89,6 +89,9 @@ MUST_CHECK bool scep_db_waiting_decide(struct store_tx *tx,
 /* One pending request whose time is over; found false: none. */
 MUST_CHECK bool scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
     char id_out[UUID_SIZE], bool *found, struct err *e);
+/* Any of the device's that is pending or queued. */
+MUST_CHECK bool scep_db_waiting_of_device(struct store_tx *tx,
+    const char *device_id, char id_out[UUID_SIZE], bool *found, struct err *e);
 MUST_CHECK bool scep_db_waiting_forget(
     struct store_tx *tx, const char *id, struct err *e);
 /* Forgets what was decided long ago. */

@@ -80,6 +80,16 @@ scep_db_challenge_find(struct store_tx *tx, const char *mac,
 }
 
 bool
+scep_db_challenge_void(
+    struct store_tx *tx, const char *device_id, int64_t now_ms, struct err *e)
+{
+	return store_exec(tx,
+	    "UPDATE challenge SET expires_at = $1 WHERE device_id = $2"
+	    " AND used_at IS NULL AND expires_at > $1",
+	    S_ARGS(S_INT(now_ms), S_TEXT(device_id)), NULL, e);
+}
+
+bool
 scep_db_challenge_spend(struct store_tx *tx, const struct scep_challenge *c,
     bool *won, struct err *e)
 {

@@ -149,6 +149,9 @@ MUST_CHECK bool scep_db_challenge_add(
     struct store_tx *tx, const struct scep_challenge *c, struct err *e);
 MUST_CHECK bool scep_db_challenge_find(struct store_tx *tx, const char *mac,
     struct scep_challenge *out, bool *found, struct err *e);
+/* Those for the device that are unused end now. */
+MUST_CHECK bool scep_db_challenge_void(
+    struct store_tx *tx, const char *device_id, int64_t now_ms, struct err *e);
 /* Marks c as used by its used_spki for fingerprint at used_at; *won is false
  * when it had been used or has expired. */
 MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,

@@ -105,6 +105,54 @@ an_unconfirmed_wipe_revokes(void **state)
 	expect(s, "SELECT COUNT(*) FROM device WHERE user_id IS NOT NULL", 1);
 }
 
+static void
+add_scep(struct site *s, const char *fingerprint, const char *device_id)
+{
+	struct store_tx *tx = site_write(s);
+
+	OK(store_exec(tx,
+	    "INSERT INTO certificate (fingerprint, serial, authority_id, "
+	    "subject, spki, template, purpose, device_id, der, not_before, "
+	    "not_after, state, created_at) VALUES ($1, $1, 'issuing-1', "
+	    "'CN=vpn', 's', 'scep-client', 'scep', $2, '', 1, 9999999999999, "
+	    "'issued', 1)",
+	    S_ARGS(S_TEXT(fingerprint), S_TEXT(device_id)), NULL, &e));
+	site_commit(tx);
+}
+
+#define SCEP_REVOKED                                                           \
+	"SELECT COUNT(*) FROM certificate WHERE purpose = 'scep' AND "         \
+	"state = 'revoked' AND revoke_reason = 5 AND device_id = 'D1'"
+
+/* What a SCEP client was given in the name of a Mac ends with it. */
+static void
+certificates_of_its_scep_clients_end_too(void **state)
+{
+	static const char *const whys[] = { "checked out", "wiped",
+		"re-enrolled", "deleted" };
+	struct site *s = *state;
+	struct store_tx *tx;
+	char fingerprint[8];
+
+	add_scep(s, "other", "D2");
+	add_scep(s, "nobody", NULL);
+	for (size_t i = 0; i < COUNT(whys); i++) {
+		snprintf(fingerprint, sizeof(fingerprint), "vpn%zu", i);
+		add_scep(s, fingerprint, "D1");
+		tx = site_write(s);
+		OK(enroll_rollout_left(tx, "D1", whys[i], s->enroll, &e));
+		site_commit(tx);
+		expect(s, SCEP_REVOKED, (int64_t)i + 1);
+	}
+	add_scep(s, "vpn", "D1");
+	tx = site_write(s);
+	OK(enroll_rollout_wipe_unconfirmed(tx, "D1", s->enroll, &e));
+	site_commit(tx);
+	expect(s, SCEP_REVOKED, COUNT(whys) + 1);
+	/* And the user's. */
+	expect(s, REVOKED, COUNT(whys) + 2);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, site_teardown)
 
 int
@@ -114,6 +162,7 @@ main(void)
 		TEST(a_mac_that_was_not_erased_loses_the_profile),
 		TEST(earlier_lives_left_nothing),
 		TEST(an_unconfirmed_wipe_revokes),
+		TEST(certificates_of_its_scep_clients_end_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

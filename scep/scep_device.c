@@ -1,0 +1,76 @@
+/*
+ * What the end of a device's management means for what SCEP clients have, or
+ * are to get, in its name.  Works in the caller's transaction, on its thread;
+ * no state.
+ */
+#include "scep/scep_device.h"
+#include "core/clock.h"
+#include "scep/scep_relay_priv.h"
+
+#define TEXT_LEFT "its device has left the management"
+
+/* Who asks an upstream for it at this moment comes late. */
+static bool
+close_queued(struct store_tx *tx, struct scep_errand *x,
+    struct scep_decision *d, bool *changed, struct err *e)
+{
+	bool open;
+
+	uuid_new_lower(x->claim);
+	d->claim = x->claim;
+	d->state = "failed";
+	store_notify(tx, STORE_CHANNEL_UPSTREAM);
+	return scep_db_errand_seize(tx, x, &open, e) &&
+	       scep_db_errand_close(tx, d, changed, e);
+}
+
+static bool
+close_request(struct store_tx *tx, const char *id, struct err *e)
+{
+	AUTO(scep_errand_clear) struct scep_errand x = { 0 };
+	struct scep_decision d = { .id = id,
+		.state = "rejected",
+		.by = "system",
+		.reason = TEXT_LEFT,
+		.now_ms = clock_now_ms() };
+	bool found, changed;
+
+	if (!scep_db_errand_get(tx, id, &x, &found, e))
+		return false;
+	if (!(str_eq(x.w.state, "queued")
+	            ? close_queued(tx, &x, &d, &changed, e)
+	            : scep_db_waiting_decide(tx, &d, &changed, e)))
+		return false;
+	if (!changed)
+		return err_set(e, ERR_INTERNAL, "request %s is not open", id);
+	return scep_approval_tell(tx, &x.w,
+	    &(struct scep_waiting_event){
+	        str_eq(d.state, "failed") ? "scep.failed" : "scep.rejected",
+	        "system", TEXT_LEFT },
+	    e);
+}
+
+static bool
+close_requests(struct store_tx *tx, const char *device_id, struct err *e)
+{
+	char id[UUID_SIZE];
+	bool found;
+
+	for (;;) {
+		if (!scep_db_waiting_of_device(tx, device_id, id, &found, e))
+			return false;
+		if (!found)
+			return true;
+		if (!close_request(tx, id, e))
+			return false;
+	}
+}
+
+bool
+scep_device_left(struct store_tx *tx, const char *device_id, struct err *e)
+{
+	return cert_ledger_revoke_device(
+	           tx, device_id, "scep", CERT_REASON_CESSATION, "system", e) &&
+	       scep_db_challenge_void(tx, device_id, clock_now_ms(), e) &&
+	       close_requests(tx, device_id, e);
+}
