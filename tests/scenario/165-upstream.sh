@@ -28,10 +28,16 @@ theirs() { # theirs CERT KEY CN: theirs, of that key and name, and in our ledger
 enrol printer printer printer || fail "no certificate from the upstream"
 theirs "$T/printer.pem" "$T/printer.key" printer
 enrol thief president printer && fail "another name than the challenge's"
-m scep renew "$SCEP" --ca-name corp --old-cert "$T/printer.pem" --old-key "$T/printer.key" \
-	--key "$T/next.key" --out "$T/next.pem" --wait 60 >"$T/renew.log" 2>&1 || fail "not renewed"
-theirs "$T/next.pem" "$T/next.key" printer
+renew() { # renew OLD NEW TYPE: what the upstream is asked by
+	m scep renew "$SCEP" --ca-name corp --old-cert "$T/$1.pem" --old-key "$T/$1.key" \
+		--key "$T/$2.key" --out "$T/$2.pem" --wait 60 >"$T/renew.log" 2>&1 || fail "$1 is not renewed"
+	theirs "$T/$2.pem" "$T/$2.key" printer
+	grep -o 'message_type="[A-Za-z]*' "$T/scepserver.log" | tail -1 | grep -q "\"$3$" || fail "not by a $3"
+}
+renew printer next PKCSReq
 m certificate revoke "$F" | grep -q 'was not told' || fail "no word that the other CA knows nothing"
+m upstream add corp scep "$UPSTREAM" --ca "$UPSTREAM_CA" --allow-des --renew >/dev/null
+renew printer last RenewalReq
 
 # strongSwan names the authority in its URL.
 curl -sSf "$SCEP/corp?operation=GetCACert" | openssl pkcs7 -inform DER -print_certs >"$T/both.pem"

@@ -82,7 +82,7 @@ W
 
 # upstream_ca: another authority below $T, that of micromdm's scepserver; sets
 # UPSTREAM (its URL) and UPSTREAM_CA.  upstream_start: it takes requests, and
-# without a challenge, since it is for us alone.
+# without a challenge, since it is for us alone; its log tells what it is asked.
 upstream_ca() {
 	UPSTREAM_PORT=$(free_port)
 	UPSTREAM=http://127.0.0.1:$UPSTREAM_PORT/scep
@@ -90,6 +90,6 @@ upstream_ca() {
 	scepserver ca -init -keySize 2048 -depot "$T/depot" >"$T/depot.log" 2>&1
 }
 upstream_start() {
-	background scepserver scepserver -depot "$T/depot" -port "$UPSTREAM_PORT" -allowrenew 0
+	background scepserver scepserver -debug -depot "$T/depot" -port "$UPSTREAM_PORT" -allowrenew 0
 	until_ok 30 curl -sf "$UPSTREAM?operation=GetCACaps"
 }

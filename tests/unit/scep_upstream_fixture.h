@@ -435,6 +435,14 @@ front_step(struct front *f, int64_t *next_at)
 static UNUSED const struct front_ask front_good = { 0 };
 static UNUSED const struct front_ask front_poll = { .type = "20" };
 
+/* Asked for once, outside and in the queue. */
+static UNUSED void
+ask_and_step(struct front *f)
+{
+	EXPECT_P(front_send(f, front_good));
+	assert_true(front_step(f, NULL));
+}
+
 /* The only request there is, as the list shows it; the caller's. */
 static UNUSED json_t *
 front_request(struct front *f)

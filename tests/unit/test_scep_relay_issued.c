@@ -4,14 +4,6 @@
  */
 #include "tests/unit/scep_upstream_fixture.h"
 
-/* Asked for once, outside and in the queue. */
-static void
-ask_and_step(struct front *f)
-{
-	EXPECT_P(front_send(f, front_good));
-	assert_true(front_step(f, NULL));
-}
-
 static void
 change(struct front *f, const char *sql)
 {

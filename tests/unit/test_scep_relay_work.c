@@ -4,14 +4,6 @@
  */
 #include "tests/unit/scep_upstream_fixture.h"
 
-/* Asked for once, outside and in the queue. */
-static void
-ask_and_step(struct front *f)
-{
-	EXPECT_P(front_send(f, front_good));
-	assert_true(front_step(f, NULL));
-}
-
 static void
 after(int64_t ms)
 {
@@ -359,71 +351,6 @@ what_nobody_waits_for_is_revoked(void **state)
 	EXPECT_F(SCEP_BAD_REQUEST, front_send(f, front_poll));
 }
 
-/* Of the certificate that the client got; by its own key. */
-static void
-renew(struct front *f, X509 *old, int reasked)
-{
-	struct front_ask ask = {
-		.type = "17", .tid = "N-1", .signer = old, .no_challenge = true
-	};
-	struct front_ask poll = { .type = "20", .tid = "N-1", .signer = old };
-	AUTO(answer_clear) struct answer a = { 0 }, b = { 0 };
-
-	EXPECT_P(front_send(f, ask));
-	assert_true(front_step(f, NULL));
-	a = front_send(f, poll);
-	assert_int_equal(a.status, SCEP_SUCCESS);
-	assert_int_not_equal(X509_cmp(a.cert, old), 0);
-	b = front_send(f, ask);
-	assert_int_equal(b.status, SCEP_SUCCESS);
-	assert_int_equal(X509_cmp(a.cert, b.cert), 0);
-	assert_int_equal(b.certs, 2);
-	assert_int_equal(f->out.asked, 2);
-	assert_int_equal(f->out.reasked, reasked);
-	assert_int_equal(front_certificates(f, "issued"), 2);
-	/* No identity of a Mac. */
-	assert_int_equal(
-	    world_number(f->w,
-	        "SELECT count(*) FROM certificate WHERE purpose = $1", "renew"),
-	    0);
-}
-
-static void
-renewals_are_new_requests(void **state)
-{
-	struct front *f = *state;
-
-	ask_and_step(f);
-	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
-	renew(f, first.cert, 0);
-}
-
-static void
-renewals_go_there_as_such(void **state)
-{
-	struct front *f = *state;
-
-	assert_ok(front_upstream(f, true, "{\"renew\":true}", e));
-	ask_and_step(f);
-	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
-	renew(f, first.cert, 1);
-}
-
-static void
-a_renewal_keeps_its_names(void **state)
-{
-	struct front *f = *state;
-
-	ask_and_step(f);
-	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
-	EXPECT_F(
-	    SCEP_BAD_REQUEST, front_send(f, (struct front_ask){ .type = "17",
-	                                        .tid = "N-2",
-	                                        .signer = first.cert,
-	                                        .cn = "president",
-	                                        .no_challenge = true }));
-}
-
 /* The list's only open request is approved, with either. */
 static void
 approve(struct scep_service *s, struct store *store)
@@ -569,9 +496,6 @@ main(void)
 		T(scep_issues),
 		T(a_crash_loses_nothing),
 		T(what_nobody_waits_for_is_revoked),
-		T(renewals_are_new_requests),
-		T(renewals_go_there_as_such),
-		T(a_renewal_keeps_its_names),
 		T(approved_twice),
 		T(rollouts_come_too),
 		T(a_resting_upstream_keeps_nobody_back),

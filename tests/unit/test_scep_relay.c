@@ -1,0 +1,109 @@
+/* Renewals that an upstream answers: as such, and as new requests. */
+#include "tests/unit/scep_upstream_fixture.h"
+
+/* Of the certificate that the client got; by its own key. */
+static void
+renew(struct front *f, X509 *old, int reasked)
+{
+	struct front_ask ask = {
+		.type = "17", .tid = "N-1", .signer = old, .no_challenge = true
+	};
+	struct front_ask poll = { .type = "20", .tid = "N-1", .signer = old };
+	AUTO(answer_clear) struct answer a = { 0 }, b = { 0 };
+
+	EXPECT_P(front_send(f, ask));
+	assert_true(front_step(f, NULL));
+	a = front_send(f, poll);
+	assert_int_equal(a.status, SCEP_SUCCESS);
+	assert_int_not_equal(X509_cmp(a.cert, old), 0);
+	b = front_send(f, ask);
+	assert_int_equal(b.status, SCEP_SUCCESS);
+	assert_int_equal(X509_cmp(a.cert, b.cert), 0);
+	assert_int_equal(b.certs, 2);
+	assert_int_equal(f->out.asked, 2);
+	assert_int_equal(f->out.reasked, reasked);
+	assert_int_equal(front_certificates(f, "issued"), 2);
+	/* No identity of a Mac. */
+	assert_int_equal(
+	    world_number(f->w,
+	        "SELECT count(*) FROM certificate WHERE purpose = $1", "renew"),
+	    0);
+}
+
+static void
+renewals_are_new_requests(void **state)
+{
+	struct front *f = *state;
+
+	ask_and_step(f);
+	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
+	renew(f, first.cert, 0);
+}
+
+static void
+renewals_go_there_as_such(void **state)
+{
+	struct front *f = *state;
+
+	assert_ok(front_upstream(f, true, "{\"renew\":true}", e));
+	ask_and_step(f);
+	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
+	renew(f, first.cert, 1);
+}
+
+/* One that knows only what it issued itself: it sees a RenewalReq, signed by us
+ * for the old one, and its refusal is final and told. */
+static void
+renewals_go_to_scep_as_such(void **state)
+{
+	struct front *f = *state;
+	AUTO(answer_clear) struct answer first = { 0 };
+
+	assert_ok(front_upstream(f, false, "{\"renew\":true}", e));
+	outside_grant(&f->out, f->c.text);
+	ask_and_step(f);
+	first = front_send(f, front_poll);
+	assert_int_equal(first.status, SCEP_SUCCESS);
+	EXPECT_P(front_send(f, (struct front_ask){ .type = "17",
+	                           .tid = "N-1",
+	                           .signer = first.cert,
+	                           .no_challenge = true }));
+	clock_set_offset_ms(MS_MIN);
+	assert_true(front_step(f, NULL));
+	assert_int_equal(
+	    world_number(f->w,
+	        "SELECT count(*) FROM scep_request WHERE state = 'failed' "
+	        "AND old_fingerprint IS NOT NULL AND reason LIKE $1",
+	        "%RenewalReq: not signed with a certificate of this "
+	        "authority%"),
+	    1);
+}
+
+static void
+a_renewal_keeps_its_names(void **state)
+{
+	struct front *f = *state;
+
+	ask_and_step(f);
+	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
+	EXPECT_F(
+	    SCEP_BAD_REQUEST, front_send(f, (struct front_ask){ .type = "17",
+	                                        .tid = "N-2",
+	                                        .signer = first.cert,
+	                                        .cn = "president",
+	                                        .no_challenge = true }));
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, front_setup, front_teardown)
+	const struct CMUnitTest tests[] = {
+		T(renewals_are_new_requests),
+		T(renewals_go_there_as_such),
+		T(renewals_go_to_scep_as_such),
+		T(a_renewal_keeps_its_names),
+	};
+
+	return cmocka_run_group_tests(tests, front_open, front_close);
+}
