@@ -74,7 +74,7 @@ keep_address(const char **to, const ASN1_OCTET_STRING *s)
 		*to = str_dup(text);
 }
 
-static bool
+static void
 read_alternative(const GENERAL_NAME *g, struct cert_subject *s)
 {
 	switch (g->type) {
@@ -90,16 +90,9 @@ read_alternative(const GENERAL_NAME *g, struct cert_subject *s)
 	case GEN_IPADD:
 		keep_address(&s->ip, g->d.iPAddress);
 		break;
-	default:
-		return false;
+	default: /* of a kind that we do not issue */
+		break;
 	}
-	return true;
-}
-
-bool
-scep_names_alternative(const GENERAL_NAME *g, struct scep_names *out)
-{
-	return read_alternative(g, &out->subject);
 }
 
 static void
@@ -110,7 +103,7 @@ read_extensions(
 	    X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
 
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
-		(void)read_alternative(sk_GENERAL_NAME_value(names, i), s);
+		read_alternative(sk_GENERAL_NAME_value(names, i), s);
 	GENERAL_NAMES_free(names);
 }
 

@@ -14,5 +14,3 @@ void scep_names_clear(struct scep_names *n);
 void scep_names_of_certificate(const X509 *x, struct scep_names *out);
 /* False: not a CSR. */
 MUST_CHECK bool scep_names_of_request(struct slice csr, struct scep_names *out);
-/* Adds one alternative name to out; false: of a kind that we do not issue. */
-bool scep_names_alternative(const GENERAL_NAME *g, struct scep_names *out);

@@ -191,7 +191,8 @@ queue_allowed(struct putting *p, const struct cert_template *t, struct err *e)
 
 	if (!cert_subject_from_json(p->errand->w.subject, &allowed, &keep, e))
 		return false;
-	problem = scep_relay_problem(p->rq->csr_der, &allowed, t);
+	problem = scep_beyond_problem(
+	    p->rq->csr_der, &(struct scep_beyond){ &allowed, t, true });
 	if (problem != NULL)
 		return refuse(p->out, problem);
 	return fill(p->s, p->rq, t, p->errand, e) && queue(p, e);
@@ -249,7 +250,8 @@ scep_relay_renew(struct scep_service *s, const struct scep_request *rq,
 	const char *problem;
 
 	scep_names_of_certificate(rq->message->signer, &names);
-	problem = scep_relay_problem(rq->csr_der, &names.subject, t);
+	problem = scep_beyond_problem(
+	    rq->csr_der, &(struct scep_beyond){ &names.subject, t, true });
 	if (problem != NULL)
 		return refuse(out, problem);
 	if (!fill(s, rq, t, &x, e))
@@ -357,7 +359,8 @@ scep_relay_approve(struct scep_service *s, const struct scep_waiting *w,
 
 	if (!cert_subject_from_json(w->subject, &shown, &keep, e))
 		return false;
-	problem = scep_relay_problem(buf_slice(w->csr), &shown, t);
+	problem = scep_beyond_problem(
+	    buf_slice(w->csr), &(struct scep_beyond){ &shown, t, true });
 	if (problem != NULL)
 		return err_set(e, ERR_REFUSED, "%s", problem);
 	return read_until(s, t->upstream, &a.until, e) &&

@@ -20,13 +20,6 @@ struct scep_errand {
 };
 void scep_errand_clear(struct scep_errand *e);
 
-/* ---- scep_relay_names.c ---- */
-
-/* NULL, or a literal: what the request asks for beyond the names that are
- * allowed it and the extensions of its template. */
-const char *scep_relay_problem(struct slice csr,
-    const struct cert_subject *allowed, const struct cert_template *t);
-
 /* ---- scep_relay.c: what is put into the queue ---- */
 
 /* Instead of issuing: spends the challenge and queues the request, in one

@@ -82,6 +82,21 @@ MUST_CHECK bool scep_issue(struct scep_service *s,
 bool scep_template_permits(const struct cert_template *t,
     const struct scep_request *rq, struct scep_verdict *v);
 
+/* ---- scep_beyond.c ---- */
+
+/* What a request may have. */
+struct scep_beyond {
+	const struct cert_subject *names;
+	const struct cert_template *template; /* usages; and names, if ours */
+	/* An upstream reads the request itself: it needs a common name, may
+	 * have the address in its subject, and holds no attribute that says
+	 * anything. */
+	bool outside;
+};
+/* NULL, or a literal: what the request (DER) asks for beyond that. */
+const char *scep_beyond_problem(
+    struct slice csr, const struct scep_beyond *may);
+
 /* ---- scep_strict.c ---- */
 
 /* False with a verdict: the request asks for more than its certificate would

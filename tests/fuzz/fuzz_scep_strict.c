@@ -29,6 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	t.strict = true;
 	assert(scep_strict(&rq, &t, &will, &v) == (v.fail < 0));
 	assert((v.fail < 0) == (v.text == NULL));
+	(void)scep_beyond_problem(
+	    rq.csr_der, &(struct scep_beyond){ &will, &t, true });
 	t.strict = false;
 	v = (struct scep_verdict){ -1, NULL };
 	assert(scep_strict(&rq, &t, &will, &v));

@@ -37,6 +37,21 @@ is_asked_by_another(void *arg)
 }
 
 static void
+what_nobody_waits_for_is_revoked(void **state)
+{
+	struct front *f = *state;
+
+	f->refuse = ERR_REFUSED;
+	f->refusals = 1;
+	ask_and_step(f);
+	front_request_is(f, "state", "failed");
+	front_request_is(f, "reason", "nobody waits for it");
+	assert_int_equal(front_certificates(f, "issued"), 0);
+	assert_int_equal(front_certificates(f, "revoked"), 1);
+	EXPECT_F(SCEP_BAD_REQUEST, front_send(f, front_poll));
+}
+
+static void
 what_comes_late_is_revoked_and_told(void **state)
 {
 	struct front *f = *state;
@@ -163,6 +178,7 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, front_setup, front_teardown)
 	const struct CMUnitTest tests[] = {
+		T(what_nobody_waits_for_is_revoked),
 		T(what_comes_late_is_revoked_and_told),
 		T(what_comes_late_and_unwanted_is_revoked_too),
 		T(a_certificate_is_not_given_after_it_was_shelved),

@@ -336,21 +336,6 @@ a_crash_loses_nothing(void **state)
 	after(0);
 }
 
-static void
-what_nobody_waits_for_is_revoked(void **state)
-{
-	struct front *f = *state;
-
-	f->refuse = ERR_REFUSED;
-	f->refusals = 1;
-	ask_and_step(f);
-	front_request_is(f, "state", "failed");
-	front_request_is(f, "reason", "nobody waits for it");
-	assert_int_equal(front_certificates(f, "issued"), 0);
-	assert_int_equal(front_certificates(f, "revoked"), 1);
-	EXPECT_F(SCEP_BAD_REQUEST, front_send(f, front_poll));
-}
-
 /* The list's only open request is approved, with either. */
 static void
 approve(struct scep_service *s, struct store *store)
@@ -495,7 +480,6 @@ main(void)
 		T(our_certificate_is_shown),
 		T(scep_issues),
 		T(a_crash_loses_nothing),
-		T(what_nobody_waits_for_is_revoked),
 		T(approved_twice),
 		T(rollouts_come_too),
 		T(a_resting_upstream_keeps_nobody_back),

@@ -1,11 +1,13 @@
-/* What a request that goes to an upstream may ask for. */
+/* What a request may ask for: where it goes to an upstream, and here. */
 #include <openssl/x509v3.h>
 
-#include "scep/scep_relay_priv.h"
+#include "scep/scep_service_priv.h"
 #include "tests/unit/scep_forge.h"
 
-#define NAMES "the request asks for names that were not given to it"
-#define MORE "the request asks for more than its template allows"
+#define NAMES "the request asks for other names than it may have"
+#define USAGE "the request asks for other usages than it may have"
+#define MORE "the request asks for an extension it may not have"
+#define ATTRIBUTES "the request has attributes it may not have"
 
 static const struct cert_subject allowed = { .cn = "gate",
 	.o = "Acme",
@@ -27,11 +29,13 @@ request(void)
 	return req;
 }
 
+static const struct scep_beyond there = { &allowed, &template, true };
+static const struct scep_beyond here = { &allowed, &template, false };
+
 /* Signed and encoded; what is wrong with it.  Takes req. */
 static const char *
-problem(X509_REQ *req)
+problem_at(const struct scep_beyond *may, EVP_PKEY *key, X509_REQ *req)
 {
-	AUTO(cert_key_free) EVP_PKEY *key = EVP_EC_gen("P-256");
 	uint8_t *der = NULL;
 	const char *why;
 	int len;
@@ -39,11 +43,26 @@ problem(X509_REQ *req)
 	X509_REQ_set_pubkey(req, key);
 	assert_true(X509_REQ_sign(req, key, EVP_sha256()) > 0);
 	len = i2d_X509_REQ(req, &der);
-	why =
-	    scep_relay_problem(slice_of(der, (size_t)len), &allowed, &template);
+	why = scep_beyond_problem(slice_of(der, (size_t)len), may);
 	OPENSSL_free(der);
 	X509_REQ_free(req);
 	return why;
+}
+
+static const char *
+problem(X509_REQ *req)
+{
+	AUTO(cert_key_free) EVP_PKEY *key = EVP_EC_gen("P-256");
+
+	return problem_at(&there, key, req);
+}
+
+static const char *
+problem_here(X509_REQ *req)
+{
+	AUTO(cert_key_free) EVP_PKEY *key = EVP_EC_gen("P-256");
+
+	return problem_at(&here, key, req);
 }
 
 static void
@@ -125,13 +144,13 @@ extensions_are_the_templates(void **state)
 		{ NID_subject_alt_name,
 		    "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:president", NAMES },
 		{ NID_key_usage, "digitalSignature,keyEncipherment", NULL },
-		{ NID_key_usage, "digitalSignature,keyCertSign", MORE },
-		{ NID_key_usage, "cRLSign", MORE },
-		{ NID_key_usage, "keyAgreement", MORE },
+		{ NID_key_usage, "digitalSignature,keyCertSign", USAGE },
+		{ NID_key_usage, "cRLSign", USAGE },
+		{ NID_key_usage, "keyAgreement", USAGE },
 		{ NID_ext_key_usage, "clientAuth", NULL },
 		{ NID_ext_key_usage, "ipsecIKE,clientAuth", NULL },
-		{ NID_ext_key_usage, "clientAuth,serverAuth", MORE },
-		{ NID_ext_key_usage, "1.3.6.1.4.1.311.20.2.2", MORE },
+		{ NID_ext_key_usage, "clientAuth,serverAuth", USAGE },
+		{ NID_ext_key_usage, "1.3.6.1.4.1.311.20.2.2", USAGE },
 		{ NID_basic_constraints, "CA:FALSE", NULL },
 		{ NID_basic_constraints, "CA:TRUE", MORE },
 		{ NID_inhibit_any_policy, "2", MORE },
@@ -156,12 +175,12 @@ nothing_hides_in_attributes(void **state)
 	req = request();
 	X509_REQ_add1_attr_by_NID(req, NID_pkcs9_unstructuredName, MBSTRING_ASC,
 	    (const uint8_t *)"president", -1);
-	is(problem(req), MORE);
+	is(problem(req), ATTRIBUTES);
 	/* The name of one of NDES's templates. */
 	req = request();
 	X509_REQ_add1_attr_by_txt(req, "1.3.6.1.4.1.311.13.2.1",
 	    V_ASN1_UTF8STRING, (const uint8_t *)"SubCA", 5);
-	is(problem(req), MORE);
+	is(problem(req), ATTRIBUTES);
 	/* Two lists, of which the upstream may read the other one. */
 	req = request();
 	add_extension(
@@ -174,7 +193,77 @@ nothing_hides_in_attributes(void **state)
 	add_extension(
 	    req, NID_ms_ext_req, NID_subject_alt_name, "DNS:example.com");
 	is(problem(req), NAMES);
-	is(scep_relay_problem(slice_str("garbage"), &allowed, &template), MORE);
+	assert_non_null(scep_beyond_problem(slice_str("garbage"), &there));
+	assert_non_null(scep_beyond_problem(slice_str("garbage"), &here));
+}
+
+static X509_REQ *
+request_with(int nid, const char *value)
+{
+	X509_REQ *req = request();
+
+	add_extension(req, NID_ext_req, nid, value);
+	return req;
+}
+
+/* Keys that cannot encrypt have no use for it. */
+static void
+usages_are_those_of_the_key(void **state)
+{
+	static const char both[] = "digitalSignature,keyEncipherment";
+	AUTO(cert_key_free) EVP_PKEY *ec = EVP_EC_gen("P-256");
+	AUTO(cert_key_free) EVP_PKEY *rsa = NULL;
+	struct cert_template t = template;
+	struct scep_beyond may = { &allowed, &t, true };
+	struct err why = { 0 };
+
+	(void)state;
+	assert_true(cert_key_new(CERT_RSA_2048, &rsa, &why));
+	t.key_usage_ec = "critical,digitalSignature";
+	for (int outside = 0; outside < 2; outside++) {
+		may.outside = outside == 1;
+		is(problem_at(&may, rsa, request_with(NID_key_usage, both)),
+		    NULL);
+		is(problem_at(&may, ec, request_with(NID_key_usage, both)),
+		    USAGE);
+		is(problem_at(&may, ec,
+		       request_with(NID_key_usage, "digitalSignature")),
+		    NULL);
+	}
+}
+
+/* Where we make the certificate, only what would be in it is looked at. */
+static void
+here_the_rest_does_not_matter(void **state)
+{
+	struct cert_template t = template;
+	struct scep_beyond may = { &allowed, &t, false };
+	AUTO(cert_key_free) EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509_REQ *req = request();
+
+	(void)state;
+	X509_REQ_add1_attr_by_NID(req, NID_pkcs9_unstructuredName, MBSTRING_ASC,
+	    (const uint8_t *)"president", -1);
+	is(problem_here(req), NULL);
+	is(problem_here(X509_REQ_new()), NULL);
+	/* The address goes into the alternative names, if there are any. */
+	req = request();
+	X509_NAME_add_entry_by_NID(X509_REQ_get_subject_name(req),
+	    NID_pkcs9_emailAddress, MBSTRING_UTF8,
+	    (const uint8_t *)"it@example.com", -1, -1, 0);
+	is(problem_here(req), NAMES);
+	is(problem_here(
+	       request_with(NID_subject_alt_name, "DNS:gate.example.com")),
+	    NULL);
+	t.san = false;
+	is(problem_at(&may, key,
+	       request_with(NID_subject_alt_name, "DNS:gate.example.com")),
+	    NAMES);
+	/* Two lists are one too many here, too. */
+	req = request_with(NID_subject_alt_name, "DNS:gate.example.com");
+	add_extension(
+	    req, NID_ms_ext_req, NID_subject_alt_name, "DNS:example.com");
+	is(problem_here(req), MORE);
 }
 
 int
@@ -184,6 +273,8 @@ main(void)
 		cmocka_unit_test(every_name_is_one_that_was_given),
 		cmocka_unit_test(extensions_are_the_templates),
 		cmocka_unit_test(nothing_hides_in_attributes),
+		cmocka_unit_test(usages_are_those_of_the_key),
+		cmocka_unit_test(here_the_rest_does_not_matter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,19 +1,22 @@
 /*
- * What a request that goes to an upstream may ask for.  An upstream reads the
- * client's own request, so that must not say more than the client may have:
- * every name in it has to be one of those that the challenge, or the old
- * certificate, gives; and it may want no extension beyond the template.  No
- * state; any thread.
+ * What a request asks for beyond what it may have: names, usages, extensions.
+ * It matters for templates that refuse such requests, and for requests that go
+ * to an upstream, which reads them itself: no more may be in them than the
+ * client may have.  No state; any thread.
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "scep/scep_relay_priv.h"
+#include "scep/scep_service_priv.h"
 
-#define TEXT_NAMES "the request asks for names that were not given to it"
-#define TEXT_EXTENSIONS "the request asks for more than its template allows"
+#define TEXT_NAMES "the request asks for other names than it may have"
+#define TEXT_USAGE "the request asks for other usages than it may have"
+#define TEXT_EXTENSION "the request asks for an extension it may not have"
+#define TEXT_ATTRIBUTES "the request has attributes it may not have"
+
+/* ---- names ---- */
 
 /* Absent in what is allowed: nothing is equal. */
 static bool
@@ -25,13 +28,16 @@ same(const char *allowed, const ASN1_STRING *s)
 	          slice_eq_str(slice_of(utf8, (size_t)len), allowed);
 
 	OPENSSL_free(utf8);
-	ERR_clear_error();
 	return ok;
 }
 
+/* Names of a kind that we do not issue are beyond as well; an upstream may put
+ * the address into the subject. */
 static const char *
-allowed_of(const struct cert_subject *a, int nid)
+allowed_of(const struct scep_beyond *may, int nid)
 {
+	const struct cert_subject *a = may->names;
+
 	switch (nid) {
 	case NID_commonName:
 		return a->cn;
@@ -42,24 +48,25 @@ allowed_of(const struct cert_subject *a, int nid)
 	case NID_userId:
 		return a->uid;
 	case NID_pkcs9_emailAddress:
-		return a->email;
+		return may->outside ? a->email : NULL;
 	default:
 		return NULL;
 	}
 }
 
 static bool
-subject_within(const X509_NAME *name, const struct cert_subject *a)
+subject_within(const X509_NAME *name, const struct scep_beyond *may)
 {
 	for (int i = 0; i < X509_NAME_entry_count(name); i++) {
 		X509_NAME_ENTRY *n = X509_NAME_get_entry(name, i);
 		int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(n));
 
-		if (!same(allowed_of(a, nid), X509_NAME_ENTRY_get_data(n)))
+		if (!same(allowed_of(may, nid), X509_NAME_ENTRY_get_data(n)))
 			return false;
 	}
-	/* What has no name cannot be found again. */
-	return X509_NAME_get_index_by_NID(name, NID_commonName, -1) >= 0;
+	/* What has no name there cannot be found again. */
+	return !may->outside ||
+	       X509_NAME_get_index_by_NID(name, NID_commonName, -1) >= 0;
 }
 
 static bool
@@ -92,18 +99,21 @@ alternative_within(const GENERAL_NAME *g, const struct cert_subject *a)
 }
 
 static bool
-alternatives_within(X509_EXTENSION *x, const struct cert_subject *a)
+alternatives_within(X509_EXTENSION *x, const struct scep_beyond *may)
 {
 	GENERAL_NAMES *names = X509V3_EXT_d2i(x);
-	bool ok = names != NULL;
+	bool ok = names != NULL && (may->outside || may->template->san);
 
 	for (int i = 0; ok && i < sk_GENERAL_NAME_num(names); i++)
-		ok = alternative_within(sk_GENERAL_NAME_value(names, i), a);
+		ok = alternative_within(
+		    sk_GENERAL_NAME_value(names, i), may->names);
 	GENERAL_NAMES_free(names);
 	return ok;
 }
 
-/* One of the words of "clientAuth,ipsecIKE". */
+/* ---- usages ---- */
+
+/* One of the words of "clientAuth,ipsecIKE"; short names of OpenSSL's. */
 static bool
 has_word(const char *words, const char *word)
 {
@@ -112,7 +122,7 @@ has_word(const char *words, const char *word)
 	while (words != NULL && *words != '\0') {
 		size_t n = strcspn(words, ",");
 
-		if (n == len && strncmp(words, word, n) == 0)
+		if (n == len && memcmp(words, word, n) == 0)
 			return true;
 		words += n + (words[n] == ',');
 	}
@@ -135,6 +145,29 @@ purposes_within(X509_EXTENSION *x, const struct cert_template *t)
 	return ok;
 }
 
+/* As RFC 5280 4.2.1.3 numbers them; templates know the first three. */
+static bool
+usages_within(X509_EXTENSION *x, X509_REQ *req, const struct cert_template *t)
+{
+	static const char *const names[] = { "digitalSignature",
+		"nonRepudiation", "keyEncipherment" };
+	const EVP_PKEY *key = X509_REQ_get0_pubkey(req);
+	bool rsa = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
+	const char *has =
+	    rsa || t->key_usage_ec == NULL ? t->key_usage : t->key_usage_ec;
+	ASN1_BIT_STRING *bits = X509V3_EXT_d2i(x);
+	bool ok = bits != NULL;
+
+	for (int bit = 0; ok && bit <= 8; bit++)
+		if (ASN1_BIT_STRING_get_bit(bits, bit) != 0)
+			ok = bit < (int)COUNT(names) &&
+			     has_word(has, names[bit]);
+	ASN1_BIT_STRING_free(bits);
+	return ok;
+}
+
+/* ---- extensions and attributes ---- */
+
 static bool
 no_authority(X509_EXTENSION *x)
 {
@@ -145,48 +178,24 @@ no_authority(X509_EXTENSION *x)
 	return ok;
 }
 
-/* As RFC 5280 4.2.1.3 numbers them; templates know the first three. */
-static bool
-usages_within(X509_EXTENSION *x, const struct cert_template *t)
-{
-	static const char *const names[] = { "digitalSignature",
-		"nonRepudiation", "keyEncipherment" };
-	ASN1_BIT_STRING *bits = X509V3_EXT_d2i(x);
-	bool ok = bits != NULL;
-
-	for (int bit = 0; ok && bit <= 8; bit++)
-		if (ASN1_BIT_STRING_get_bit(bits, bit) != 0)
-			ok = bit < (int)COUNT(names) &&
-			     strstr(t->key_usage, names[bit]) != NULL;
-	ASN1_BIT_STRING_free(bits);
-	return ok;
-}
-
 static const char *
-extension_problem(X509_EXTENSION *x, const struct cert_subject *a,
-    const struct cert_template *t)
+extension_problem(
+    X509_EXTENSION *x, X509_REQ *req, const struct scep_beyond *may)
 {
-	bool ok;
-
 	switch (OBJ_obj2nid(X509_EXTENSION_get_object(x))) {
 	case NID_subject_alt_name:
-		return alternatives_within(x, a) ? NULL : TEXT_NAMES;
+		return alternatives_within(x, may) ? NULL : TEXT_NAMES;
 	case NID_key_usage:
-		ok = usages_within(x, t);
-		break;
+		return usages_within(x, req, may->template) ? NULL : TEXT_USAGE;
 	case NID_ext_key_usage:
-		ok = purposes_within(x, t);
-		break;
+		return purposes_within(x, may->template) ? NULL : TEXT_USAGE;
 	case NID_basic_constraints:
-		ok = no_authority(x);
-		break;
+		return no_authority(x) ? NULL : TEXT_EXTENSION;
 	case NID_subject_key_identifier:
-		ok = true;
-		break;
+		return NULL; /* every certificate has one */
 	default:
-		ok = false;
+		return TEXT_EXTENSION;
 	}
-	return ok ? NULL : TEXT_EXTENSIONS;
 }
 
 /* Attributes that say nothing about the certificate: the challenge, a label,
@@ -206,9 +215,9 @@ harmless(const ASN1_OBJECT *o)
 	return false;
 }
 
-/* One list of extensions: which of several an upstream reads, nobody knows. */
-static bool
-attributes_within(X509_REQ *req)
+/* One list of extensions: which of several are read, nobody knows. */
+static const char *
+attributes_problem(X509_REQ *req, bool outside)
 {
 	int lists = 0;
 
@@ -219,34 +228,40 @@ attributes_within(X509_REQ *req)
 
 		if (nid == NID_ext_req || nid == NID_ms_ext_req) {
 			if (++lists > 1 || X509_ATTRIBUTE_count(a) != 1)
-				return false;
-		} else if (!harmless(o))
-			return false;
+				return TEXT_EXTENSION;
+		} else if (outside && !harmless(o))
+			return TEXT_ATTRIBUTES;
 	}
-	return true;
+	return NULL;
+}
+
+static const char *
+problem_of(X509_REQ *req, const struct scep_beyond *may)
+{
+	const char *problem = attributes_problem(req, may->outside);
+	STACK_OF(X509_EXTENSION) * all;
+
+	if (problem != NULL)
+		return problem;
+	if (!subject_within(X509_REQ_get_subject_name(req), may))
+		return TEXT_NAMES;
+	all = X509_REQ_get_extensions(req);
+	for (int i = 0; problem == NULL && i < sk_X509_EXTENSION_num(all); i++)
+		problem = extension_problem(
+		    sk_X509_EXTENSION_value(all, i), req, may);
+	sk_X509_EXTENSION_pop_free(all, X509_EXTENSION_free);
+	return problem;
 }
 
 const char *
-scep_relay_problem(struct slice csr, const struct cert_subject *allowed,
-    const struct cert_template *t)
+scep_beyond_problem(struct slice csr, const struct scep_beyond *may)
 {
 	const uint8_t *p = csr.p;
 	AUTO(cert_req_free)
 	X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)csr.len);
-	STACK_OF(X509_EXTENSION) * all;
-	const char *problem = NULL;
+	const char *problem =
+	    req != NULL ? problem_of(req, may) : SCEP_TEXT_UNREADABLE;
 
-	if (req == NULL || !attributes_within(req)) {
-		ERR_clear_error();
-		return TEXT_EXTENSIONS;
-	}
-	if (!subject_within(X509_REQ_get_subject_name(req), allowed))
-		problem = TEXT_NAMES;
-	all = X509_REQ_get_extensions(req);
-	for (int i = 0; problem == NULL && i < sk_X509_EXTENSION_num(all); i++)
-		problem = extension_problem(
-		    sk_X509_EXTENSION_value(all, i), allowed, t);
-	sk_X509_EXTENSION_pop_free(all, X509_EXTENSION_free);
 	ERR_clear_error();
 	return problem;
 }
