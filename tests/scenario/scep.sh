@@ -48,36 +48,44 @@ pki_enrol() {
 		--cacert "$T/root.pem" --outform pem >"$T/$1.crt" 2>"$T/pki.log" || fail "$1"
 }
 
-# certmonger_tries [OPTIONS of add-scep-ca]: a certificate for a good challenge in good.pem, none for a
-# bad one.  Its daemon runs on a session bus of its own, started by the bus,
-# and keeps everything below $T.
-certmonger_tries() {
+# certmonger_does [ARGS...] <SCRIPT: runs it, behind the functions here, beside a
+# daemon on a session bus of its own, started by the bus, that keeps everything
+# below $T.
+certmonger_does() {
 	mkdir "$T/home"
-	cat >"$T/work.sh" <<'W'
+	{ cat <<'W'
 set -e
+wait_for() { for ((i = 0; i < 600; i++)); do "$@" && return; sleep 0.1; done; echo "not: $*"; exit 1; }
+CAS=0
+known() { [ "$(grep -ls ca_encryption_cert= "$HOME"/.config/certmonger/cas/* | wc -l)" = $CAS ]; }
+# ca NAME URL [OPTIONS of add-scep-ca]: asked before it knows the RA, certmonger
+# would try again only after hours.
+ca() { getcert add-scep-ca -s -c "$1" -u "$2" "${@:3}"; CAS=$((CAS + 1)); wait_for known; }
+request() { # request CA NAME CN: with NAME.challenge
+	getcert request -s -c "$1" -I "$2" -k "$T/$2.key" -f "$T/$2.pem" \
+		-N "CN=$3" -L "$(cat "$T/$2.challenge")" -G rsa -g 2048
+}
 status() { getcert list -s -i "$1" | sed -n 's/^\tstatus: //p'; }
-getcert add-scep-ca -s -c mutsu -u "$SCEP" "$@"
-# Asked before it knows the RA, certmonger would try again only after hours.
-for ((i = 0; i < 300; i++)); do
-	grep -qs ca_encryption_cert= "$HOME"/.config/certmonger/cas/* && break
-	sleep 0.1
-done
-for name in good bad; do
-	getcert request -s -c mutsu -I $name -k "$T/$name.key" -f "$T/$name.pem" \
-		-N CN=anything -L "$(cat "$T/$name.challenge")" -G rsa -g 2048
-done
-for ((i = 0; i < 300; i++)); do
-	echo "$(status good) $(status bad)" >"$T/states.log"
-	[ "$(cat "$T/states.log")" = 'MONITORING CA_REJECTED' ] && break
-	sleep 0.1
-done
+is() { [ "$(status "$1")" = "$2" ]; }
 W
-	challenge monger --email it@example.com >"$T/good.challenge"
-	echo wrong >"$T/bad.challenge"
-	env HOME="$T/home" T="$T" SCEP="$SCEP" timeout -k 5 120 \
+	cat; } >"$T/work.sh"
+	env HOME="$T/home" T="$T" SCEP="$SCEP" timeout -k 5 150 \
 		dbus-run-session -- bash "$T/work.sh" "$@" >"$T/certmonger.log" 2>&1 ||
 		fail "certmonger: $?"
-	[ "$(cat "$T/states.log")" = 'MONITORING CA_REJECTED' ] || fail "$(cat "$T/states.log")"
+}
+
+# certmonger_tries [OPTIONS of add-scep-ca]: a certificate for a good challenge in good.pem, none for a bad one.
+certmonger_tries() {
+	challenge monger --email it@example.com >"$T/good.challenge"
+	echo wrong >"$T/bad.challenge"
+	certmonger_does "$@" <<'W'
+ca mutsu "$SCEP" "$@"
+request mutsu good anything
+request mutsu bad anything
+wait_for is good MONITORING
+wait_for is bad CA_REJECTED
+W
+	[ ! -s "$T/bad.pem" ] || fail "a certificate for a wrong challenge"
 }
 
 # upstream_ca: another authority below $T, that of micromdm's scepserver; sets
