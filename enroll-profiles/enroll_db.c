@@ -5,17 +5,16 @@
  */
 #include "enroll-profiles/enroll_priv.h"
 
-static void
-copy(char *dst, size_t size, const struct store_rows *r, int col)
+void
+enroll_db_copy(const struct store_rows *r, int col, char *dst, size_t size)
 {
 	const char *s = store_text(r, col);
 
 	str_copy_cut(dst, size, s == NULL ? "" : s);
 }
 
-/* SQL NULL instead of an empty text. */
-static struct store_value
-text_or_null(const char *s)
+struct store_value
+enroll_db_text(const char *s)
 {
 	return store_value_text(str_empty(s) ? NULL : s);
 }
@@ -38,10 +37,10 @@ enroll_db_user(struct store_tx *tx, const char *name_or_id,
 	*found = there;
 	if (!there)
 		return true;
-	copy(out->id, sizeof(out->id), r, 0);
-	copy(out->name, sizeof(out->name), r, 1);
-	copy(out->full_name, sizeof(out->full_name), r, 2);
-	copy(out->email, sizeof(out->email), r, 3);
+	enroll_db_copy(r, 0, out->id, sizeof(out->id));
+	enroll_db_copy(r, 1, out->name, sizeof(out->name));
+	enroll_db_copy(r, 2, out->full_name, sizeof(out->full_name));
+	enroll_db_copy(r, 3, out->email, sizeof(out->email));
 	out->created_at = store_int(r, 4);
 	return true;
 }
@@ -53,8 +52,8 @@ enroll_db_user_add(
 	return store_exec(tx,
 	    "INSERT INTO users (id, name, full_name, email, created_at) "
 	    "VALUES ($1, $2, $3, $4, $5)",
-	    S_ARGS(S_TEXT(u->id), S_TEXT(u->name), text_or_null(u->full_name),
-	        text_or_null(u->email), S_INT(u->created_at)),
+	    S_ARGS(S_TEXT(u->id), S_TEXT(u->name), enroll_db_text(u->full_name),
+	        enroll_db_text(u->email), S_INT(u->created_at)),
 	    NULL, e);
 }
 
@@ -64,7 +63,7 @@ enroll_db_user_update(
 {
 	return store_exec(tx,
 	    "UPDATE users SET full_name = $1, email = $2 WHERE id = $3",
-	    S_ARGS(text_or_null(u->full_name), text_or_null(u->email),
+	    S_ARGS(enroll_db_text(u->full_name), enroll_db_text(u->email),
 	        S_TEXT(u->id)),
 	    NULL, e);
 }
@@ -123,7 +122,7 @@ enroll_db_user_device(struct store_tx *tx, const char *user_id, char out[37],
 	    !store_next(r, found, e))
 		return false;
 	if (*found)
-		copy(out, UUID_SIZE, r, 0);
+		enroll_db_copy(r, 0, out, UUID_SIZE);
 	return true;
 }
 
@@ -152,7 +151,7 @@ enroll_db_channel(struct store_tx *tx, const char *device_id,
 		return false;
 	*found = there;
 	if (there)
-		copy(out, LIMIT_ID + 1, r, 0);
+		enroll_db_copy(r, 0, out, LIMIT_ID + 1);
 	return true;
 }
 
@@ -163,30 +162,31 @@ enroll_db_channel(struct store_tx *tx, const char *device_id,
 	"profile_identifier, fingerprint, attempts, retry_at, created_at, "    \
 	"challenge_id FROM rollout "
 
-/* Reads the one row of a query over ROLLOUT_COLUMNS. */
+/* The one row of a query over ROLLOUT_COLUMNS. */
 static bool
-read_rollout(struct store_rows *r, struct enroll_rollout *out, bool *found,
+one_rollout(struct store_tx *tx, const char *sql,
+    const struct store_value *args, struct enroll_rollout *out, bool *found,
     struct err *e)
 {
-	bool there;
+	AUTO(store_rows_free) struct store_rows *r = NULL;
 
-	if (!store_next(r, &there, e))
+	if (!store_query(tx, sql, args, &r, e) || !store_next(r, found, e))
 		return false;
-	*found = there;
-	if (!there)
+	if (!*found)
 		return true;
-	copy(out->id, sizeof(out->id), r, 0);
-	copy(out->device_id, sizeof(out->device_id), r, 1);
-	copy(out->user_id, sizeof(out->user_id), r, 2);
-	copy(out->state, sizeof(out->state), r, 3);
-	copy(out->reason, sizeof(out->reason), r, 4);
-	copy(out->command_id, sizeof(out->command_id), r, 5);
-	copy(out->profile_identifier, sizeof(out->profile_identifier), r, 6);
-	copy(out->fingerprint, sizeof(out->fingerprint), r, 7);
+	enroll_db_copy(r, 0, out->id, sizeof(out->id));
+	enroll_db_copy(r, 1, out->device_id, sizeof(out->device_id));
+	enroll_db_copy(r, 2, out->user_id, sizeof(out->user_id));
+	enroll_db_copy(r, 3, out->state, sizeof(out->state));
+	enroll_db_copy(r, 4, out->reason, sizeof(out->reason));
+	enroll_db_copy(r, 5, out->command_id, sizeof(out->command_id));
+	enroll_db_copy(
+	    r, 6, out->profile_identifier, sizeof(out->profile_identifier));
+	enroll_db_copy(r, 7, out->fingerprint, sizeof(out->fingerprint));
 	out->attempts = store_int(r, 8);
 	out->retry_at = store_int(r, 9);
 	out->created_at = store_int(r, 10);
-	copy(out->challenge_id, sizeof(out->challenge_id), r, 11);
+	enroll_db_copy(r, 11, out->challenge_id, sizeof(out->challenge_id));
 	return true;
 }
 
@@ -194,26 +194,20 @@ bool
 enroll_db_rollout(struct store_tx *tx, const char *id,
     struct enroll_rollout *out, bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return store_query(tx, ROLLOUT_COLUMNS "WHERE id = $1",
-	           S_ARGS(S_TEXT(id)), &r, e) &&
-	       read_rollout(r, out, found, e);
+	return one_rollout(tx, ROLLOUT_COLUMNS "WHERE id = $1",
+	    S_ARGS(S_TEXT(id)), out, found, e);
 }
 
 bool
 enroll_db_rollout_alive(struct store_tx *tx, const char *device_id,
     struct enroll_rollout *out, bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return store_query(tx,
-	           ROLLOUT_COLUMNS "WHERE device_id = $1 "
-	                           "AND state NOT IN ('removing', "
-	                           "'removal-failed', 'removed') "
-	                           "ORDER BY created_at DESC, id LIMIT 1",
-	           S_ARGS(S_TEXT(device_id)), &r, e) &&
-	       read_rollout(r, out, found, e);
+	return one_rollout(tx,
+	    ROLLOUT_COLUMNS "WHERE device_id = $1 "
+	                    "AND state NOT IN ('removing', "
+	                    "'removal-failed', 'removed') "
+	                    "ORDER BY created_at DESC, id LIMIT 1",
+	    S_ARGS(S_TEXT(device_id)), out, found, e);
 }
 
 bool
@@ -233,59 +227,46 @@ bool
 enroll_db_rollout_open(struct store_tx *tx, const char *device_id,
     struct enroll_rollout *out, bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return store_query(tx,
-	           ROLLOUT_COLUMNS "WHERE device_id = $1 "
-	                           "AND state <> 'removed' "
-	                           "ORDER BY created_at, id LIMIT 1",
-	           S_ARGS(S_TEXT(device_id)), &r, e) &&
-	       read_rollout(r, out, found, e);
+	return one_rollout(tx,
+	    ROLLOUT_COLUMNS "WHERE device_id = $1 "
+	                    "AND state <> 'removed' "
+	                    "ORDER BY created_at, id LIMIT 1",
+	    S_ARGS(S_TEXT(device_id)), out, found, e);
 }
 
 bool
 enroll_db_rollout_removed(struct store_tx *tx, const char *device_id,
     const char *reason, struct enroll_rollout *out, bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return store_query(tx,
-	           ROLLOUT_COLUMNS
-	           "WHERE device_id = $1 AND state = 'removed' AND "
-	           "reason = $2 AND created_at >= (SELECT "
-	           "COALESCE(d.enrolled_at, 0) FROM device d WHERE d.id = $1) "
-	           "ORDER BY created_at, id LIMIT 1",
-	           S_ARGS(S_TEXT(device_id), S_TEXT(reason)), &r, e) &&
-	       read_rollout(r, out, found, e);
+	return one_rollout(tx,
+	    ROLLOUT_COLUMNS
+	    "WHERE device_id = $1 AND state = 'removed' AND "
+	    "reason = $2 AND created_at >= (SELECT "
+	    "COALESCE(d.enrolled_at, 0) FROM device d WHERE d.id = $1) "
+	    "ORDER BY created_at, id LIMIT 1",
+	    S_ARGS(S_TEXT(device_id), S_TEXT(reason)), out, found, e);
 }
 
 bool
 enroll_db_rollout_due(struct store_tx *tx, int64_t now_ms,
     struct enroll_rollout *out, bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return store_query(tx,
-	           ROLLOUT_COLUMNS "WHERE retry_at IS NOT NULL "
-	                           "AND retry_at <= $1 "
-	                           "ORDER BY retry_at LIMIT 1",
-	           S_ARGS(S_INT(now_ms)), &r, e) &&
-	       read_rollout(r, out, found, e);
+	return one_rollout(tx,
+	    ROLLOUT_COLUMNS "WHERE retry_at IS NOT NULL "
+	                    "AND retry_at <= $1 "
+	                    "ORDER BY retry_at LIMIT 1",
+	    S_ARGS(S_INT(now_ms)), out, found, e);
 }
 
 bool
 enroll_db_rollout_orphan(
     struct store_tx *tx, struct enroll_rollout *out, bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return store_query(tx,
-	           ROLLOUT_COLUMNS
-	           "WHERE command_id IS NOT NULL AND EXISTS (SELECT 1 "
-	           "FROM command c WHERE c.id = rollout.command_id "
-	           "AND c.done_at IS NOT NULL) LIMIT 1",
-	           S_ARGS(), &r, e) &&
-	       read_rollout(r, out, found, e);
+	return one_rollout(tx,
+	    ROLLOUT_COLUMNS "WHERE command_id IS NOT NULL AND EXISTS (SELECT 1 "
+	                    "FROM command c WHERE c.id = rollout.command_id "
+	                    "AND c.done_at IS NOT NULL) LIMIT 1",
+	    S_ARGS(), out, found, e);
 }
 
 bool
@@ -297,8 +278,8 @@ enroll_db_rollout_add(
 	    "command_id, profile_identifier, attempts, created_at, "
 	    "updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
 	    S_ARGS(S_TEXT(r->id), S_TEXT(r->device_id), S_TEXT(r->user_id),
-	        S_TEXT(r->state), text_or_null(r->reason),
-	        text_or_null(r->command_id), S_TEXT(r->profile_identifier),
+	        S_TEXT(r->state), enroll_db_text(r->reason),
+	        enroll_db_text(r->command_id), S_TEXT(r->profile_identifier),
 	        S_INT(r->attempts), S_INT(r->created_at)),
 	    NULL, e);
 }
@@ -311,34 +292,39 @@ enroll_db_rollout_save(
 	    "UPDATE rollout SET state = $1, reason = $2, command_id = $3, "
 	    "fingerprint = $4, attempts = $5, retry_at = $6, updated_at = $7, "
 	    "challenge_id = $9 WHERE id = $8",
-	    S_ARGS(S_TEXT(r->state), text_or_null(r->reason),
-	        text_or_null(r->command_id), text_or_null(r->fingerprint),
+	    S_ARGS(S_TEXT(r->state), enroll_db_text(r->reason),
+	        enroll_db_text(r->command_id), enroll_db_text(r->fingerprint),
 	        S_INT(r->attempts), S_TIME(r->retry_at), S_INT(clock_now_ms()),
-	        S_TEXT(r->id), text_or_null(r->challenge_id)),
+	        S_TEXT(r->id), enroll_db_text(r->challenge_id)),
 	    NULL, e);
 }
 
 /* ---- certificates and challenges ---- */
 
 bool
+enroll_db_fingerprint(struct store_tx *tx, const char *sql,
+    const struct store_value *args, char out[SHA256_HEX_SIZE], bool *found,
+    struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	if (!store_query(tx, sql, args, &r, e) || !store_next(r, found, e))
+		return false;
+	if (*found)
+		enroll_db_copy(r, 0, out, SHA256_HEX_SIZE);
+	return true;
+}
+
+bool
 enroll_db_older_certificate(struct store_tx *tx, const char *device_id,
     const char *keep, char out[SHA256_HEX_SIZE], bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool there;
-
-	if (!store_query(tx,
-	        "SELECT fingerprint FROM certificate WHERE device_id = $1 "
-	        "AND purpose = 'rollout' "
-	        "AND (state = 'issued' OR revoke_reason = 6) "
-	        "AND fingerprint <> $2 LIMIT 1",
-	        S_ARGS(S_TEXT(device_id), S_TEXT(keep)), &r, e) ||
-	    !store_next(r, &there, e))
-		return false;
-	*found = there;
-	if (there)
-		copy(out, SHA256_HEX_SIZE, r, 0);
-	return true;
+	return enroll_db_fingerprint(tx,
+	    "SELECT fingerprint FROM certificate WHERE device_id = $1 "
+	    "AND purpose = 'rollout' "
+	    "AND (state = 'issued' OR revoke_reason = 6) "
+	    "AND fingerprint <> $2 LIMIT 1",
+	    S_ARGS(S_TEXT(device_id), S_TEXT(keep)), out, found, e);
 }
 
 bool

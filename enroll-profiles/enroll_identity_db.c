@@ -19,20 +19,6 @@
 #define IS_HALF HALF("c")
 #define IS_HALF_TOO HALF("o")
 
-static void
-copy(char *dst, size_t size, const struct store_rows *r, int col)
-{
-	const char *s = store_text(r, col);
-
-	str_copy_cut(dst, size, s == NULL ? "" : s);
-}
-
-static struct store_value
-text_or_null(const char *s)
-{
-	return store_value_text(str_empty(s) ? NULL : s);
-}
-
 /* ---- renewals ---- */
 
 #define RENEWAL                                                                \
@@ -52,12 +38,13 @@ read_renewal(struct store_rows *r, struct enroll_renewal *out, bool *found,
 	*found = there;
 	if (!there)
 		return true;
-	copy(out->device_id, sizeof(out->device_id), r, 0);
-	copy(out->old_fingerprint, sizeof(out->old_fingerprint), r, 1);
-	copy(out->state, sizeof(out->state), r, 2);
-	copy(out->reason, sizeof(out->reason), r, 3);
-	copy(out->command_id, sizeof(out->command_id), r, 4);
-	copy(out->fingerprint, sizeof(out->fingerprint), r, 5);
+	enroll_db_copy(r, 0, out->device_id, sizeof(out->device_id));
+	enroll_db_copy(
+	    r, 1, out->old_fingerprint, sizeof(out->old_fingerprint));
+	enroll_db_copy(r, 2, out->state, sizeof(out->state));
+	enroll_db_copy(r, 3, out->reason, sizeof(out->reason));
+	enroll_db_copy(r, 4, out->command_id, sizeof(out->command_id));
+	enroll_db_copy(r, 5, out->fingerprint, sizeof(out->fingerprint));
 	out->attempts = store_int(r, 6);
 	out->retry_at = store_int(r, 7);
 	out->created_at = store_int(r, 8);
@@ -131,8 +118,8 @@ enroll_db_renewal_save(
 	    "command_id = $4, fingerprint = $5, attempts = $6, retry_at = $7, "
 	    "updated_at = $8 WHERE device_id = $1",
 	    S_ARGS(S_TEXT(r->device_id), S_TEXT(r->state),
-	        text_or_null(r->reason), text_or_null(r->command_id),
-	        text_or_null(r->fingerprint), S_INT(r->attempts),
+	        enroll_db_text(r->reason), enroll_db_text(r->command_id),
+	        enroll_db_text(r->fingerprint), S_INT(r->attempts),
 	        S_TIME(r->retry_at), S_INT(clock_now_ms())),
 	    NULL, e);
 }
@@ -161,8 +148,8 @@ enroll_db_renewal_alarmed(
 static void
 read_identity(const struct store_rows *r, struct enroll_identity *out)
 {
-	copy(out->fingerprint, sizeof(out->fingerprint), r, 0);
-	copy(out->device_id, sizeof(out->device_id), r, 1);
+	enroll_db_copy(r, 0, out->fingerprint, sizeof(out->fingerprint));
+	enroll_db_copy(r, 1, out->device_id, sizeof(out->device_id));
 	out->not_before = store_int(r, 2);
 	out->not_after = store_int(r, 3);
 }
@@ -190,39 +177,25 @@ bool
 enroll_db_identity_other(struct store_tx *tx, const char *device_id,
     const char *keep, char out[SHA256_HEX_SIZE], bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	if (!store_query(tx,
-	        "SELECT fingerprint FROM certificate WHERE device_id = $1 AND "
-	        "template = '" CERT_TEMPLATE_DEVICE
-	        "' AND purpose IN ('enroll', 'renew') AND "
-	        "(state = 'issued' OR revoke_reason = 6) AND "
-	        "fingerprint <> $2 LIMIT 1",
-	        S_ARGS(S_TEXT(device_id), S_TEXT(keep)), &r, e) ||
-	    !store_next(r, found, e))
-		return false;
-	if (*found)
-		copy(out, SHA256_HEX_SIZE, r, 0);
-	return true;
+	return enroll_db_fingerprint(tx,
+	    "SELECT fingerprint FROM certificate WHERE device_id = $1 AND "
+	    "template = '" CERT_TEMPLATE_DEVICE
+	    "' AND purpose IN ('enroll', 'renew') AND "
+	    "(state = 'issued' OR revoke_reason = 6) AND "
+	    "fingerprint <> $2 LIMIT 1",
+	    S_ARGS(S_TEXT(device_id), S_TEXT(keep)), out, found, e);
 }
 
 bool
 enroll_db_identity_used(struct store_tx *tx, const char *device_id,
     char out[SHA256_HEX_SIZE], bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	if (!store_query(tx,
-	        "SELECT c.fingerprint FROM certificate c WHERE c.device_id = "
-	        "$1 AND " IS_IDENTITY "AND c.not_after > $2 AND "
-	        "c.first_seen_at IS NOT NULL "
-	        "ORDER BY c.first_seen_at DESC LIMIT 1",
-	        S_ARGS(S_TEXT(device_id), S_INT(clock_now_ms())), &r, e) ||
-	    !store_next(r, found, e))
-		return false;
-	if (*found)
-		copy(out, SHA256_HEX_SIZE, r, 0);
-	return true;
+	return enroll_db_fingerprint(tx,
+	    "SELECT c.fingerprint FROM certificate c WHERE c.device_id = "
+	    "$1 AND " IS_IDENTITY "AND c.not_after > $2 AND "
+	    "c.first_seen_at IS NOT NULL "
+	    "ORDER BY c.first_seen_at DESC LIMIT 1",
+	    S_ARGS(S_TEXT(device_id), S_INT(clock_now_ms())), out, found, e);
 }
 
 bool
@@ -281,7 +254,7 @@ enroll_db_identity_end_next(struct store_rows *r,
 	if (!store_next(r, more, e))
 		return false;
 	if (*more) {
-		copy(out->device_id, sizeof(out->device_id), r, 0);
+		enroll_db_copy(r, 0, out->device_id, sizeof(out->device_id));
 		out->not_before = store_int(r, 1);
 		out->not_after = store_int(r, 2);
 		out->alarmed_days = store_null(r, 3) ? -1 : store_int(r, 3);
@@ -304,7 +277,7 @@ enroll_db_topic(struct store_tx *tx, const char *device_id,
 	    !store_next(r, &found, e))
 		return false;
 	if (found)
-		copy(out, LIMIT_TOPIC + 1, r, 0);
+		enroll_db_copy(r, 0, out, LIMIT_TOPIC + 1);
 	return true;
 }
 

@@ -52,10 +52,7 @@ put_install(struct enroll_service *s, struct store_tx *tx,
 	mem_wipe(challenge, sizeof(challenge));
 	if (!ok)
 		return false;
-	pl_dict(out);
-	pl_key_str(out, "RequestType", "InstallProfile");
-	pl_key_data(out, "Payload", buf_slice(profile));
-	pl_dict_end(out);
+	enroll_render_install(buf_slice(profile), out);
 	return true;
 }
 

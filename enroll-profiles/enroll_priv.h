@@ -147,6 +147,8 @@ MUST_CHECK bool enroll_rollout_failed(struct store_tx *tx,
 int64_t enroll_rollout_retry_at(int64_t attempts);
 /* What the Mac says of an error; never empty. */
 const char *enroll_rollout_why(const struct mdm_done *d);
+/* Appends the Command dictionary that installs the profile. */
+void enroll_render_install(struct slice profile, struct buf *out);
 /* done of struct mdm_renderer; arg is not used. */
 MUST_CHECK bool enroll_rollout_done(
     struct store_tx *tx, const struct mdm_done *what, void *arg, struct err *e);
@@ -184,6 +186,12 @@ MUST_CHECK bool enroll_rollout_retry(struct enroll_service *s,
     const struct store_lease *lease, int limit, struct err *e);
 
 /* ---- enroll_db.c: all SQL of this directory ---- */
+
+/* Copies a text of the present row, cut to size; "" for NULL. */
+void enroll_db_copy(
+    const struct store_rows *r, int col, char *dst, size_t size);
+/* SQL NULL instead of an empty text. */
+struct store_value enroll_db_text(const char *s);
 
 struct enroll_user_row {
 	char id[37], name[LIMIT_NAME + 1], full_name[LIMIT_NAME + 1];
@@ -244,6 +252,10 @@ MUST_CHECK bool enroll_db_rollout_add(
     struct store_tx *tx, const struct enroll_rollout *r, struct err *e);
 MUST_CHECK bool enroll_db_rollout_save(
     struct store_tx *tx, const struct enroll_rollout *r, struct err *e);
+/* The first fingerprint that a query finds. */
+MUST_CHECK bool enroll_db_fingerprint(struct store_tx *tx, const char *sql,
+    const struct store_value *args, char out[SHA256_HEX_SIZE], bool *found,
+    struct err *e);
 /* A live rollout certificate of the device other than keep. */
 MUST_CHECK bool enroll_db_older_certificate(struct store_tx *tx,
     const char *device_id, const char *keep, char out[SHA256_HEX_SIZE],

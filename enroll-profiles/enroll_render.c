@@ -9,6 +9,15 @@
 
 enum { PROFILE_TTL_MS = 60 * 60 * 1000 };
 
+void
+enroll_render_install(struct slice profile, struct buf *out)
+{
+	pl_dict(out);
+	pl_key_str(out, "RequestType", "InstallProfile");
+	pl_key_data(out, "Payload", profile);
+	pl_dict_end(out);
+}
+
 static void
 put_remove(const struct enroll_rollout *r, struct buf *out)
 {
@@ -69,10 +78,7 @@ put_install(struct enroll_service *s, struct store_tx *tx,
 		return false;
 	mem_wipe(challenge, sizeof(challenge));
 
-	pl_dict(out);
-	pl_key_str(out, "RequestType", "InstallProfile");
-	pl_key_data(out, "Payload", buf_slice(xml));
-	pl_dict_end(out);
+	enroll_render_install(buf_slice(xml), out);
 	return true;
 }
 

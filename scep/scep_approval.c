@@ -338,12 +338,6 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 	return false;
 }
 
-static const char *
-or_null(const char *s)
-{
-	return s[0] != '\0' ? s : NULL;
-}
-
 struct approval {
 	const struct scep_waiting *waiting;
 	const struct cert_issued *issued;
@@ -367,10 +361,10 @@ close_issued(struct store_tx *tx, void *arg, struct err *e)
 		.authority_id = issued->authority_id,
 		.template = w->template,
 		.purpose = w->purpose[0] != '\0' ? w->purpose : "scep",
-		.enrollment_ref = or_null(w->enrollment_ref),
-		.device_id = or_null(w->device_id),
-		.user_id = or_null(w->user_id),
-		.challenge_id = or_null(w->challenge_id),
+		.enrollment_ref = scep_or_null(w->enrollment_ref),
+		.device_id = scep_or_null(w->device_id),
+		.user_id = scep_or_null(w->user_id),
+		.challenge_id = scep_or_null(w->challenge_id),
 		.transaction_id = w->transaction_id,
 	};
 	bool elsewhere, changed;

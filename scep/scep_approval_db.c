@@ -17,12 +17,6 @@ scep_waiting_clear(struct scep_waiting *w)
 	buf_free(&w->csr);
 }
 
-static const char *
-or_null(const char *s)
-{
-	return s[0] != '\0' ? s : NULL;
-}
-
 bool
 scep_db_waiting_add(struct store_tx *tx, const struct scep_waiting *w,
     int64_t now_ms, struct err *e)
@@ -37,18 +31,12 @@ scep_db_waiting_add(struct store_tx *tx, const struct scep_waiting *w,
 	        S_TEXT(w->signer_spki), S_TEXT(w->spki),
 	        S_BLOB(buf_slice(w->csr)), S_TEXT(w->subject),
 	        S_TEXT(w->template), S_TEXT(w->peer), S_INT(now_ms),
-	        S_INT(w->expires_at), S_TEXT(or_null(w->challenge_id)),
-	        S_TEXT(or_null(w->purpose)), S_TEXT(or_null(w->enrollment_ref)),
-	        S_TEXT(or_null(w->device_id)), S_TEXT(or_null(w->user_id))),
+	        S_INT(w->expires_at), S_TEXT(scep_or_null(w->challenge_id)),
+	        S_TEXT(scep_or_null(w->purpose)),
+	        S_TEXT(scep_or_null(w->enrollment_ref)),
+	        S_TEXT(scep_or_null(w->device_id)),
+	        S_TEXT(scep_or_null(w->user_id))),
 	    NULL, e);
-}
-
-static void
-column(char *out, size_t size, const struct store_rows *r, int col)
-{
-	const char *s = store_text(r, col);
-
-	str_copy_cut(out, size, s != NULL ? s : "");
 }
 
 bool
@@ -62,24 +50,24 @@ scep_db_waiting_read(
 	if (!*found)
 		return true;
 	*out = (struct scep_waiting){ 0 };
-	column(out->id, sizeof(out->id), r, 0);
-	column(out->transaction_id, sizeof(out->transaction_id), r, 1);
-	column(out->state, sizeof(out->state), r, 2);
-	column(out->template, sizeof(out->template), r, 3);
-	column(out->signer_spki, sizeof(out->signer_spki), r, 4);
-	column(out->spki, sizeof(out->spki), r, 5);
-	column(out->fingerprint, sizeof(out->fingerprint), r, 6);
-	column(out->peer, sizeof(out->peer), r, 7);
+	scep_db_text(r, 0, out->id, sizeof(out->id));
+	scep_db_text(r, 1, out->transaction_id, sizeof(out->transaction_id));
+	scep_db_text(r, 2, out->state, sizeof(out->state));
+	scep_db_text(r, 3, out->template, sizeof(out->template));
+	scep_db_text(r, 4, out->signer_spki, sizeof(out->signer_spki));
+	scep_db_text(r, 5, out->spki, sizeof(out->spki));
+	scep_db_text(r, 6, out->fingerprint, sizeof(out->fingerprint));
+	scep_db_text(r, 7, out->peer, sizeof(out->peer));
 	out->subject = str_dup(store_text(r, 8));
 	csr = store_blob(r, 9);
 	out->csr = buf_new(csr.len);
 	buf_add(out->csr, csr.p, csr.len);
 	out->expires_at = store_int(r, 10);
-	column(out->challenge_id, sizeof(out->challenge_id), r, 11);
-	column(out->purpose, sizeof(out->purpose), r, 12);
-	column(out->enrollment_ref, sizeof(out->enrollment_ref), r, 13);
-	column(out->device_id, sizeof(out->device_id), r, 14);
-	column(out->user_id, sizeof(out->user_id), r, 15);
+	scep_db_text(r, 11, out->challenge_id, sizeof(out->challenge_id));
+	scep_db_text(r, 12, out->purpose, sizeof(out->purpose));
+	scep_db_text(r, 13, out->enrollment_ref, sizeof(out->enrollment_ref));
+	scep_db_text(r, 14, out->device_id, sizeof(out->device_id));
+	scep_db_text(r, 15, out->user_id, sizeof(out->user_id));
 	return true;
 }
 
@@ -149,37 +137,37 @@ scep_db_waiting_decide(struct store_tx *tx, const struct scep_decision *d,
 }
 
 bool
-scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
-    char id_out[UUID_SIZE], bool *found, struct err *e)
+scep_db_waiting_one(struct store_tx *tx, const char *sql,
+    const struct store_value *args, char id_out[UUID_SIZE], bool *found,
+    struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 
-	if (!store_query(tx,
-	        "SELECT id FROM scep_request WHERE state = 'pending'"
-	        " AND expires_at <= $1 LIMIT 1",
-	        S_ARGS(S_INT(now_ms)), &r, e) ||
-	    !store_next(r, found, e))
+	if (!store_query(tx, sql, args, &r, e) || !store_next(r, found, e))
 		return false;
 	if (*found)
-		column(id_out, UUID_SIZE, r, 0);
+		scep_db_text(r, 0, id_out, UUID_SIZE);
 	return true;
+}
+
+bool
+scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
+    char id_out[UUID_SIZE], bool *found, struct err *e)
+{
+	return scep_db_waiting_one(tx,
+	    "SELECT id FROM scep_request WHERE state = 'pending'"
+	    " AND expires_at <= $1 LIMIT 1",
+	    S_ARGS(S_INT(now_ms)), id_out, found, e);
 }
 
 bool
 scep_db_waiting_of_device(struct store_tx *tx, const char *device_id,
     char id_out[UUID_SIZE], bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	if (!store_query(tx,
-	        "SELECT id FROM scep_request WHERE device_id = $1"
-	        " AND state IN ('pending', 'queued') LIMIT 1",
-	        S_ARGS(S_TEXT(device_id)), &r, e) ||
-	    !store_next(r, found, e))
-		return false;
-	if (*found)
-		column(id_out, UUID_SIZE, r, 0);
-	return true;
+	return scep_db_waiting_one(tx,
+	    "SELECT id FROM scep_request WHERE device_id = $1"
+	    " AND state IN ('pending', 'queued') LIMIT 1",
+	    S_ARGS(S_TEXT(device_id)), id_out, found, e);
 }
 
 bool

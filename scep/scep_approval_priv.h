@@ -86,6 +86,10 @@ struct scep_decision {
 };
 MUST_CHECK bool scep_db_waiting_decide(struct store_tx *tx,
     const struct scep_decision *d, bool *changed, struct err *e);
+/* The id that a query over ids finds first. */
+MUST_CHECK bool scep_db_waiting_one(struct store_tx *tx, const char *sql,
+    const struct store_value *args, char id_out[UUID_SIZE], bool *found,
+    struct err *e);
 /* One pending request whose time is over; found false: none. */
 MUST_CHECK bool scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
     char id_out[UUID_SIZE], bool *found, struct err *e);

@@ -10,22 +10,33 @@
 #define USED_KEPT_MS (30 * MS_DAY)
 #define UNUSED_KEPT_MS MS_DAY
 
+const char *
+scep_or_null(const char *s)
+{
+	return str_empty(s) ? NULL : s;
+}
+
+void
+scep_db_text(const struct store_rows *r, int col, char *dst, size_t size)
+{
+	const char *s = store_text(r, col);
+
+	str_copy_cut(dst, size, s != NULL ? s : "");
+}
+
 bool
 scep_db_challenge_add(
     struct store_tx *tx, const struct scep_challenge *c, struct err *e)
 {
-	const char *ref = c->enrollment_ref[0] ? c->enrollment_ref : NULL;
-	const char *device = c->device_id[0] ? c->device_id : NULL;
-	const char *user = c->user_id[0] ? c->user_id : NULL;
-
 	return store_exec(tx,
 	    "INSERT INTO challenge (mac, id, template, purpose,"
 	    " enrollment_ref, device_id, user_id, subject, created_at,"
 	    " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 	    S_ARGS(S_TEXT(c->mac), S_TEXT(c->id), S_TEXT(c->template),
-	        S_TEXT(c->purpose), S_TEXT(ref), S_TEXT(device), S_TEXT(user),
-	        S_TEXT(c->subject), S_INT(clock_now_ms()),
-	        S_INT(c->expires_at)),
+	        S_TEXT(c->purpose), S_TEXT(scep_or_null(c->enrollment_ref)),
+	        S_TEXT(scep_or_null(c->device_id)),
+	        S_TEXT(scep_or_null(c->user_id)), S_TEXT(c->subject),
+	        S_INT(clock_now_ms()), S_INT(c->expires_at)),
 	    NULL, e);
 }
 

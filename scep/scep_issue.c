@@ -163,12 +163,6 @@ build(struct work *w, struct err *e)
 	return cert_authority_issue(w->rq->authority, &in, &w->issued, e);
 }
 
-static const char *
-or_null(const char *s)
-{
-	return s[0] != '\0' ? s : NULL;
-}
-
 /* Challenge, ledger and whoever waits for the certificate: all in one
  * transaction, or not at all.  Who lost waits for its commit too, since the
  * winner may be in the same shared transaction, which nobody else sees yet. */
@@ -183,9 +177,9 @@ spend(struct store_tx *tx, void *work, struct err *e)
 		.authority_id = w->issued.authority_id,
 		.template = c->template,
 		.purpose = c->purpose,
-		.enrollment_ref = or_null(c->enrollment_ref),
-		.device_id = or_null(c->device_id),
-		.user_id = or_null(c->user_id),
+		.enrollment_ref = scep_or_null(c->enrollment_ref),
+		.device_id = scep_or_null(c->device_id),
+		.user_id = scep_or_null(c->user_id),
 		.challenge_id = c->id,
 		.transaction_id = w->rq->message->transaction_id,
 	};
@@ -211,7 +205,7 @@ report_reuse(struct store_tx *tx, void *work, struct err *e)
 	AUTO(str_free) char *text = NULL;
 	struct store_event ev = {
 		.kind = "challenge.reused",
-		.device_id = or_null(w->challenge.device_id),
+		.device_id = scep_or_null(w->challenge.device_id),
 		.subject_id = w->challenge.id,
 		.actor = "device",
 	};
@@ -254,6 +248,14 @@ wait_for_a_person(struct work *w, struct err *e)
 	    w->out, &w->won, e);
 }
 
+void
+scep_outcome_give(struct scep_outcome *out, struct cert_issued *issued)
+{
+	str_copy_cut(
+	    out->fingerprint, sizeof(out->fingerprint), issued->fingerprint);
+	out->cert_der = TAKE(issued->der);
+}
+
 /* Puts on record what was decided; *done false: the challenge was taken. */
 static bool
 finish(struct work *w, bool *done, struct err *e)
@@ -274,11 +276,8 @@ finish(struct work *w, bool *done, struct err *e)
 		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_CHALLENGE);
 		return true;
 	}
-	if (w->won) {
-		str_copy_cut(out->fingerprint, sizeof(out->fingerprint),
-		    w->issued.fingerprint);
-		out->cert_der = TAKE(w->issued.der);
-	}
+	if (w->won)
+		scep_outcome_give(out, &w->issued);
 	*done = w->won;
 	return true;
 }

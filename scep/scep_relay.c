@@ -59,7 +59,7 @@ look_before(struct store_tx *tx, struct putting *p, bool *done, struct err *e)
 	    str_eq(old.state, "expired") ||
 	    (str_eq(old.state, "issued") && str_eq(old.spki, w->spki) &&
 	        !same_errand(&whole, p->errand)))
-		return scep_db_waiting_delete(tx, old.id, e);
+		return scep_db_waiting_forget(tx, old.id, e);
 	*done = true;
 	if (!str_eq(old.spki, w->spki))
 		return refuse(p->out, "the transaction is that of another key");

@@ -15,12 +15,6 @@ scep_errand_clear(struct scep_errand *e)
 	scep_waiting_clear(&e->w);
 }
 
-static const char *
-or_null(const char *s)
-{
-	return s[0] != '\0' ? s : NULL;
-}
-
 bool
 scep_db_errand_add(struct store_tx *tx, const struct scep_errand *x,
     int64_t now_ms, struct err *e)
@@ -39,10 +33,11 @@ scep_db_errand_add(struct store_tx *tx, const struct scep_errand *x,
 	        S_BLOB(buf_slice(w->csr)), S_TEXT(w->subject),
 	        S_TEXT(w->template), S_TEXT(w->peer), S_INT(now_ms),
 	        S_INT(w->expires_at), S_TEXT(x->upstream), S_TEXT(x->w.purpose),
-	        S_TEXT(or_null(x->w.challenge_id)),
-	        S_TEXT(or_null(x->w.enrollment_ref)),
-	        S_TEXT(or_null(x->w.device_id)), S_TEXT(or_null(x->w.user_id)),
-	        S_TEXT(or_null(x->old_fingerprint))),
+	        S_TEXT(scep_or_null(x->w.challenge_id)),
+	        S_TEXT(scep_or_null(x->w.enrollment_ref)),
+	        S_TEXT(scep_or_null(x->w.device_id)),
+	        S_TEXT(scep_or_null(x->w.user_id)),
+	        S_TEXT(scep_or_null(x->old_fingerprint))),
 	    NULL, e);
 }
 
@@ -65,14 +60,6 @@ scep_db_errand_approve(struct store_tx *tx,
 	return true;
 }
 
-static void
-column(char *out, size_t size, const struct store_rows *r, int col)
-{
-	const char *s = store_text(r, SCEP_WAITING_COUNT + col);
-
-	str_copy_cut(out, size, s != NULL ? s : "");
-}
-
 bool
 scep_db_errand_get(struct store_tx *tx, const char *id, struct scep_errand *out,
     bool *found, struct err *e)
@@ -87,9 +74,11 @@ scep_db_errand_get(struct store_tx *tx, const char *id, struct scep_errand *out,
 		return false;
 	if (!*found)
 		return true;
-	column(out->upstream, sizeof(out->upstream), r, 0);
-	column(out->old_fingerprint, sizeof(out->old_fingerprint), r, 1);
-	column(out->claim, sizeof(out->claim), r, 2);
+	scep_db_text(
+	    r, SCEP_WAITING_COUNT + 0, out->upstream, sizeof(out->upstream));
+	scep_db_text(r, SCEP_WAITING_COUNT + 1, out->old_fingerprint,
+	    sizeof(out->old_fingerprint));
+	scep_db_text(r, SCEP_WAITING_COUNT + 2, out->claim, sizeof(out->claim));
 	out->seen = store_int(r, SCEP_WAITING_COUNT + 3);
 	out->tries = store_int(r, SCEP_WAITING_COUNT + 4);
 	out->polls = store_int(r, SCEP_WAITING_COUNT + 5);
@@ -100,17 +89,10 @@ bool
 scep_db_errand_of(struct store_tx *tx, const char *challenge_id,
     char id_out[UUID_SIZE], bool *found, struct err *e)
 {
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	if (!store_query(tx,
-	        "SELECT id FROM scep_request WHERE challenge_id = $1"
-	        " ORDER BY created_at DESC LIMIT 1",
-	        S_ARGS(S_TEXT(challenge_id)), &r, e) ||
-	    !store_next(r, found, e))
-		return false;
-	if (*found)
-		str_copy_cut(id_out, UUID_SIZE, store_text(r, 0));
-	return true;
+	return scep_db_waiting_one(tx,
+	    "SELECT id FROM scep_request WHERE challenge_id = $1"
+	    " ORDER BY created_at DESC LIMIT 1",
+	    S_ARGS(S_TEXT(challenge_id)), id_out, found, e);
 }
 
 /* When an upstream has rested, all of its requests are due: then the one that
@@ -241,13 +223,6 @@ scep_db_errand_move(struct store_tx *tx, const char *id,
 	    " WHERE id = $3",
 	    S_ARGS(S_TEXT(transaction_id), S_TEXT(signer_spki), S_TEXT(id)),
 	    NULL, e);
-}
-
-bool
-scep_db_waiting_delete(struct store_tx *tx, const char *id, struct err *e)
-{
-	return store_exec(tx, "DELETE FROM scep_request WHERE id = $1",
-	    S_ARGS(S_TEXT(id)), NULL, e);
 }
 
 bool

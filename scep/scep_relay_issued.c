@@ -108,12 +108,6 @@ read_certificate(
 	       put_chain(r, ca, t->chain, e);
 }
 
-static const char *
-or_null(const char *s)
-{
-	return s[0] != '\0' ? s : NULL;
-}
-
 static struct cert_record
 record_of(const struct taking *t)
 {
@@ -124,10 +118,10 @@ record_of(const struct taking *t)
 		.authority_id = t->issued.authority_id,
 		.template = x->w.template,
 		.purpose = x->w.purpose,
-		.enrollment_ref = or_null(x->w.enrollment_ref),
-		.device_id = or_null(x->w.device_id),
-		.user_id = or_null(x->w.user_id),
-		.challenge_id = or_null(x->w.challenge_id),
+		.enrollment_ref = scep_or_null(x->w.enrollment_ref),
+		.device_id = scep_or_null(x->w.device_id),
+		.user_id = scep_or_null(x->w.user_id),
+		.challenge_id = scep_or_null(x->w.challenge_id),
 		.transaction_id = x->w.transaction_id,
 	};
 }
@@ -239,7 +233,7 @@ tell_late(struct store_tx *tx, const struct taking *t, struct err *e)
 	AUTO(json_free) json_t *data = json_object();
 	AUTO(str_free) char *text = NULL;
 	struct store_event ev = { .kind = "scep.late",
-		.device_id = or_null(t->x->w.device_id),
+		.device_id = scep_or_null(t->x->w.device_id),
 		.subject_id = t->x->w.id,
 		.actor = t->by };
 

@@ -137,8 +137,6 @@ MUST_CHECK bool scep_db_errand_count(struct store_tx *tx,
 /* The client has begun another transaction for the same. */
 MUST_CHECK bool scep_db_errand_move(struct store_tx *tx, const char *id,
     const char *transaction_id, const char *signer_spki, struct err *e);
-MUST_CHECK bool scep_db_waiting_delete(
-    struct store_tx *tx, const char *id, struct err *e);
 /* The challenge's certificate is there now; its time of grace begins. */
 MUST_CHECK bool scep_db_challenge_issued(struct store_tx *tx,
     const char *challenge_id, const char *fingerprint, int64_t now_ms,

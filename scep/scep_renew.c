@@ -144,12 +144,6 @@ build(struct work *w, struct err *e)
 	return e->code == ERR_FORBIDDEN && refuse(w, SCEP_TEXT_KEY_TAKEN);
 }
 
-static const char *
-or_null(const char *s)
-{
-	return s[0] != '\0' ? s : NULL;
-}
-
 /* Only the identity of a Mac says that it was renewed: MDM takes those alone.
  * Whatever else is renewed stays what it was. */
 static const char *
@@ -166,9 +160,9 @@ record(struct store_tx *tx, struct work *w, struct err *e)
 		.authority_id = w->issued.authority_id,
 		.template = w->old.template,
 		.purpose = purpose_after(w->old.purpose),
-		.enrollment_ref = or_null(w->old.enrollment_ref),
-		.device_id = or_null(w->old.device_id),
-		.user_id = or_null(w->old.user_id),
+		.enrollment_ref = scep_or_null(w->old.enrollment_ref),
+		.device_id = scep_or_null(w->old.device_id),
+		.user_id = scep_or_null(w->old.user_id),
 		.transaction_id = w->rq->message->transaction_id,
 	};
 
@@ -200,9 +194,7 @@ keep(struct work *w, struct err *e)
 		return false;
 	if (decided(w))
 		return true;
-	str_copy_cut(w->out->fingerprint, sizeof(w->out->fingerprint),
-	    w->issued.fingerprint);
-	w->out->cert_der = TAKE(w->issued.der);
+	scep_outcome_give(w->out, &w->issued);
 	return true;
 }
 

@@ -1,20 +1,13 @@
 /* The table template_secret.  No state of its own. */
 #include "core/clock.h"
 #include "scep/scep_secret_priv.h"
+#include "scep/scep_service_priv.h"
 
 void
 scep_secret_clear(struct scep_secret *s)
 {
 	buf_free(&s->sealed);
 	str_free(&s->names);
-}
-
-static void
-column(char *out, size_t size, const struct store_rows *r, int col)
-{
-	const char *s = store_text(r, col);
-
-	str_copy_cut(out, size, s != NULL ? s : "");
 }
 
 bool
@@ -33,9 +26,9 @@ scep_db_secret_find(struct store_tx *tx, const char *template, const char *kind,
 		return false;
 	if (!*found)
 		return true;
-	column(s.template, sizeof(s.template), r, 0);
-	column(s.kind, sizeof(s.kind), r, 1);
-	column(s.mac, sizeof(s.mac), r, 2);
+	scep_db_text(r, 0, s.template, sizeof(s.template));
+	scep_db_text(r, 1, s.kind, sizeof(s.kind));
+	scep_db_text(r, 2, s.mac, sizeof(s.mac));
 	s.names = str_dup(store_text(r, 3));
 	s.created_at = store_int(r, 4);
 	sealed = store_blob(r, 5);

@@ -77,6 +77,8 @@ struct scep_outcome {
 MUST_CHECK bool scep_issue(struct scep_service *s,
     const struct scep_request *rq, struct scep_outcome *out, struct err *e);
 
+/* The client gets what was issued; takes its DER. */
+void scep_outcome_give(struct scep_outcome *out, struct cert_issued *issued);
 /* The template's own rules on keys, digests and ciphers; false with a verdict,
  * once it is known that the request may have a certificate of it. */
 bool scep_template_permits(const struct cert_template *t,
@@ -144,6 +146,11 @@ MUST_CHECK bool scep_get_crl(struct scep_service *s,
     struct err *e);
 
 /* ---- scep_db.c ---- */
+
+/* s, or NULL for "". */
+const char *scep_or_null(const char *s);
+/* Copies a text of the present row, cut to size; "" for NULL. */
+void scep_db_text(const struct store_rows *r, int col, char *dst, size_t size);
 
 MUST_CHECK bool scep_db_by_serial(struct store_tx *tx, const char *authority_id,
     const char *serial, char fingerprint_out[SHA256_HEX_SIZE], bool *found,

@@ -303,9 +303,7 @@ issue(struct work *w, struct err *e)
 		return false;
 	if (decided(w))
 		return true;
-	str_copy_cut(w->out->fingerprint, sizeof(w->out->fingerprint),
-	    w->issued.fingerprint);
-	w->out->cert_der = TAKE(w->issued.der);
+	scep_outcome_give(w->out, &w->issued);
 	return true;
 }
 
