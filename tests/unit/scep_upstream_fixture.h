@@ -412,15 +412,22 @@ front_send(struct front *f, struct front_ask a)
 	return answer_message(w, &m);
 }
 
-/* One step of the queue; when the next one is due, if there was nothing. */
+/* One step of the queue; when the next one is due, if there was nothing.  Waits
+ * out the gap that the rate of these upstreams makes, some milliseconds. */
 static UNUSED bool
 front_step(struct front *f, int64_t *next_at)
 {
-	int64_t ignored;
+	int64_t at;
 	bool did = false;
 
-	assert_ok(scep_relay_step(f->w->service, NULL, &did,
-	    next_at != NULL ? next_at : &ignored, e));
+	for (;;) {
+		assert_ok(scep_relay_step(f->w->service, NULL, &did, &at, e));
+		if (did || at - clock_now_ms() > 100)
+			break;
+		clock_sleep_ms(1);
+	}
+	if (next_at != NULL)
+		*next_at = at;
 	return did;
 }
 
