@@ -267,6 +267,17 @@ number(const char *s, int64_t max)
 	return n;
 }
 
+static double
+seconds(const char *s)
+{
+	char *end;
+	double n = strtod(s, &end);
+
+	if (end == s || *end != '\0' || !(n >= 0 && n < 1e6))
+		die("a time is wrong");
+	return n;
+}
+
 static void
 set(struct options *o, int c)
 {
@@ -290,10 +301,10 @@ set(struct options *o, int c)
 		o->lanes = number(optarg, INT64_MAX);
 		break;
 	case 's':
-		o->seconds = strtod(optarg, NULL);
+		o->seconds = seconds(optarg);
 		break;
 	case 'w':
-		o->warm = strtod(optarg, NULL);
+		o->warm = seconds(optarg);
 		break;
 	case 't':
 		o->tls = true;

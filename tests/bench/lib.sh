@@ -78,6 +78,7 @@ bench_begin() {
 # NAME VALUE UNIT BOUND CPU_MS TEXT; - where there is none.
 result() {
 	local ratio=-
+	[ "$(jq -n "$2 > 0")" = true ] || die "$1: nothing was measured"
 	[ "$4" = - ] || ratio=$(jq -n "$2 / $4 * 1000 | round / 1000")
 	printf '%-16s %10s %-8s %10s %7s %9s  %s\n' "$1" "$2" "$3" "$4" "$ratio" "$5" "$6"
 	results+=("$1 $2 $3 $4 $ratio $5")
