@@ -9,6 +9,14 @@
  *	        digestAlgorithm, signedAttrs [0], signatureAlgorithm,
  *	        signature OCTET STRING } } } }
  *
+ * and of a certificate, RFC 5280 section 4.1 and RFC 8017 appendix A.1.1:
+ *
+ *	Certificate SEQUENCE { tbsCertificate SEQUENCE { [0] version,
+ *	    serialNumber, signature, issuer, validity SEQUENCE { two times },
+ *	    subject, subjectPublicKeyInfo SEQUENCE { algorithm, BIT STRING {
+ *	        SEQUENCE { modulus, publicExponent } } }, ... },
+ *	    signatureAlgorithm, signature BIT STRING }
+ *
  * Strict: single-byte tags, definite and minimal lengths, nothing past the
  * end.  No state; safe from any thread.
  */
@@ -16,6 +24,7 @@
 
 enum {
 	TAG_INTEGER = 0x02,
+	TAG_BITS = 0x03,
 	TAG_OCTETS = 0x04,
 	TAG_OID = 0x06,
 	TAG_SEQUENCE = 0x30,
@@ -263,4 +272,79 @@ cert_plain_signer(const struct cert_plain *p, struct cert_plain_signer *out)
 	       take_only(&attributes, TAG_0, &in) &&
 	       read_attributes(in, &out->message_digest) &&
 	       out->message_digest.len == digests[out->digest].size;
+}
+
+/* ---- a certificate ---- */
+
+/* A positive INTEGER in its shortest form, without the sign's octet. */
+static bool
+take_positive(struct slice *in, struct slice *out)
+{
+	if (!take(in, TAG_INTEGER, out) || out->len == 0 || out->p[0] >= 0x80)
+		return false;
+	if (out->p[0] != 0)
+		return true;
+	*out = slice_of(out->p + 1, out->len - 1);
+	return out->len > 0 && out->p[0] >= 0x80;
+}
+
+/* A BIT STRING of whole octets. */
+static bool
+take_bits(struct slice *in, struct slice *out)
+{
+	if (!take(in, TAG_BITS, out) || out->len == 0 || out->p[0] != 0)
+		return false;
+	*out = slice_of(out->p + 1, out->len - 1);
+	return true;
+}
+
+static bool
+read_key(struct slice in, struct cert_plain_certificate *out)
+{
+	struct slice oid, bits, key;
+
+	return take_algorithm(&in, &oid) && slice_eq(oid, rsa_encryption) &&
+	       take_bits(&in, &bits) && in.len == 0 &&
+	       take_only(&bits, TAG_SEQUENCE, &key) &&
+	       take_positive(&key, &out->modulus) &&
+	       take_positive(&key, &out->exponent) && key.len == 0;
+}
+
+static bool
+read_validity(struct slice in, struct cert_plain_certificate *out)
+{
+	return in.len > 0 && take_whole(&in, in.p[0], &out->not_before) &&
+	       in.len > 0 && take_whole(&in, in.p[0], &out->not_after) &&
+	       in.len == 0;
+}
+
+static bool
+read_tbs(struct slice tbs, struct cert_plain_certificate *out)
+{
+	static const uint8_t version_3[] = { 0x02, 0x01, 0x02 };
+	struct slice in, version, skipped, validity, key;
+
+	return take_only(&tbs, TAG_SEQUENCE, &in) &&
+	       take(&in, TAG_0, &version) &&
+	       slice_eq(version, slice_of(version_3, sizeof(version_3))) &&
+	       take(&in, TAG_INTEGER, &skipped) &&
+	       take_whole(&in, TAG_SEQUENCE, &out->algorithm) &&
+	       take_whole(&in, TAG_SEQUENCE, &out->issuer) &&
+	       take(&in, TAG_SEQUENCE, &validity) &&
+	       read_validity(validity, out) &&
+	       take(&in, TAG_SEQUENCE, &skipped) &&
+	       take(&in, TAG_SEQUENCE, &key) && read_key(key, out);
+}
+
+bool
+cert_plain_certificate(
+    struct slice certificate, struct cert_plain_certificate *out)
+{
+	struct slice in, algorithm;
+
+	return take_only(&certificate, TAG_SEQUENCE, &in) &&
+	       take_whole(&in, TAG_SEQUENCE, &out->tbs) &&
+	       take_whole(&in, TAG_SEQUENCE, &algorithm) &&
+	       take_bits(&in, &out->signature) && in.len == 0 &&
+	       read_tbs(out->tbs, out) && slice_eq(algorithm, out->algorithm);
 }

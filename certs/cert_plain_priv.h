@@ -45,3 +45,13 @@ struct cert_plain_signer {
  */
 bool cert_plain_signer(
     const struct cert_plain *p, struct cert_plain_signer *out);
+
+/* What a certificate of an RSA key says; all borrow from it. */
+struct cert_plain_certificate {
+	struct slice tbs, algorithm, issuer, not_before, not_after; /* whole */
+	struct slice signature;
+	struct slice modulus, exponent; /* big-endian */
+};
+/* False unless the certificate is one of version 3 with an RSA key. */
+bool cert_plain_certificate(
+    struct slice certificate, struct cert_plain_certificate *out);

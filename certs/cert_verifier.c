@@ -5,15 +5,17 @@
  * OpenSSL decodes the public key of each certificate in a message, which takes
  * several times as long as the check, and reading the rest of it takes as long
  * as the check again.  So, when the message has the plain form and encloses a
- * certificate that is known byte for byte, its bytes are read here and checked
- * with the known key.  That path only ever says yes: whatever it does not
- * accept takes the general path, so both give the same answers.
+ * certificate that is known byte for byte, or that one of our CAs signed, its
+ * bytes are read here and checked with that key.  That path only ever says yes:
+ * whatever it does not accept takes the general path, so both give the same
+ * answers.
  */
 #include <stdatomic.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "certs/cert_ours_priv.h"
 #include "certs/cert_plain_priv.h"
 #include "certs/cert_signed_priv.h"
 #include "certs/cert_signers_priv.h"
@@ -184,24 +186,34 @@ check_any(struct cert_verifier *v, struct slice der, struct slice body,
 	return true;
 }
 
-/* By a signer that is known already, in the plain form. */
+/*
+ * In the plain form, and by a signer that is known already or whose certificate
+ * is ours; *known_out: it was known.
+ */
 static bool
-check_known(struct cert_verifier *v, struct slice der, struct slice body,
-    struct cert_signer *out)
+check_plain(struct cert_verifier *v, struct slice der, struct slice body,
+    struct cert_signer *out, bool *known_out)
 {
-	AUTO(cert_known_clear) struct cert_known known = { 0 };
+	AUTO(cert_known_clear) struct cert_known k = { 0 };
 	struct cert_plain_signer s;
 	struct cert_plain found;
 	uint8_t digest[SHA256_SIZE];
 
-	if (!cert_plain_find(der, &found))
+	*known_out = false;
+	if (!cert_plain_find(der, &found) || !cert_plain_signer(&found, &s))
 		return false;
 	sha256(digest, found.certificate);
-	if (!cert_signers_find(v->signers, digest, &known) ||
-	    !cert_plain_signer(&found, &s) ||
-	    !signed_by(&s, known.key, v->digests[s.digest], body))
+	*known_out = cert_signers_find(v->signers, digest, &k);
+	if ((!*known_out &&
+	        (v->issuers == NULL || !cert_ours_read(v->issuers,
+	                                   found.certificate, digest, &k))) ||
+	    !signed_by(&s, k.key, v->digests[s.digest], body)) {
+		*known_out = false;
 		return false;
-	answer(&known, out);
+	}
+	if (!*known_out)
+		cert_signers_add(v->signers, &k);
+	answer(&k, out);
 	return true;
 }
 
@@ -209,8 +221,9 @@ bool
 cert_verifier_check(struct cert_verifier *v, struct slice der,
     struct slice body, struct cert_signer *out, struct err *e)
 {
-	bool known = check_known(v, der, body, out);
-	bool good = known || check_any(v, der, body, out, e);
+	bool known;
+	bool good = check_plain(v, der, body, out, &known) ||
+	            check_any(v, der, body, out, e);
 
 	count(known ? &v->known : &v->unknown);
 	/* OpenSSL leaves errors behind even where it recovered from them. */

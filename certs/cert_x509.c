@@ -162,12 +162,13 @@ cert_spki_pub(const X509_PUBKEY *pub, char out[SHA256_HEX_SIZE], struct err *e)
 	return true;
 }
 
-static int64_t
-time_ms(const ASN1_TIME *t)
+int64_t
+cert_time_ms(const ASN1_TIME *t)
 {
 	struct tm tm;
 
-	if (!ASN1_TIME_to_tm(t, &tm)) {
+	/* Of NULL it would tell the present time. */
+	if (t == NULL || !ASN1_TIME_to_tm(t, &tm)) {
 		ERR_clear_error();
 		return 0;
 	}
@@ -177,13 +178,13 @@ time_ms(const ASN1_TIME *t)
 int64_t
 cert_not_before(const X509 *x)
 {
-	return time_ms(X509_get0_notBefore(x));
+	return cert_time_ms(X509_get0_notBefore(x));
 }
 
 int64_t
 cert_not_after(const X509 *x)
 {
-	return time_ms(X509_get0_notAfter(x));
+	return cert_time_ms(X509_get0_notAfter(x));
 }
 
 void

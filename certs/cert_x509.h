@@ -27,7 +27,8 @@ MUST_CHECK bool cert_spki(
 /* The same, of a key that need not be decoded. */
 MUST_CHECK bool cert_spki_pub(
     const X509_PUBKEY *pub, char out[SHA256_HEX_SIZE], struct err *e);
-/* Unix milliseconds; 0 when the certificate's time makes no sense. */
+/* Unix milliseconds; 0 when the time makes no sense, or is NULL. */
+int64_t cert_time_ms(const ASN1_TIME *t);
 int64_t cert_not_before(const X509 *x);
 int64_t cert_not_after(const X509 *x);
 /* RFC 4514 text of the subject, for people and the ledger; cut to size. */
