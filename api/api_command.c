@@ -103,31 +103,15 @@ create_order(struct api_service *s, const struct http_request *rq,
 	       api_order_answer(s, rq, &ask, rp, e);
 }
 
-struct ask {
-	const char *device;
-	struct mdm_queued *queued;
-};
-
-static bool
-queue_once(struct store_tx *tx, void *arg, struct err *e)
-{
-	const struct ask *ask = arg;
-
-	return mdm_queue_put(tx, ask->queued, ask->device, e);
-}
-
 static bool
 queue(struct api_service *s, const struct http_request *rq,
     const struct mdm_command *c, struct http_reply *rp, struct err *e)
 {
 	AUTO(mdm_queued_free) struct mdm_queued *q = NULL;
-	struct ask ask = { .device = http_param(rq, "device") };
 	json_t *j;
 
-	if (!mdm_queued_new(s->o.seal, c, &q, e))
-		return false;
-	ask.queued = q;
-	if (!store_write(s->o.store, queue_once, &ask, e))
+	if (!mdm_queued_new(s->o.seal, c, &q, e) ||
+	    !mdm_queue_put(s->o.store, q, http_param(rq, "device"), e))
 		return false;
 	j = mdm_queued_json(q);
 	api_location(rp, "/api/v1/commands", mdm_queued_id(q));

@@ -69,6 +69,7 @@ come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 	if (!str_eq(v->brief.who.state, "left"))
 		return true;
 	v->fresh = false;
+	v->wide = true;
 	log_event(LOG_WARN, "wiped_device_returned", "udid", v->m->udid, NULL);
 	return mdm_life_resume(v->s, tx,
 	    &(struct mdm_return){ .device_id = v->brief.who.device_id,
@@ -123,17 +124,23 @@ refuse(struct mdm_visit *v, enum mdm_refusal why, struct err *e)
 	return mdm_auth_refuse(v->s, v->m, &v->brief.who, why, e);
 }
 
-static bool
-read_brief(struct mdm_visit *v, struct store_tx *tx, struct err *e)
+static void
+prepare_brief(struct mdm_visit *v)
 {
-	struct mdm_db_brief_ask ask = { .fingerprint = v->m->fingerprint,
+	v->ask = (struct mdm_db_brief_ask){ .fingerprint = v->m->fingerprint,
 		.enrollment_id = v->m->enrollment_id,
 		.reported = v->command_id != NULL ? v->command_id : "",
 		.not_now = v->status == MDM_IDLE,
 		.known = mdm_findings_any(&v->findings) };
+	mdm_db_brief_question(&v->ask, &v->question);
+}
 
+static bool
+read_brief(struct mdm_visit *v, struct store_tx *tx, struct err *e)
+{
 	v->fresh = true;
-	return mdm_db_brief(tx, &ask, &v->brief, e);
+	v->wide = false;
+	return mdm_db_brief(tx, &v->ask, &v->question, &v->brief, e);
 }
 
 /* Of those that were not looked up before. */
@@ -167,13 +174,19 @@ visit_once(struct store_tx *tx, void *arg, struct err *e)
 	    !mdm_connect_record(v, tx, e))
 		return false;
 	/* After a wipe there is no enrolment to give anything to. */
-	return v->gone || (mdm_connect_offer(v, tx, v->out, e) &&
-	                      next_push(v, tx, &push_at, e) &&
-	                      mdm_db_enrollment_came(tx, v->m->enrollment_id,
-	                          &(struct mdm_came){ .push_due_at = push_at,
-	                              .now = v->now,
-	                              .idle = v->status == MDM_IDLE },
-	                          e));
+	if (v->gone)
+		return true;
+	if (!mdm_connect_offer(v, tx, v->out, e) ||
+	    !next_push(v, tx, &push_at, e) ||
+	    !mdm_db_enrollment_came(tx, v->m->enrollment_id,
+	        &(struct mdm_came){ .push_due_at = push_at,
+	            .now = v->now,
+	            .idle = v->status == MDM_IDLE },
+	        e))
+		return false;
+	if (!v->wide && !v->brief.known.renamed)
+		store_confine(tx);
+	return true;
 }
 
 /*
@@ -189,7 +202,8 @@ visit(struct mdm_visit *v, struct err *e)
 
 	for (int i = 0; i <= MOST_BROKEN; i++) {
 		v->silent = v->silent || i == MOST_BROKEN;
-		if (store_write(v->s->o.store, visit_once, v, e))
+		if (store_write_about(
+		        v->s->o.store, &v->question, visit_once, v, e))
 			return true;
 		buf_reset(v->out);
 		if (v->refusal != MDM_ACCEPTED)
@@ -273,7 +287,10 @@ mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
 	if ((v.status == MDM_IDLE || !mdm_auth_admitted(s, m->fingerprint)) &&
 	    !look(&v, &work, e))
 		return false;
-	if (work && (!seal_result(&v, e) || !visit(&v, e)))
+	if (work && !seal_result(&v, e))
+		return false;
+	prepare_brief(&v);
+	if (work && !visit(&v, e))
 		return false;
 	mdm_count(s, counter);
 	note_seen(&v);

@@ -19,6 +19,7 @@ end_refused(struct mdm_visit *v, struct store_tx *tx,
 		.reason_code = why->slug,
 		.reason = why->text };
 
+	v->wide = true;
 	log_event(LOG_WARN, "command_refused", "udid", v->m->udid, "command",
 	    c->id, "reason", why->slug, NULL);
 	return mdm_queue_end(v->s, tx, c, &how, e) &&
@@ -77,8 +78,10 @@ sift(struct mdm_visit *v, struct store_tx *tx, const struct mdm_db_command *c,
 	bool may;
 
 	*ended_out = true;
-	if (c->expires_at != 0 && c->expires_at <= v->now)
+	if (c->expires_at != 0 && c->expires_at <= v->now) {
+		v->wide = true;
 		return mdm_queue_expire(v->s, tx, c, e);
+	}
 	if (!may_erase(v, tx, c, &may, &refusal, e))
 		return false;
 	if (!may)
@@ -106,8 +109,10 @@ static bool
 command_dict(struct mdm_visit *v, struct store_tx *tx,
     const struct mdm_db_command *c, struct buf *xml, struct err *e)
 {
-	if (c->renderer[0] != '\0')
+	if (c->renderer[0] != '\0') {
+		v->wide = true;
 		return render(v, tx, c, xml, e);
+	}
 	if (c->body == NULL)
 		return err_set(e, ERR_INTERNAL, "the command has no body");
 	return seal_get(v->s->o.seal, mdm_context("command.body", c->id).text,
@@ -123,6 +128,7 @@ mark_delivered(struct mdm_visit *v, struct store_tx *tx,
 
 	if (!mdm_db_command_delivered(tx, c->id, v->now, e))
 		return false;
+	v->wide = v->wide || c->order_id[0] != '\0';
 	if (c->order_id[0] != '\0' &&
 	    !mdm_order_change(tx, c->order_id,
 	        &(struct mdm_order_change){ .state = "delivered" }, "system",

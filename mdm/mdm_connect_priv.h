@@ -31,6 +31,11 @@ struct mdm_visit {
 	 */
 	bool fresh;
 	struct mdm_db_brief brief;
+	struct mdm_db_brief_ask ask;
+	struct store_question question;
+	/* More was written than the rows of this device and its commands, or
+	 * others may know it by something else now. */
+	bool wide;
 
 	struct buf *out;
 	struct mdm_db_command offered; /* id "": nothing */

@@ -57,6 +57,7 @@ put_off(struct mdm_visit *v, struct store_tx *tx,
 	json_t *data;
 
 	v->fresh = false;
+	v->wide = v->wide || c->order_id[0] != '\0';
 	if (!mdm_db_command_not_now(tx, c->id, c->enrollment_id, e))
 		return false;
 	/* The device did not keep it: it can be withdrawn again. */
@@ -97,6 +98,7 @@ wiped(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 		.why = "wiped" };
 
 	v->gone = true;
+	v->wide = true;
 	return mdm_life_end(v->s, tx, &f, e) &&
 	       mdm_event(tx,
 	           &(struct store_event){ .kind = "device.wiped",
@@ -121,6 +123,7 @@ follow_up(struct mdm_visit *v, struct store_tx *tx,
 		    "command", c->id, "error", v->findings.problem.text, NULL);
 	if (v->fresh)
 		return mdm_inventory_take(tx, &v->brief.known, &v->findings, e);
+	v->wide = true;
 	return mdm_inventory_apply(tx, v->brief.who.device_id, &v->findings, e);
 }
 
@@ -153,8 +156,10 @@ mdm_connect_record(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 		return put_off(v, tx, c, e);
 	read_ending(v, &how);
 	/* Whoever hears of the end may queue and change what it likes. */
-	if (c->order_id[0] != '\0' || c->renderer[0] != '\0')
+	if (c->order_id[0] != '\0' || c->renderer[0] != '\0') {
 		v->fresh = false;
+		v->wide = true;
+	}
 	return mdm_queue_end(v->s, tx, c, &how, e) &&
 	       end_order(tx, c, &how, e) && follow_up(v, tx, c, e);
 }

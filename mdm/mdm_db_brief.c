@@ -67,22 +67,33 @@ read_brief(const struct store_rows *r, bool known, struct mdm_db_brief *out)
 	                (out->reported.id[0] != '\0' && !out->reported.done);
 }
 
-bool
-mdm_db_brief(struct store_tx *tx, const struct mdm_db_brief_ask *ask,
-    struct mdm_db_brief *out, struct err *e)
+void
+mdm_db_brief_question(struct mdm_db_brief_ask *ask, struct store_question *out)
 {
 	static const char plain[] = "SELECT " BRIEF_COLUMNS FROM_BRIEF;
 	static const char with_known[] =
 	    "SELECT " BRIEF_COLUMNS ", " MDM_DB_DEVICE_COLUMNS
 	    ", d.information, d.security" FROM_BRIEF;
+
+	ask->args[0] = S_TEXT(ask->fingerprint);
+	ask->args[1] = S_TEXT(ask->enrollment_id);
+	ask->args[2] = S_TEXT(ask->reported);
+	ask->args[3] = S_INT(ask->not_now);
+	ask->args[4] = (struct store_value){ .type = STORE_END };
+	*out = (struct store_question){ .sql = ask->known ? with_known : plain,
+		.args = ask->args,
+		.scope_col = MDM_DB_WHO_DEVICE };
+}
+
+bool
+mdm_db_brief(struct store_tx *tx, const struct mdm_db_brief_ask *ask,
+    const struct store_question *q, struct mdm_db_brief *out, struct err *e)
+{
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool found;
 
 	mdm_db_brief_clear(out);
-	if (!mdm_db_one(tx, ask->known ? with_known : plain,
-	        S_ARGS(S_TEXT(ask->fingerprint), S_TEXT(ask->enrollment_id),
-	            S_TEXT(ask->reported), S_INT(ask->not_now)),
-	        &r, &found, e))
+	if (!mdm_db_one(tx, q->sql, q->args, &r, &found, e))
 		return false;
 	if (found)
 		read_brief(r, ask->known, out);

@@ -66,7 +66,8 @@ MUST_CHECK bool mdm_db_who(struct store_tx *tx, const char *fingerprint,
 	"(SELECT COALESCE(i.old_seen_at, 0) FROM identity_renewal i WHERE "    \
 	"i.device_id = c.device_id AND i.state IN ('sent', 'installed') AND "  \
 	"COALESCE(i.fingerprint, '') <> c.fingerprint)"
-enum { MDM_DB_WHO_COUNT = 15 };
+/* Where among them the device of the enrolment is. */
+enum { MDM_DB_WHO_DEVICE = 5, MDM_DB_WHO_COUNT = 15 };
 void mdm_db_who_read(const struct store_rows *r, struct mdm_who *out);
 /* Telemetry: the device came; nothing is open, so no push is due. */
 void mdm_db_seen(struct store *st, const char *enrollment_id,
@@ -122,6 +123,8 @@ struct mdm_known {
 	bool found;
 	struct mdm_device device;
 	struct mdm_reported reported;
+	/* By what it is known may be another, or somebody else's since. */
+	bool renamed;
 };
 void mdm_known_clear(struct mdm_known *k);
 MUST_CHECK bool mdm_db_device_information(struct store_tx *tx, const char *id,
@@ -271,9 +274,10 @@ MUST_CHECK bool mdm_db_command_patience(struct store_tx *tx,
 /* What is asked when a visit begins. */
 struct mdm_db_brief_ask {
 	const char *fingerprint, *enrollment_id;
-	const char *reported; /* the command that ends, or "" */
-	bool not_now;         /* next: also those put off in this visit */
-	bool known;           /* also what the device reported before */
+	const char *reported;       /* the command that ends, or "" */
+	bool not_now;               /* next: also those put off in this visit */
+	bool known;                 /* also what the device reported before */
+	struct store_value args[5]; /* of the question */
 };
 struct mdm_db_brief {
 	struct mdm_who who;
@@ -283,10 +287,12 @@ struct mdm_db_brief {
 	struct mdm_known known;
 };
 void mdm_db_brief_clear(struct mdm_db_brief *b);
-/* All of it in one statement. */
+/* All of it in one question, which is about the device; borrows from ask. */
+void mdm_db_brief_question(
+    struct mdm_db_brief_ask *ask, struct store_question *out);
 MUST_CHECK bool mdm_db_brief(struct store_tx *tx,
-    const struct mdm_db_brief_ask *ask, struct mdm_db_brief *out,
-    struct err *e);
+    const struct mdm_db_brief_ask *ask, const struct store_question *q,
+    struct mdm_db_brief *out, struct err *e);
 
 /* ---- mdm_db_target.c ---- */
 
@@ -307,9 +313,18 @@ struct mdm_target {
 /* command_id: NULL, or that of the command to be. */
 MUST_CHECK bool mdm_db_target(struct store_tx *tx, const char *enrollment_id,
     const char *command_id, struct mdm_target *out, struct err *e);
-/* The device channel of the Mac that mdm_device_find() would find. */
-MUST_CHECK bool mdm_db_target_of(struct store_tx *tx, const char *any,
-    const char *command_id, struct mdm_target *out, struct err *e);
+/* The device channel of the Mac that mdm_device_find() would find, by a
+ * question that is about the device. */
+struct mdm_db_target_ask {
+	const char *any;
+	char serial[129];
+	struct store_value args[4];
+};
+void mdm_db_target_question(struct mdm_db_target_ask *ask, const char *any,
+    const char *command_id, struct store_question *out);
+MUST_CHECK bool mdm_db_target_of(struct store_tx *tx,
+    const struct mdm_db_target_ask *ask, const struct store_question *q,
+    struct mdm_target *out, struct err *e);
 
 /* ---- mdm_db_command_json.c ---- */
 

@@ -95,31 +95,41 @@ mdm_db_target(struct store_tx *tx, const char *enrollment_id,
 }
 
 /* One row a device; the newest enrolment of each. */
-#define TARGETS_OF                                                             \
-	"SELECT " TARGET_COLUMNS "FROM device d LEFT JOIN enrollment e "       \
-	"ON e.id = (SELECT n.id FROM enrollment n WHERE n.device_id = d.id "   \
-	"AND n.channel = 'device' AND n.state = 'enrolled' "                   \
-	"ORDER BY n.token_at DESC LIMIT 1) WHERE " MDM_DB_DEVICE_ANY(          \
-	    "$1", "$3")
+static const char targets_of[] =
+    "SELECT " TARGET_COLUMNS "FROM device d LEFT JOIN enrollment e "
+    "ON e.id = (SELECT n.id FROM enrollment n WHERE n.device_id = d.id "
+    "AND n.channel = 'device' AND n.state = 'enrolled' "
+    "ORDER BY n.token_at DESC LIMIT 1) WHERE " MDM_DB_DEVICE_ANY("$1", "$3");
+
+void
+mdm_db_target_question(struct mdm_db_target_ask *ask, const char *any,
+    const char *command_id, struct store_question *out)
+{
+	ask->any = any;
+	mdm_device_serial(ask->serial, any);
+	ask->args[0] = S_TEXT(any);
+	ask->args[1] = S_TEXT(command_id);
+	ask->args[2] = S_TEXT(ask->serial);
+	ask->args[3] = (struct store_value){ .type = STORE_END };
+	*out = (struct store_question){
+		.sql = targets_of, .args = ask->args, .scope_col = COL_DEVICE
+	};
+}
 
 bool
-mdm_db_target_of(struct store_tx *tx, const char *any, const char *command_id,
-    struct mdm_target *out, struct err *e)
+mdm_db_target_of(struct store_tx *tx, const struct mdm_db_target_ask *ask,
+    const struct store_question *q, struct mdm_target *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
-	char serial[129];
 	bool more;
 
 	*out = (struct mdm_target){ 0 };
-	mdm_device_serial(serial, any);
-	if (!mdm_db_one(tx, TARGETS_OF,
-	        S_ARGS(S_TEXT(any), S_TEXT(command_id), S_TEXT(serial)), &r,
-	        &more, e))
+	if (!mdm_db_one(tx, q->sql, q->args, &r, &more, e))
 		return false;
 	if (!more)
 		return true;
 	read_target(r, out);
-	if (str_eq(out->device_id, any))
+	if (str_eq(out->device_id, ask->any))
 		return true;
 	if (!store_next(r, &more, e))
 		return false;

@@ -15,13 +15,14 @@ mdm_db_who_read(const struct store_rows *r, struct mdm_who *out)
 	w.not_before = store_int(r, 2);
 	w.not_after = store_int(r, 3);
 	mdm_db_copy(w.owner_id, sizeof(w.owner_id), r, 4);
-	w.enrollment = !store_null(r, 5);
+	w.enrollment = !store_null(r, MDM_DB_WHO_DEVICE);
 	mdm_db_copy(w.template, sizeof(w.template), r, 12);
 	w.used = !store_null(r, 13);
 	w.outgoing = !store_null(r, 14);
 	w.outgoing_at = store_int(r, 14);
 	if (w.enrollment) {
-		mdm_db_copy(w.device_id, sizeof(w.device_id), r, 5);
+		mdm_db_copy(
+		    w.device_id, sizeof(w.device_id), r, MDM_DB_WHO_DEVICE);
 		mdm_db_copy(w.state, sizeof(w.state), r, 6);
 		w.seen_at = store_int(r, 7);
 		w.push_due = !store_null(r, 8);

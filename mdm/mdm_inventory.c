@@ -212,10 +212,10 @@ save_facts(struct store_tx *tx, struct mdm_device *d, bool named, struct err *e)
 
 /* Facts of the row that follow from the answer and the documents. */
 static bool
-apply_facts(struct store_tx *tx, struct mdm_device *d, const json_t *told,
+apply_facts(struct store_tx *tx, struct mdm_known *known, const json_t *told,
     const struct documents *now, struct err *e)
 {
-	struct mdm_device before = *d;
+	struct mdm_device *d = &known->device, before = *d;
 	struct mdm_told t = { .name = text_of(told, "DeviceName"),
 		.product_name = text_of(told, "ProductName"),
 		.model = text_of(told, "Model"),
@@ -229,6 +229,9 @@ apply_facts(struct store_tx *tx, struct mdm_device *d, const json_t *told,
 	if (!mdm_life_serial(tx, &claim, &refused, e))
 		return false;
 	mdm_device_take(d, &t, &named);
+	known->renamed =
+	    (claim.told != NULL && !str_eq(claim.told, before.serial)) ||
+	    !str_eq(d->name, before.name);
 	decide_chip(d, now->information, now->security);
 	if (!same_facts(&before, d))
 		return save_facts(tx, d, named, e);
@@ -296,7 +299,7 @@ mdm_inventory_take(struct store_tx *tx, struct mdm_known *known,
 	now.security = merge(old->security, f->security, &now.security_text);
 	told = read_document(f->information);
 	return keep_documents(tx, known->device.id, &now, e) &&
-	       apply_facts(tx, &known->device, told, &now, e);
+	       apply_facts(tx, known, told, &now, e);
 }
 
 bool

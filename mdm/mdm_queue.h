@@ -46,9 +46,9 @@ MUST_CHECK bool mdm_queued_new(const struct seal *seal,
     const struct mdm_command *c, struct mdm_queued **out, struct err *e);
 void mdm_queued_free(struct mdm_queued **q);
 /* Queues it on the device channel of the device that mdm_device_find() would
- * find; may be run again.  Fails as that and mdm_queue_add() do. */
+ * find, in a transaction of its own.  Fails as that and mdm_queue_add() do. */
 MUST_CHECK bool mdm_queue_put(
-    struct store_tx *tx, struct mdm_queued *q, const char *any, struct err *e);
+    struct store *st, struct mdm_queued *q, const char *any, struct err *e);
 const char *mdm_queued_id(const struct mdm_queued *q);
 /* What mdm_queue_json() would show of it when it was put there. */
 json_t *mdm_queued_json(const struct mdm_queued *q);

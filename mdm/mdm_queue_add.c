@@ -15,6 +15,10 @@ struct mdm_queued {
 	struct buf *body; /* sealed; NULL: a renderer writes it */
 	int64_t now;
 	struct mdm_target target; /* since it was put into the queue */
+	/* mdm_queue_put() */
+	const char *any;
+	struct mdm_db_target_ask ask;
+	struct store_question question;
 };
 
 bool
@@ -145,22 +149,40 @@ put(struct store_tx *tx, struct mdm_queued *q, struct err *e)
 	return true;
 }
 
-bool
-mdm_queue_put(
-    struct store_tx *tx, struct mdm_queued *q, const char *any, struct err *e)
+static bool
+put_once(struct store_tx *tx, void *arg, struct err *e)
 {
+	struct mdm_queued *q = arg;
+	struct mdm_db_target_ask again;
+	struct store_question question;
 	struct mdm_device d;
 
-	if (str_empty(any) || strlen(any) > LIMIT_NAME)
-		return err_set(e, ERR_NOT_FOUND, "there is no such device");
-	if (!mdm_db_target_of(tx, any, q->c->id, &q->target, e))
+	if (!mdm_db_target_of(tx, &q->ask, &q->question, &q->target, e))
 		return false;
 	/* None, or several: that says which. */
-	if (!q->target.device &&
-	    (!mdm_device_find(tx, any, &d, e) ||
-	        !mdm_db_target_of(tx, d.id, q->c->id, &q->target, e)))
+	if (!q->target.device) {
+		if (!mdm_device_find(tx, q->any, &d, e))
+			return false;
+		mdm_db_target_question(&again, d.id, q->c->id, &question);
+		if (!mdm_db_target_of(tx, &again, &question, &q->target, e))
+			return false;
+	}
+	if (!put(tx, q, e))
 		return false;
-	return put(tx, q, e);
+	/* Device, channel and command are one Mac's. */
+	store_confine(tx);
+	return true;
+}
+
+bool
+mdm_queue_put(
+    struct store *st, struct mdm_queued *q, const char *any, struct err *e)
+{
+	if (str_empty(any) || strlen(any) > LIMIT_NAME)
+		return err_set(e, ERR_NOT_FOUND, "there is no such device");
+	q->any = any;
+	mdm_db_target_question(&q->ask, any, q->c->id, &q->question);
+	return store_write_about(st, &q->question, put_once, q, e);
 }
 
 bool

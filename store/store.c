@@ -128,19 +128,32 @@ store_close(struct store **stp)
 }
 
 bool
-store_begin(struct store *st, enum store_mode mode, struct store_tx **out,
-    struct err *e)
+store_begin_with(struct store *st, enum store_mode mode,
+    const struct store_question *first, struct store_tx **out, struct err *e)
 {
 	if (st->use == STORE_LOOK && mode == STORE_WRITE)
 		return err_set(e, ERR_INTERNAL, "opened for looking only");
 	atomic_fetch_add(&st->users, 1);
-	if (!st->driver->begin(
-	        st, mode == STORE_READ_ONE ? STORE_READ : mode, out, e)) {
+	if (!st->driver->begin(st, mode == STORE_READ_ONE ? STORE_READ : mode,
+	        first, out, e)) {
 		leave(st);
 		return false;
 	}
 	(*out)->one = mode == STORE_READ_ONE;
 	return true;
+}
+
+bool
+store_begin(struct store *st, enum store_mode mode, struct store_tx **out,
+    struct err *e)
+{
+	return store_begin_with(st, mode, NULL, out, e);
+}
+
+void
+store_confine(struct store_tx *tx)
+{
+	tx->confined = true;
 }
 
 /* A place that was given to somebody else meanwhile costs a needless call. */

@@ -95,12 +95,16 @@ begin_read(struct pgsql *q, struct pg_tx **out, struct err *e)
 }
 
 static bool
-begin_write(struct pgsql *q, struct pg_tx **out, struct err *e)
+begin_write(struct pgsql *q, const struct store_question *first,
+    struct pg_tx **out, struct err *e)
 {
 	struct pg_tx *tx = mem_zalloc(1, sizeof(*tx));
 
 	tx->conn = &q->write_conn;
+	tx->question = first;
+	tx->member.owner = tx;
 	if (!store_writer_begin(&q->writer, &tx->member, e)) {
+		store_pgsql_result_free(&tx->answer);
 		mem_free(&tx);
 		return false;
 	}
@@ -109,8 +113,8 @@ begin_write(struct pgsql *q, struct pg_tx **out, struct err *e)
 }
 
 static bool
-driver_begin(struct store *st, enum store_mode mode, struct store_tx **out,
-    struct err *e)
+driver_begin(struct store *st, enum store_mode mode,
+    const struct store_question *first, struct store_tx **out, struct err *e)
 {
 	struct pgsql *q = (struct pgsql *)st;
 	struct pg_tx *tx = NULL;
@@ -120,7 +124,7 @@ driver_begin(struct store *st, enum store_mode mode, struct store_tx **out,
 		    "the connection that kept others out of the database was "
 		    "lost");
 	if (mode == STORE_READ ? !begin_read(q, &tx, e)
-	                       : !begin_write(q, &tx, e))
+	                       : !begin_write(q, first, &tx, e))
 		return false;
 	tx->base.st = st;
 	tx->base.mode = mode;
@@ -159,6 +163,14 @@ queue_channels(struct pgsql *q, struct pg_tx *tx, struct err *e)
 	return true;
 }
 
+static void
+tx_free(struct pg_tx **tx)
+{
+	store_pgsql_held_clear(&(*tx)->held);
+	store_pgsql_result_free(&(*tx)->answer);
+	mem_free(tx);
+}
+
 static bool
 driver_commit(struct store_tx *base, struct err *e)
 {
@@ -171,12 +183,12 @@ driver_commit(struct store_tx *base, struct err *e)
 		return true;
 	}
 	ok = store_pgsql_last(tx, e) && queue_channels(q, tx, e);
+	store_pgsql_ahead_end(tx, ok);
 	if (ok)
 		ok = store_writer_commit(&q->writer, &tx->member, e);
 	else
 		store_writer_rollback(&q->writer, &tx->member);
-	store_pgsql_held_clear(&tx->held);
-	mem_free(&tx);
+	tx_free(&tx);
 	return ok;
 }
 
@@ -190,9 +202,9 @@ driver_rollback(struct store_tx *base)
 		end_read(q, tx->reader);
 		return;
 	}
-	store_pgsql_held_clear(&tx->held);
+	store_pgsql_ahead_end(tx, false);
 	store_writer_rollback(&q->writer, &tx->member);
-	mem_free(&tx);
+	tx_free(&tx);
 }
 
 static bool

@@ -9,6 +9,10 @@
 
 #include "store/store_pgsql_priv.h"
 
+/* So many commands are worth sending before anybody waits for them: the server
+ * works on them meanwhile. */
+enum { HURRY = 24 };
+
 /*
  * Names are what the server knows the prepared command by.  READ COMMITTED
  * with the lock taken first is as good as serial execution: each statement
@@ -45,7 +49,8 @@ store_pgsql_conn_close(struct pg_conn *c)
 	store_pgsql_stmt_clear(c);
 	PQclear(c->locked);
 	PQfinish(c->h);
-	*c = (struct pg_conn){ .dial = c->dial };
+	*c = (struct pg_conn){ .dial = c->dial,
+		.ahead.generation = c->ahead.generation };
 }
 
 bool
@@ -55,7 +60,7 @@ store_pgsql_drop(struct pg_conn *c, struct err *e)
 	c->state = PG_FAILED;
 	PQfinish(c->h);
 	c->h = NULL;
-	c->queued = c->posted = 0;
+	c->queued = c->flushed = c->posted = 0;
 	c->wants = NULL;
 	return false;
 }
@@ -192,7 +197,7 @@ store_pgsql_trip(
 		return store_pgsql_drop(c, e);
 	atomic_fetch_add_explicit(
 	    &c->dial->counters->round_trips, 1, memory_order_relaxed);
-	c->queued = 0;
+	c->queued = c->flushed = 0;
 	if (!read_posted(c, e))
 		return false;
 	if (!read_answers(c, n, &failed_at, &last, &said)) {
@@ -215,6 +220,16 @@ store_pgsql_trip(
 }
 
 void
+store_pgsql_hurry(struct pg_conn *c)
+{
+	if (c->queued - c->flushed < HURRY || store_pgsql_lost(c))
+		return;
+	/* Whether the connection is lost shows with the next trip. */
+	(void)PQflush(c->h);
+	c->flushed = c->queued;
+}
+
+void
 store_pgsql_post(struct pg_conn *c)
 {
 	struct err ignored;
@@ -225,7 +240,7 @@ store_pgsql_post(struct pg_conn *c)
 		return;
 	}
 	c->posted = c->queued;
-	c->queued = 0;
+	c->queued = c->flushed = 0;
 }
 
 /* ---- opening ---- */

@@ -10,6 +10,7 @@
  *	store_pgsql_outcome.c  whether a commit without an answer took place
  *	store_pgsql_tx.c       statements of a transaction, and their failures
  *	store_pgsql_held.c     statements that wait for the end of theirs
+ *	store_pgsql_ahead.c    questions of those who wait for their turn
  *	store_pgsql_rows.c     values of a result
  *	store_pgsql_listen.c   hears what other nodes committed
  *	store_pgsql_migrate.c  brings the schema up to date
@@ -58,6 +59,16 @@ struct pg_want {
 
 enum { PG_LINEAGE_SIZE = 64 };
 
+enum { PG_AHEAD_WRITTEN = 256, PG_AHEAD_MAX = 32 };
+
+/* What those who ended in the shared transaction wrote about; see
+ * store_pgsql_ahead.c. */
+struct pg_ahead {
+	int64_t generation; /* of the shared transaction */
+	uint64_t written[PG_AHEAD_WRITTEN];
+	int count;
+};
+
 /*
  * Commands are queued, and sent together with the next statement that
  * somebody waits for: one round trip (libpq's pipeline mode).
@@ -70,6 +81,7 @@ struct pg_conn {
 	bool warned;   /* the server warned of something */
 	bool answered; /* the server answered something since ready() */
 	int queued;    /* commands sent behind the last synchronisation */
+	int flushed;   /* of them, which have left libpq's buffer */
 	int posted;    /* and before it, with nobody waiting for the answers */
 	struct pg_want *wants; /* by place */
 	/* The answer to PG_LOCK tells the number of the transaction; NULL:
@@ -86,6 +98,7 @@ struct pg_conn {
 	int64_t names; /* of statements given out */
 	/* What the open transaction notifies already; ends with NULL. */
 	const char *notified[STORE_CHANNELS_MAX + 1];
+	struct pg_ahead ahead; /* the writer's */
 };
 
 /* How connections are made, by all who make them. */
@@ -124,6 +137,8 @@ MUST_CHECK bool store_pgsql_trip(
 /* Of the command queued last; the want must live until the next trip. */
 void store_pgsql_want(struct pg_conn *c, struct pg_want *w, PGresult **out);
 void store_pgsql_unwant(struct pg_conn *c, const struct pg_want *w);
+/* Lets the server begin with what is queued, if that is much. */
+void store_pgsql_hurry(struct pg_conn *c);
 /* Sends what is queued; the answers are read by the next trip. */
 void store_pgsql_post(struct pg_conn *c);
 bool store_pgsql_lost(const struct pg_conn *c);
@@ -211,6 +226,13 @@ struct pg_tx {
 	bool queued;                /* something was sent and not awaited */
 	bool dead;                  /* nothing more is run: failure */
 	struct err failure;
+	/* What it asks first, or NULL; the answer, if it was asked ahead, in
+	 * which generation, and behind how many; what it is about, or 0. */
+	const struct store_question *question;
+	PGresult *answer;
+	int64_t generation;
+	int asked_at;
+	uint64_t about;
 };
 
 MUST_CHECK bool store_pgsql_exec(struct store_tx *tx, const char *sql,
@@ -226,6 +248,28 @@ MUST_CHECK bool store_pgsql_query_later(struct store_tx *tx, const char *sql,
 MUST_CHECK bool store_pgsql_await(struct pg_tx *tx, struct err *e);
 /* Before the commit: what is held goes out with it. */
 MUST_CHECK bool store_pgsql_last(struct pg_tx *tx, struct err *e);
+
+/* ---- questions asked ahead ---- */
+
+/* Those that travel together; lives until the trip is over. */
+struct pg_round {
+	struct pg_conn *conn;
+	struct pg_want wants[PG_AHEAD_MAX];
+	int count;
+};
+/* A shared transaction begins. */
+void store_pgsql_ahead_begin(struct pg_ahead *a);
+/* A transaction ends, with the turn; kept: it becomes part of the shared one.
+ */
+void store_pgsql_ahead_end(struct pg_tx *tx, bool kept);
+/* Queues the questions of those in line. */
+void store_pgsql_ahead_ask(struct pg_tx *tx, struct pg_round *r);
+/* The answer, if there is one that still holds. */
+bool store_pgsql_ahead_take(struct pg_tx *tx, const char *sql,
+    const struct store_value *args, PGresult **out);
+/* Whatever was asked: notices what the transaction is about. */
+void store_pgsql_ahead_learn(
+    struct pg_tx *tx, const char *sql, const PGresult *answer);
 
 /* ---- results ---- */
 

@@ -114,12 +114,14 @@ attempt(struct pg_tx *tx, const char *sql, const struct store_value *args,
 {
 	struct pg_stmt *s;
 	enum outcome prepared = prepare(tx, sql, &s, e);
+	struct pg_round others;
 	bool mine = false;
 
 	if (prepared != DONE)
 		return prepared;
 	if (!store_pgsql_stmt_check(s, args, e))
 		return REFUSED;
+	store_pgsql_ahead_ask(tx, &others);
 	if (!queue_before(tx, s->reads, e) ||
 	    !store_pgsql_stmt_queue(tx->conn, s, args, e))
 		return LOST;
@@ -267,8 +269,12 @@ store_pgsql_last(struct pg_tx *tx, struct err *e)
 		return false;
 	}
 	/* Committing says why. */
-	return tx->member.broken ||
-	       store_pgsql_held_queue(&tx->held, tx->conn, e);
+	if (tx->member.broken)
+		return true;
+	if (!store_pgsql_held_queue(&tx->held, tx->conn, e))
+		return false;
+	store_pgsql_hurry(tx->conn);
+	return true;
 }
 
 bool
@@ -298,10 +304,13 @@ bool
 store_pgsql_query(struct store_tx *base, const char *sql,
     const struct store_value *args, struct store_rows **out, struct err *e)
 {
+	struct pg_tx *tx = (struct pg_tx *)base;
 	PGresult *res = NULL;
 
-	if (!run((struct pg_tx *)base, sql, args, &res, e))
+	if (!usable(tx, e) || (!store_pgsql_ahead_take(tx, sql, args, &res) &&
+	                          !run(tx, sql, args, &res, e)))
 		return false;
+	store_pgsql_ahead_learn(tx, sql, res);
 	*out = store_pgsql_rows_new(base, res);
 	return true;
 }

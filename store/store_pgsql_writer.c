@@ -16,7 +16,7 @@
  * that writes, which most transactions do without, has a transaction number;
  * beyond 64 of them readers become slower.
  */
-enum { BATCH_MAX = 64, BATCH_US = 5000 };
+enum { BATCH_MAX = 64, BATCH_US = 20000 };
 
 static bool
 begin(void *conn, struct err *e)
@@ -27,6 +27,7 @@ begin(void *conn, struct err *e)
 		return false;
 	c->notified[0] = NULL;
 	c->state = PG_OPEN;
+	store_pgsql_ahead_begin(&c->ahead);
 	store_pgsql_result_free(&c->locked);
 	if (!store_pgsql_queue(c, PG_BEGIN_WRITE, e) ||
 	    !store_pgsql_queue(c, PG_LOCK, e))

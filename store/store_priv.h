@@ -32,8 +32,10 @@ struct store_driver {
 	bool (*start)(struct store *st, struct err *e);
 	void (*stop)(struct store *st);
 	void (*close)(struct store *st);
+	/* first: of a write transaction, or NULL; it outlives that. */
 	bool (*begin)(struct store *st, enum store_mode mode,
-	    struct store_tx **out, struct err *e);
+	    const struct store_question *first, struct store_tx **out,
+	    struct err *e);
 	bool (*commit)(struct store_tx *tx, struct err *e);
 	void (*rollback)(struct store_tx *tx);
 	bool (*exec)(struct store_tx *tx, const char *sql,
@@ -105,6 +107,7 @@ struct store_tx {
 	bool one;   /* there is a single statement */
 	bool later; /* statements may be sent with what comes next */
 	bool again; /* the database undid it; the same may succeed next time */
+	bool confined;   /* wrote of what its question was about only */
 	uint32_t notify; /* bit i: listeners[i] is to be called */
 	/* For other nodes, which may listen where nobody does here; ends with
 	 * NULL. */
@@ -116,6 +119,10 @@ struct store_tx {
 struct store_rows {
 	struct store_tx *tx;
 };
+
+/* store_begin(), where the first question is known; NULL: it is not. */
+MUST_CHECK bool store_begin_with(struct store *st, enum store_mode mode,
+    const struct store_question *first, struct store_tx **out, struct err *e);
 
 /* With the bytes they point to, in one piece: mem_free(). */
 struct store_value *store_values_copy(const struct store_value *args);

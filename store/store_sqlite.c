@@ -177,12 +177,13 @@ begin_write(struct sqlite *q, struct sq_tx **out, struct err *e)
 }
 
 static bool
-driver_begin(struct store *st, enum store_mode mode, struct store_tx **out,
-    struct err *e)
+driver_begin(struct store *st, enum store_mode mode,
+    const struct store_question *first, struct store_tx **out, struct err *e)
 {
 	struct sqlite *q = (struct sqlite *)st;
 	struct sq_tx *tx = NULL;
 
+	(void)first; /* asking costs no round trip */
 	if (mode == STORE_READ ? !begin_read(q, &tx, e)
 	                       : !begin_write(q, &tx, e))
 		return false;

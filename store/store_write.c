@@ -12,21 +12,28 @@
  * for a lock, or a server): somebody waits for the answer. */
 enum { TRIES = 7, PAUSE_FIRST_MS = 10, MOST_MS = 1500 };
 
+struct work {
+	struct store *st;
+	const struct store_question *question; /* or NULL */
+	bool (*fn)(struct store_tx *tx, void *arg, struct err *e);
+	void *arg;
+};
+
 /* *again_out: nothing was kept, and the next attempt may succeed. */
 static bool
-attempt(struct store *st, bool later,
-    bool (*fn)(struct store_tx *tx, void *arg, struct err *e), void *arg,
-    bool *again_out, struct err *e)
+attempt(const struct work *w, bool first, bool *again_out, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 
 	*again_out = true;
-	if (!store_begin(st, STORE_WRITE, &tx, e)) {
+	if (!store_begin_with(
+	        w->st, STORE_WRITE, first ? w->question : NULL, &tx, e)) {
 		*again_out = str_eq(e->slug, STORE_AGAIN);
 		return false;
 	}
-	tx->later = later;
-	if (!fn(tx, arg, e)) {
+	/* After a failure each statement answers for itself. */
+	tx->later = first;
+	if (!w->fn(tx, w->arg, e)) {
 		*again_out = tx->again;
 		return false;
 	}
@@ -45,10 +52,8 @@ wait_before(int try)
 	clock_sleep_ms(most / 2 + random_below(most / 2 + 1));
 }
 
-bool
-store_write(struct store *st,
-    bool (*fn)(struct store_tx *tx, void *arg, struct err *e), void *arg,
-    struct err *e)
+static bool
+run(const struct work *w, struct err *e)
 {
 	int64_t until_ms = clock_mono_ms() + MOST_MS;
 	bool again = true;
@@ -58,12 +63,27 @@ store_write(struct store *st,
 			break;
 		if (try > 0) {
 			atomic_fetch_add_explicit(
-			    &st->counters.retries, 1, memory_order_relaxed);
+			    &w->st->counters.retries, 1, memory_order_relaxed);
 			wait_before(try);
 		}
-		/* After a failure each statement answers for itself. */
-		if (attempt(st, try == 0, fn, arg, &again, e))
+		if (attempt(w, try == 0, &again, e))
 			return true;
 	}
 	return false;
+}
+
+bool
+store_write(struct store *st,
+    bool (*fn)(struct store_tx *tx, void *arg, struct err *e), void *arg,
+    struct err *e)
+{
+	return run(&(struct work){ st, NULL, fn, arg }, e);
+}
+
+bool
+store_write_about(struct store *st, const struct store_question *q,
+    bool (*fn)(struct store_tx *tx, void *arg, struct err *e), void *arg,
+    struct err *e)
+{
+	return run(&(struct work){ st, q, fn, arg }, e);
 }

@@ -222,6 +222,7 @@ store_writer_begin(
 	bool lost;
 
 	store_waiter_init(&tx->waiter);
+	tx->waiter.owner = tx->owner;
 	turn_take(w, &tx->waiter);
 	if (!shared_begin(w, e) || !w->ops->save(w->conn, e)) {
 		/* What the members wrote may have gone with it. */
@@ -231,6 +232,21 @@ store_writer_begin(
 		return false;
 	}
 	return true;
+}
+
+void
+store_writer_in_line(
+    struct store_writer *w, bool (*fn)(void *owner, void *arg), void *arg)
+{
+	struct store_waiter *x;
+	int room = w->ops->batch_max - w->member_count - 1;
+
+	pthread_mutex_lock(&w->mutex);
+	for (x = w->queue.first; x != NULL && !x->alone && room-- > 0;
+	     x = x->next)
+		if (!fn(x->owner, arg))
+			break;
+	pthread_mutex_unlock(&w->mutex);
 }
 
 void

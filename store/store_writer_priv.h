@@ -31,6 +31,7 @@ struct store_waiter {
 	sem_t wake;
 	struct store_waiter *next;
 	pthread_t thread;
+	void *owner; /* the driver's transaction, or NULL */
 	bool alone;  /* wants the turn between two transactions */
 	bool failed; /* the shared transaction was lost: failure */
 	struct err failure;
@@ -63,6 +64,7 @@ struct store_member {
 	/* The database undid the shared transaction under us; failure in
 	 * waiter says why, and nothing more is run. */
 	bool broken;
+	void *owner; /* of the waiter */
 	struct store_waiter waiter;
 };
 
@@ -74,6 +76,13 @@ void store_writer_clear(struct store_writer *w);
 /* Waits for the turn and opens tx's savepoint in the shared transaction. */
 MUST_CHECK bool store_writer_begin(
     struct store_writer *w, struct store_member *tx, struct err *e);
+/*
+ * With the turn: calls fn with the owner of each that can follow in the shared
+ * transaction, in their order, until it returns false.  They do not run
+ * meanwhile.
+ */
+void store_writer_in_line(
+    struct store_writer *w, bool (*fn)(void *owner, void *arg), void *arg);
 /* Either of these gives the turn away. */
 MUST_CHECK bool store_writer_commit(
     struct store_writer *w, struct store_member *tx, struct err *e);

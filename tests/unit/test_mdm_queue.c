@@ -194,19 +194,6 @@ lists_go_on(void **state)
 	assert_int_equal(json_array_size(of_one), 2);
 }
 
-struct putting {
-	struct mdm_queued *q;
-	const char *any;
-};
-
-static bool
-put_once(struct store_tx *tx, void *arg, struct err *e)
-{
-	struct putting *p = arg;
-
-	return mdm_queue_put(tx, p->q, p->any, e);
-}
-
 /* As the API queues it; id_out: its id. */
 static bool
 put(struct world *w, const char *any, json_t **shown, char id_out[37])
@@ -218,12 +205,10 @@ put(struct world *w, const char *any, json_t **shown, char id_out[37])
 		.origin = "api",
 		.by = "token:test",
 		.expires_at = clock_now_ms() + MS_DAY };
-	struct putting p = { .any = any };
 
 	OK(mdm_queued_new(w->seal, &c, &q, e));
-	p.q = q;
 	w->e = (struct err){ 0 };
-	if (!store_write(w->store, put_once, &p, &w->e))
+	if (!mdm_queue_put(w->store, q, any, &w->e))
 		return false;
 	*shown = mdm_queued_json(q);
 	str_copy_cut(id_out, 37, mdm_queued_id(q));
