@@ -1,0 +1,52 @@
+# An upgrade without downtime: three nodes of an earlier program, MUTSU_OLD, are
+# replaced one after the other under load, while both programs work on one
+# database.  By hand: MUTSU_OLD=PROGRAM bash tests/scenario/upgrade.sh
+here=$(dirname "$0")
+: "${MUTSU_OLD:?the program of an earlier version}"
+[ -n "${MUTSU_TEST_PG_CTL:-}" ] || exec bash "$here/../store/with-pgsql.sh" bash "$0"
+. "$here/lib.sh"
+. "$here/crash-load.sh"
+. "$here/nodes.sh"
+. "$here/nodes-load.sh"
+MACS_COUNT=${MACS_COUNT:-24}
+server 'CREATE DATABASE main' >/dev/null
+export MUTSU_DATABASE="postgresql://mutsu@/main?host=$PRIMARY"
+start_apns
+NEW=$MUTSU
+node_program() { MUTSU=$1; shift; "$@"; MUTSU=$NEW; }
+node_program "$MUTSU_OLD" start_nodes
+node_program "$MUTSU_OLD" import_push_cert
+schema() { db 'SELECT MAX(version) FROM schema_version'; }
+before=$(schema)
+for n in 2 3; do
+	macs=NODE${n}_MACS
+	until_ok 20 curl -sf --cacert "$CA" "https://localhost:${!macs##*:}/enroll"
+done
+start_macs macs --count "$MACS_COUNT" --model t2 --state "$T/state" --journal "$T/journal"
+FLEET=$PID MACS=$MACS_COUNT
+for i in 1 2 3; do background "load-commands-$i" load_commands "$i"; LOAD+=("$PID"); done
+background load-orders load_orders; LOAD+=("$PID")
+background load-wipes load_wipes; LOAD+=("$PID")
+
+acked() { cat "$T"/acked-commands-* 2>/dev/null | wc -l; }
+more() { [ "$(acked)" -gt $(($1 + 20)) ]; }
+works() { until_ok 60 more "$(acked)"; } # 20 commands more
+works
+for n in 3 2 1; do
+	stop_node $n
+	start_node $n
+	until_ok 20 node_ready $n
+	until_ok 20 living_is 3
+	works
+	# One of the others dies while both are at work.
+	[ $n != 2 ] || { kill_node 1; works; node_program "$MUTSU_OLD" start_node 1; until_ok 40 living_is 3; }
+done
+echo "schema $before, then $(schema); $(acked) commands acknowledged"
+touch "$T/stop"
+wait "${LOAD[@]}"
+kill "$FLEET"; wait "$FLEET" || fail "a simulated Mac complains"
+start_macs macs-2 --count "$MACS_COUNT" --state "$T/state" --journal "$T/journal-2"
+until_ok 120 db_is 0 'SELECT COUNT(*) FROM command WHERE done_at IS NULL'
+kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
+for n in 1 2 3; do stop_node $n; done
+account
