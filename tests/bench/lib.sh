@@ -103,14 +103,15 @@ seed() {
 		--devices "$devices" --trips "$trips" --scep "$messages" \
 		2>"$work/seed.log" || { cat "$work/seed.log"; die "seeding failed"; }
 	seeded=yes
-	[ -z "${MUTSU_TEST_DATABASE:-}" ] || seed_server
+	seed_server seed
 }
-# The same rows in a database that the others are copied from.
-seed_server() {
-	createdb -h "$MUTSU_TEST_DATABASE" -U mutsu seed
-	"$mutsu" store copy "$work/seed/mutsu.db" "$(address seed)" \
+# The same rows in a database of this name, that the others are copied from.
+seed_server() { # DIRECTORY
+	[ -n "${MUTSU_TEST_DATABASE:-}" ] || return 0
+	createdb -h "$MUTSU_TEST_DATABASE" -U mutsu "$1"
+	"$mutsu" store copy "$work/$1/mutsu.db" "$(address "$1")" \
 		>"$work/seed.log" 2>&1 || { cat "$work/seed.log"; die "copying failed"; }
-	psql -qh "$MUTSU_TEST_DATABASE" -U mutsu -d seed -c 'VACUUM ANALYZE' -c CHECKPOINT
+	psql -qh "$MUTSU_TEST_DATABASE" -U mutsu -d "$1" -c 'VACUUM ANALYZE' -c CHECKPOINT
 }
 address() { echo "postgresql://mutsu@/$1?host=$MUTSU_TEST_DATABASE"; } # DATABASE
 
@@ -123,7 +124,7 @@ fresh_data() {
 	if [ -n "${MUTSU_TEST_DATABASE:-}" ]; then
 		PGOPTIONS='-c client_min_messages=warning' \
 			dropdb -h "$MUTSU_TEST_DATABASE" -U mutsu --if-exists --force run
-		createdb -h "$MUTSU_TEST_DATABASE" -U mutsu -T seed run
+		createdb -h "$MUTSU_TEST_DATABASE" -U mutsu -T "$from" run
 		rm "$work/data/mutsu.db"
 	fi
 	sync -f "$work/data"
@@ -246,9 +247,13 @@ row_push_wait() {
 		-n "$waited" -m 900 -l 20
 }
 row_push_db() {
-	local r
+	local r database=()
 	rm -f "$work/push.json"
-	"$bin/bench_push_db" -n "$due" -j "$work/push.json" "$work/push" >"$work/push.log" 2>&1 ||
+	if [ -n "${MUTSU_TEST_DATABASE:-}" ]; then
+		createdb -h "$MUTSU_TEST_DATABASE" -U mutsu push
+		database=("$(address push)")
+	fi
+	"$bin/bench_push_db" -n "$due" -j "$work/push.json" "$work/push" "${database[@]}" >"$work/push.log" 2>&1 ||
 		{ cat "$work/push.log"; die "pushing failed"; }
 	r=$(cat "$work/push.json")
 	result push_db "$(field "$r" value)" 1/s "$(syncs)" "$(field "$r" cpu_ms)" \

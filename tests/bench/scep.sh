@@ -1,13 +1,18 @@
 # The rows of ./bench about issuing certificates; sourced after lib.sh.
 
 # A data directory beside the usual one: no devices, requests for its RA.
-seed_scep() { # NAME MESSAGES ISSUING-KEY RA-KEY
+seed_scep() { # NAME MESSAGES ISSUING-KEY RA-KEY [LEDGER-OPTION...]
 	from=$1
 	[ ! -d "$work/$from" ] || return 0
 	say "seeding $2 requests; keys: issuing CA $3, RA $4"
 	"$bin/bench_seed" --data "$work/$from" "${keys[@]}" \
 		--devices 0 --scep "$2" --issuing-key "$3" --ra-key "$4" \
 		2>"$work/seed.log" || { cat "$work/seed.log"; die "seeding failed"; }
+	if [ $# -gt 4 ]; then
+		say "filling the ledger: ${*:5}"
+		"$bin/bench_ledger" --data "$work/$from" "${@:5}"
+	fi
+	seed_server "$from"
 }
 
 # What two processors, and one second of a processor, could do at most when
@@ -41,8 +46,7 @@ scep_row() { # NAME TEXT
 }
 row_scep_rsa2048() {
 	local one two
-	[ -n "${MUTSU_TEST_DATABASE:-}" ] ||
-		seed_scep rsa2048 "$messages" rsa2048 rsa2048
+	seed_scep rsa2048 "$messages" rsa2048 rsa2048
 	bounds rsa2048 3
 	scep_row scep_rsa2048 "3 RSA-2048 each"
 }
@@ -63,9 +67,7 @@ row_scep_p256() {
 # As many certificates as a large site issues in years.
 row_scep_ledger() {
 	local one two
-	seed_scep ledger "$messages" rsa2048 rsa2048
-	say "adding $ledger certificates to the ledger"
-	"$bin/bench_ledger" --data "$work/ledger" --rows "$ledger"
+	seed_scep ledger "$messages" rsa2048 rsa2048 --rows "$ledger"
 	bounds rsa2048 3
 	scep_row scep_ledger "3 RSA-2048 each; $ledger certificates before"
 	rm -rf "$work/ledger" "$work/data"
@@ -74,9 +76,7 @@ row_scep_ledger() {
 # How long the server takes for a list with so many entries, by its log.
 row_crl_ms() {
 	local ms='' cpu
-	seed_scep crl 1 rsa2048 rsa2048
-	say "revoking $revoked certificates"
-	"$bin/bench_ledger" --data "$work/crl" --rows "$revoked" --revoked
+	seed_scep crl 1 rsa2048 rsa2048 --rows "$revoked" --revoked
 	start_mutsu --tls no --log-level info
 	cpu=$(awk '{ print 10 * ($14 + $15) }' "/proc/$server/stat") # all since exec
 	stop "$server"
