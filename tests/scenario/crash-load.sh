@@ -26,12 +26,12 @@ field() { [[ $ANSWER =~ \"$1\":\ *\"([^\"]*)\" ]] && FIELD=${BASH_REMATCH[1]}; }
 
 mac() { printf 'SIM%06d' "$1"; }
 
-# Ten a second.  One curl asks for many: to start one costs more than what the
+# Six a second.  One curl asks for many: to start one costs more than what the
 # server has to do.
 load_commands() {
 	local types=(ProfileList CertificateList SecurityInfo InstalledApplicationList) i
 	until [ -e "$T/stop" ]; do
-		for i in {0..31}; do
+		for i in {0..15}; do
 			printf 'next\nurl = "%s/api/v1/devices/SIM%06d/commands"\nsilent\nmax-time = 10\n' \
 				"$ADMIN" $((RANDOM % MACS + 1))
 			printf 'json = "{\\"request_type\\":\\"%s\\"}"\nheader = "Authorization: Bearer %s"\n' \
@@ -46,7 +46,7 @@ load_commands() {
 			*) echo "command: $STATUS $ANSWER"; return 1 ;;
 			esac
 			i=$((i + 1))
-		done < <(curl -s --rate 10/s -K "$T/load-$1")
+		done < <(curl -s --rate 6/s -K "$T/load-$1")
 	done
 }
 
