@@ -4,6 +4,7 @@
  * a value.  No state; safe from any thread.
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -154,6 +155,7 @@ add_text(GENERAL_NAMES *names, int type, const char *text, struct err *e)
 
 	if (str_empty(text))
 		return true;
+	assert(rules[type].good != NULL);
 	if (strlen(text) > LIMIT_NAME || !is_graphic(text) ||
 	    !rules[type].good(text))
 		return err_set(e, ERR_INVALID,

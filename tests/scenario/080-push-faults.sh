@@ -16,7 +16,7 @@ until_ok 60 grep -qE push_unreachable "$T/server.log"
 # Up again on the same ports, then the Mac, which only listens: the push is
 # what brings it.
 start_apns --port "$APNS_PORT" --device-port "$APNS_DEVICE_PORT"
-background macs "$MUTSU" sim mac --ca "$CA" --apns "127.0.0.1:$APNS_DEVICE_PORT" \
+background macs "$TOOL" sim mac --ca "$CA" --apns "127.0.0.1:$APNS_DEVICE_PORT" \
 	--model apple-silicon --state "$T/state" --asleep
 until_ok 60 grep -q '^ready' "$T/macs.log"
 until_ok 90 order_is "$id" acknowledged
@@ -28,7 +28,7 @@ stop_server
 start_server --device-port "${URL##*:}"
 json_is true '.state == "queued" or .state == "pushed"' m command show "$command" --json ||
 	fail "the command was lost"
-background macs "$MUTSU" sim mac --ca "$CA" --apns "127.0.0.1:$APNS_DEVICE_PORT" \
+background macs "$TOOL" sim mac --ca "$CA" --apns "127.0.0.1:$APNS_DEVICE_PORT" \
 	--model apple-silicon --state "$T/state" --asleep
 until_ok 60 grep -q '^ready' "$T/macs.log"
 m device push SIM000001 >/dev/null

@@ -23,13 +23,17 @@ code=0; m wipe sim-1 </dev/null 2>"$T/err" || code=$?
 [ "$(answered sim000001)" = 0 ] || fail "the right answer: $(cat "$T/asked")"
 until_ok 60 device_is SIM000001 wiped .state
 
-for i in $(seq 101); do m token create "t$i" >/dev/null; done
+# made WHAT [JSON]: one for each name on standard input.
+made() {
+	while read -r name; do
+		printf 'next\nurl = "%s/api/v1/%s"\nheader = "Authorization: Bearer %s"\n' "$ADMIN" "$1" "$TOKEN"
+		printf 'json = "{\\"name\\":\\"%s\\"%s}"\noutput = "/dev/null"\n' "$name" "${2:-}"
+	done >"$T/made"
+	curl -sS -K "$T/made"
+}
+seq -f 't%g' 101 | made tokens ',\"role\":\"viewer\"'
 [ "$(m token list --json | jq length)" = 102 ] || fail "the list of tokens was cut"
-for i in $(seq 501); do
-	printf 'next\nurl = "%s/api/v1/users"\nheader = "Authorization: Bearer %s"\n' "$ADMIN" "$TOKEN"
-	printf 'json = "{\\"name\\":\\"u%03d\\"}"\noutput = "/dev/null"\n' "$i"
-done >"$T/users"
-curl -sS -K "$T/users"
+seq -f 'u%03g' 501 | made users
 [ "$(m user list --json | jq length)" = 501 ] || fail "the list of users was cut"
 kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
 

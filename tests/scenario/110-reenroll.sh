@@ -22,7 +22,7 @@ stop_mac() { kill "$PID"; wait "$PID" || fail "the Mac's end"; }
 # A clone: the same identity, another UDID.  Refused, told, and the original
 # still works.
 stop_mac
-background clone "$MUTSU" sim mac --ca "$CA" --apns "127.0.0.1:$APNS_DEVICE_PORT" \
+background clone "$TOOL" sim mac --ca "$CA" --apns "127.0.0.1:$APNS_DEVICE_PORT" \
 	--model apple-silicon --serial COPY00001 --udid 11111111-0000-5000-8000-000000000009 \
 	--clone-of "$T/state/SIM000001.json"
 until_ok 60 told device.identity_conflict 1
@@ -30,7 +30,7 @@ stop_mac
 [ "$(devices)" = 1 ] || fail "the clone has a row"
 
 # Another machine says it has this serial number, while the Mac is enrolled.
-if "$MUTSU" sim mac --enroll-url "$URL/enroll" --ca "$CA" --seconds 1 \
+if "$TOOL" sim mac --enroll-url "$URL/enroll" --ca "$CA" --seconds 1 \
 	--apns "127.0.0.1:$APNS_DEVICE_PORT" --serial SIM000001 \
 	--udid 22222222-0000-5000-8000-000000000009 >"$T/twin.log" 2>&1; then
 	fail "the serial number was given away"

@@ -1,11 +1,14 @@
-# What the scenarios share.  Sourced; MUTSU names the program under test.
+# What the scenarios share.  Sourced; MUTSU names the program under test, and
+# MUTSU_TOOL another build of it for the command line and the simulators beside
+# that server: hundreds of starts under sanitizers would take long.
 # Everything runs on loopback and free ports below one temporary directory,
 # and stops by the ids of the processes that were started here.
 set -euo pipefail
 MUTSU=${MUTSU:-$(dirname "${BASH_SOURCE[0]}")/../../build/dev/mutsu}
+TOOL=${MUTSU_TOOL:-$MUTSU}
 T=$(mktemp -d)
 PIDS=()
-export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:exitcode=99}
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}abort_on_error=0:exitcode=99
 
 cleanup() {
 	local status=$? pid
@@ -23,18 +26,25 @@ cleanup() {
 }
 trap cleanup EXIT
 
+exec {NAP}<> <(:) # nobody writes
+# nap SECONDS: sleep without a process.
+nap() { read -rt "$1" -u "$NAP" || :; }
+
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
 # alive PID...: what was started still runs.
 alive() { kill -0 "$@" 2>/dev/null; }
 
 # until_ok SECONDS COMMAND...: runs it until it succeeds.  The limit only ends a
-# hang: on a busy machine all takes longer, so two minutes are the least.
+# hang: on a busy machine all takes longer, so two minutes are the least.  Looking
+# costs more than most of what is waited for, so it looks ever more rarely.
 until_ok() {
-	local end=$((SECONDS + ($1 > 120 ? $1 : 120))); shift
+	local end=$((SECONDS + ($1 > 120 ? $1 : 120))) gap gaps=(0.05 0.1 0.2 0.3 0.5); shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || fail "never came true: $*"
-		sleep 0.1
+		gap=${gaps[0]}
+		[ ${#gaps[@]} -eq 1 ] || gaps=("${gaps[@]:1}")
+		nap "$gap"
 	done
 }
 
@@ -59,7 +69,7 @@ free_port() {
 
 start_apns() {
 	rm -f "$T/apns/ports" # of an earlier run
-	background apns "$MUTSU" sim apns --dir "$T/apns" "$@"
+	background apns "$TOOL" sim apns --dir "$T/apns" "$@"
 	until_ok 30 test -s "$T/apns/ports"
 	read -r APNS_PORT APNS_DEVICE_PORT <"$T/apns/ports"
 }
@@ -80,7 +90,7 @@ start_server() {
 
 stop_server() { kill "$SERVER"; wait "$SERVER" || fail "the server's end: $?"; }
 
-m() { "$MUTSU" "$@" --data "$T/data"; }
+m() { "$TOOL" "$@" --data "$T/data"; }
 
 import_push_cert() {
 	m push-cert import "$T/apns/push.pem" "$T/apns/push.key" --owner test@example.com >/dev/null
@@ -89,7 +99,7 @@ import_push_cert() {
 # start_macs NAME [OPTIONS...]: waits until all have enrolled; id in $PID.
 start_macs() {
 	local name=$1; shift
-	background "$name" "$MUTSU" sim mac --enroll-url "$URL/enroll" --ca "$CA" \
+	background "$name" "$TOOL" sim mac --enroll-url "$URL/enroll" --ca "$CA" \
 		--apns "127.0.0.1:$APNS_DEVICE_PORT" "$@"
 	until_ok "${MACS_WAIT:-120}" grep -q '^ready' "$T/$name.log"
 }

@@ -104,7 +104,7 @@ setup_places(void **state)
 	p->other = str_printf("%s/other", f->dir);
 	p->back = str_printf("%s/back", f->dir);
 	if (test_on_pgsql()) {
-		char *address = test_database(p->other);
+		char *address = test_empty_database(p->other);
 
 		str_free(&p->other);
 		p->other = address;

@@ -98,7 +98,7 @@ nodes_may_start_together(void **state)
 
 	while (store_schema[files].name != NULL)
 		files++;
-	free(test_database(path));
+	free(test_empty_database(path));
 	for (size_t i = 0; i < COUNT(threads); i++)
 		pthread_create(&threads[i], NULL, open_node, path);
 	for (size_t i = 0; i < COUNT(threads); i++) {

@@ -78,9 +78,10 @@ if [ -n "$shared" ]; then
 	fi
 	exec 8>&-
 	drop() {
-		psql -h "$dir" -U mutsu -d postgres -Atc "SELECT datname FROM pg_database
-			WHERE datname LIKE '${MUTSU_TEST_PREFIX}\_%'" |
-			xargs -r -n 1 dropdb -h "$dir" -U mutsu --force
+		psql -h "$dir" -U mutsu -d postgres -q <<-END
+			SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database
+			WHERE datname LIKE '${MUTSU_TEST_PREFIX}\\_%' \\gexec
+		END
 	}
 	trap "drop || :" EXIT
 else

@@ -88,9 +88,10 @@ static inline void
 fetch_server_talk(struct fetch_server *s, const struct fetch_peer *p)
 {
 	struct fetch_seen *r = &s->now;
-	const char *answer;
 
 	for (;;) {
+		AUTO(str_free) char *answer = NULL;
+
 		r->len = 0;
 		r->text[0] = '\0';
 		while (!fetch_seen_whole(r)) {
@@ -104,7 +105,9 @@ fetch_server_talk(struct fetch_server *s, const struct fetch_peer *p)
 		}
 		pthread_mutex_lock(&s->lock);
 		s->last = *r;
-		answer = s->answer;
+		/* The test may have another answer ready before this is sent.
+		 */
+		answer = s->answer != NULL ? str_dup(s->answer) : NULL;
 		pthread_mutex_unlock(&s->lock);
 		if (answer != NULL)
 			fetch_peer_write(p, answer);
