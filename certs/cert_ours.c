@@ -22,38 +22,55 @@ reverse(uint8_t *out, struct slice in)
 		out[i] = in.p[in.len - 1 - i];
 }
 
+static void
+key_context_free(EVP_PKEY_CTX **c)
+{
+	EVP_PKEY_CTX_free(*c);
+}
+
 static EVP_PKEY *
 rsa_key(struct slice modulus, struct slice exponent)
 {
+	AUTO(key_context_free)
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
 	uint8_t n[MODULUS_MAX], e[EXPONENT_MAX];
-	EVP_PKEY_CTX *ctx;
 	EVP_PKEY *key = NULL;
 
 	if (modulus.len > sizeof(n) || exponent.len > sizeof(e))
 		return NULL;
 	reverse(n, modulus);
 	reverse(e, exponent);
-	ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-	if (ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1)
-		(void)EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY,
-		    (OSSL_PARAM[]){ OSSL_PARAM_construct_BN(
-		                        OSSL_PKEY_PARAM_RSA_N, n, modulus.len),
-		        OSSL_PARAM_construct_BN(
-		            OSSL_PKEY_PARAM_RSA_E, e, exponent.len),
-		        OSSL_PARAM_construct_end() });
-	EVP_PKEY_CTX_free(ctx);
+	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
+	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY,
+	        (OSSL_PARAM[]){ OSSL_PARAM_construct_BN(
+	                            OSSL_PKEY_PARAM_RSA_N, n, modulus.len),
+	            OSSL_PARAM_construct_BN(
+	                OSSL_PKEY_PARAM_RSA_E, e, exponent.len),
+	            OSSL_PARAM_construct_end() }) != 1)
+		return NULL;
 	return key;
+}
+
+static void
+time_free(ASN1_TIME **t)
+{
+	ASN1_TIME_free(*t);
 }
 
 static int64_t
 time_ms(struct slice der)
 {
 	const uint8_t *p = der.p;
+	AUTO(time_free)
 	ASN1_TIME *t = d2i_ASN1_TIME(NULL, &p, (long)der.len);
-	int64_t ms = cert_time_ms(t);
 
-	ASN1_TIME_free(t);
-	return ms;
+	return cert_time_ms(t);
+}
+
+static void
+algorithm_free(X509_ALGOR **a)
+{
+	X509_ALGOR_free(*a);
 }
 
 /* The digest of a signature algorithm, where it is one for keys of this kind
@@ -62,44 +79,46 @@ static const EVP_MD *
 digest_of(struct slice algorithm, const EVP_PKEY *key)
 {
 	const uint8_t *p = algorithm.p;
+	AUTO(algorithm_free)
 	X509_ALGOR *a = d2i_X509_ALGOR(NULL, &p, (long)algorithm.len);
-	const EVP_MD *md = NULL;
+	int wanted = EVP_PKEY_get_base_id(key) == EVP_PKEY_EC
+	                 ? NID_X9_62_id_ecPublicKey
+	                 : NID_rsaEncryption;
 	const ASN1_OBJECT *oid;
 	int digest, kind;
 
-	if (a != NULL) {
-		X509_ALGOR_get0(&oid, NULL, NULL, a);
-		if (OBJ_find_sigid_algs(OBJ_obj2nid(oid), &digest, &kind) &&
-		    kind == (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC
-		                    ? NID_X9_62_id_ecPublicKey
-		                    : NID_rsaEncryption))
-			md = EVP_get_digestbynid(digest);
-	}
-	X509_ALGOR_free(a);
-	return md;
+	if (a == NULL)
+		return NULL;
+	X509_ALGOR_get0(&oid, NULL, NULL, a);
+	if (!OBJ_find_sigid_algs(OBJ_obj2nid(oid), &digest, &kind) ||
+	    kind != wanted)
+		return NULL;
+	return EVP_get_digestbynid(digest);
+}
+
+static void
+digest_context_free(EVP_MD_CTX **c)
+{
+	EVP_MD_CTX_free(*c);
 }
 
 static bool
 issued_by(X509 *issuer, const struct cert_plain_certificate *c)
 {
+	AUTO(digest_context_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY *key = X509_get0_pubkey(issuer);
 	const uint8_t *name;
 	const EVP_MD *md;
-	EVP_MD_CTX *ctx;
 	size_t len;
-	bool ok;
 
 	if (!X509_NAME_get0_der(X509_get_subject_name(issuer), &name, &len) ||
 	    !slice_eq(slice_of(name, len), c->issuer))
 		return false;
 	md = digest_of(c->algorithm, key);
-	ctx = EVP_MD_CTX_new();
-	ok = md != NULL && ctx != NULL &&
-	     EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1 &&
-	     EVP_DigestVerify(ctx, c->signature.p, c->signature.len, c->tbs.p,
-	         c->tbs.len) == 1;
-	EVP_MD_CTX_free(ctx);
-	return ok;
+	return md != NULL && ctx != NULL &&
+	       EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1 &&
+	       EVP_DigestVerify(ctx, c->signature.p, c->signature.len, c->tbs.p,
+	           c->tbs.len) == 1;
 }
 
 /* Any of our issuing CAs: those of a rollover count as well. */
@@ -122,18 +141,16 @@ static bool
 read_ours(
     struct cert_live *issuers, struct slice certificate, struct cert_known *out)
 {
+	AUTO(cert_key_free) EVP_PKEY *key = NULL;
 	struct cert_plain_certificate c;
 	struct err ignored;
-	EVP_PKEY *key;
 
 	if (!cert_plain_certificate(certificate, &c) || !is_ours(issuers, &c))
 		return false;
 	key = rsa_key(c.modulus, c.exponent);
-	if (!cert_key_acceptable(key, false, &ignored)) {
-		EVP_PKEY_free(key);
+	if (!cert_key_acceptable(key, false, &ignored))
 		return false;
-	}
-	*out = (struct cert_known){ .key = key,
+	*out = (struct cert_known){ .key = TAKE(key),
 		.not_before = time_ms(c.not_before),
 		.not_after = time_ms(c.not_after) };
 	return true;

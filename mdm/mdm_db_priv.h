@@ -9,6 +9,7 @@
 #include "mdm/mdm_order.h"
 #include "mdm/mdm_queue.h"
 #include "mdm/mdm_why.h"
+#include "store/store_about.h"
 
 enum {
 	MDM_ID = 37,

@@ -169,8 +169,10 @@ put_once(struct store_tx *tx, void *arg, struct err *e)
 	}
 	if (!put(tx, q, e))
 		return false;
-	/* Device, channel and command are one Mac's. */
-	store_confine(tx);
+	/* All is one Mac's; but an id that the caller chose may be another's.
+	 */
+	if (q->c->id == NULL)
+		store_confine(tx);
 	return true;
 }
 

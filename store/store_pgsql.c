@@ -102,8 +102,7 @@ begin_write(struct pgsql *q, const struct store_question *first,
 
 	tx->conn = &q->write_conn;
 	tx->question = first;
-	tx->member.owner = tx;
-	if (!store_writer_begin(&q->writer, &tx->member, e)) {
+	if (!store_writer_begin(&q->writer, &tx->member, tx, e)) {
 		store_pgsql_result_free(&tx->answer);
 		mem_free(&tx);
 		return false;

@@ -15,8 +15,6 @@
  */
 #include "store/store_pgsql_priv.h"
 
-enum { AHEAD_MAX = 32 };
-
 static const uint64_t ANYTHING = 0;
 
 /* FNV-1a; two things that share a number are taken for the same. */
@@ -65,6 +63,22 @@ store_pgsql_ahead_end(struct pg_tx *tx, bool kept)
 		    kept && tx->base.confined ? tx->about : ANYTHING;
 }
 
+/* The answer that it has is what it would get now. */
+static bool
+still_good(const struct pg_tx *tx)
+{
+	const struct pg_ahead *a = &tx->conn->ahead;
+	uint64_t mine = about_answer(tx, tx->answer);
+
+	if (tx->generation != a->generation)
+		return false;
+	for (int i = tx->asked_at; i < a->count; i++)
+		if (mine == ANYTHING || a->written[i] == ANYTHING ||
+		    a->written[i] == mine)
+			return false;
+	return true;
+}
+
 /* ---- asking ---- */
 
 /* False: no use in asking for those behind it. */
@@ -79,7 +93,7 @@ ask_for(void *owner, void *arg)
 
 	if (tx == NULL || tx->question == NULL)
 		return false;
-	if (tx->answer != NULL && tx->generation == c->ahead.generation)
+	if (tx->answer != NULL && still_good(tx))
 		return true;
 	s = store_pgsql_stmt_find(c, tx->question->sql);
 	if (s == NULL || !s->reads ||
@@ -108,6 +122,26 @@ store_pgsql_ahead_ask(struct pg_tx *tx, struct pg_round *r)
 		store_writer_in_line(&q->writer, ask_for, r);
 }
 
+static bool
+forget(void *owner, void *arg)
+{
+	struct pg_tx *tx = owner;
+
+	(void)arg;
+	if (tx != NULL)
+		tx->question = NULL;
+	return true;
+}
+
+void
+store_pgsql_ahead_forget(struct pg_tx *tx, const struct pg_round *r)
+{
+	struct pgsql *q = (struct pgsql *)tx->base.st;
+
+	if (r->count > 0)
+		store_writer_in_line(&q->writer, forget, NULL);
+}
+
 /* ---- being answered ---- */
 
 static bool
@@ -127,21 +161,6 @@ is_question(const struct pg_tx *tx, const char *sql)
 {
 	return tx->question != NULL && tx->base.statements == 1 &&
 	       sql == tx->question->sql;
-}
-
-static bool
-still_good(const struct pg_tx *tx)
-{
-	const struct pg_ahead *a = &tx->conn->ahead;
-	uint64_t mine = about_answer(tx, tx->answer);
-
-	if (tx->generation != a->generation)
-		return false;
-	for (int i = tx->asked_at; i < a->count; i++)
-		if (mine == ANYTHING || a->written[i] == ANYTHING ||
-		    a->written[i] == mine)
-			return false;
-	return true;
 }
 
 bool

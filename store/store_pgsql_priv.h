@@ -59,7 +59,8 @@ struct pg_want {
 
 enum { PG_LINEAGE_SIZE = 64 };
 
-enum { PG_AHEAD_WRITTEN = 256, PG_AHEAD_MAX = 32 };
+/* An answer may hold a command of 2 MB. */
+enum { PG_AHEAD_WRITTEN = 256, PG_AHEAD_MAX = 16 };
 
 /* What those who ended in the shared transaction wrote about; see
  * store_pgsql_ahead.c. */
@@ -264,6 +265,8 @@ void store_pgsql_ahead_begin(struct pg_ahead *a);
 void store_pgsql_ahead_end(struct pg_tx *tx, bool kept);
 /* Queues the questions of those in line. */
 void store_pgsql_ahead_ask(struct pg_tx *tx, struct pg_round *r);
+/* A trip with them failed, perhaps for one of them: they are asked alone. */
+void store_pgsql_ahead_forget(struct pg_tx *tx, const struct pg_round *r);
 /* The answer, if there is one that still holds. */
 bool store_pgsql_ahead_take(struct pg_tx *tx, const char *sql,
     const struct store_value *args, PGresult **out);

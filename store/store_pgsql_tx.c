@@ -125,8 +125,10 @@ attempt(struct pg_tx *tx, const char *sql, const struct store_value *args,
 	if (!queue_before(tx, s->reads, e) ||
 	    !store_pgsql_stmt_queue(tx->conn, s, args, e))
 		return LOST;
-	if (!store_pgsql_trip(tx->conn, 1, out, &mine, e))
+	if (!store_pgsql_trip(tx->conn, 1, out, &mine, e)) {
+		store_pgsql_ahead_forget(tx, &others);
 		return mine ? FAILED : LOST;
+	}
 	if (!s->reads) {
 		tx->wrote = true;
 		tx->fresh = false;

@@ -12,9 +12,10 @@
 
 /*
  * A round trip is slower than a call of SQLite, and a commit here is a flush
- * of the server's log: the batch may be older.  Each savepoint
- * that writes, which most transactions do without, has a transaction number;
- * beyond 64 of them readers become slower.
+ * of the server's log: the batch may be older.  Only who is in line makes
+ * it so; whoever is alone is committed at once.  The nodes take turns by it.
+ * Each savepoint that writes, which most transactions do without, has a
+ * transaction number; beyond 64 of them readers become slower.
  */
 enum { BATCH_MAX = 64, BATCH_US = 20000 };
 

@@ -9,7 +9,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#include "store/store.h"
+#include "store/store_about.h"
 
 enum {
 	STORE_ARGS_MAX = 64,      /* parameters of one statement */

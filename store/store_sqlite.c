@@ -168,7 +168,7 @@ begin_write(struct sqlite *q, struct sq_tx **out, struct err *e)
 	struct sq_tx *tx = mem_zalloc(1, sizeof(*tx));
 
 	tx->conn = &q->write_conn;
-	if (!store_writer_begin(&q->writer, &tx->member, e)) {
+	if (!store_writer_begin(&q->writer, &tx->member, NULL, e)) {
 		mem_free(&tx);
 		return false;
 	}

@@ -217,12 +217,12 @@ turn_end(struct store_writer *w, const struct err *lost)
 
 bool
 store_writer_begin(
-    struct store_writer *w, struct store_member *tx, struct err *e)
+    struct store_writer *w, struct store_member *tx, void *owner, struct err *e)
 {
 	bool lost;
 
 	store_waiter_init(&tx->waiter);
-	tx->waiter.owner = tx->owner;
+	tx->waiter.owner = owner;
 	turn_take(w, &tx->waiter);
 	if (!shared_begin(w, e) || !w->ops->save(w->conn, e)) {
 		/* What the members wrote may have gone with it. */

@@ -64,7 +64,6 @@ struct store_member {
 	/* The database undid the shared transaction under us; failure in
 	 * waiter says why, and nothing more is run. */
 	bool broken;
-	void *owner; /* of the waiter */
 	struct store_waiter waiter;
 };
 
@@ -73,9 +72,10 @@ void store_writer_init(struct store_writer *w,
     const struct store_writer_ops *ops, void *conn,
     struct store_counters *counters);
 void store_writer_clear(struct store_writer *w);
-/* Waits for the turn and opens tx's savepoint in the shared transaction. */
-MUST_CHECK bool store_writer_begin(
-    struct store_writer *w, struct store_member *tx, struct err *e);
+/* Waits for the turn and opens tx's savepoint in the shared transaction; owner
+ * is what store_writer_in_line() tells others of. */
+MUST_CHECK bool store_writer_begin(struct store_writer *w,
+    struct store_member *tx, void *owner, struct err *e);
 /*
  * With the turn: calls fn with the owner of each that can follow in the shared
  * transaction, in their order, until it returns false.  They do not run

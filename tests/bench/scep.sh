@@ -35,7 +35,8 @@ scep_result() { # NAME TEXT OPTION...
 	[ "$wrong" = 0 ] || text="$text; $wrong requests failed, beside $(field "$r" lanes)"
 	result "$name" "$(round "$(field "$r" rate)")" 1/s "$two" "$ms" \
 		"openssl speed, two processes: $text"
-	result "${name}_cpu" "$(jq -n "if $ms > 0 then 1000 / $ms | round else 0 end")" 1/s "$one" "$ms" \
+	[ "$ms" != 0 ] || return 0 # too short to tell
+	result "${name}_cpu" "$(jq -n "1000 / $ms | round")" 1/s "$one" "$ms" \
 		"the same a second of processor time, the server's own"
 }
 scep_row() { # NAME TEXT

@@ -1,4 +1,6 @@
 /* Adding, cancelling, expiring and showing commands. */
+#include <pthread.h>
+
 #include "mdm_fixture.h"
 
 static void
@@ -331,6 +333,67 @@ a_remote_database_is_waited_for_twice(void **state)
 	assert_int_equal(looked, test_on_pgsql() ? 1 : 0);
 }
 
+struct putting {
+	struct world *w;
+	const char *any;
+	struct err e;
+	bool ok;
+};
+
+/* With an id that the caller chose. */
+static void *
+put_chosen(void *arg)
+{
+	struct putting *p = arg;
+	AUTO(mdm_queued_free) struct mdm_queued *q = NULL;
+	struct mdm_command c = { .id = "0E2F1B1C-6C0F-4F4C-9A43-0D3F0F0A1B2C",
+		.request_type = "ProfileList",
+		.dict_xml = "<dict><key>RequestType</key>"
+		            "<string>ProfileList</string></dict>",
+		.origin = "api",
+		.by = "token:test" };
+
+	p->ok = mdm_queued_new(p->w->seal, &c, &q, &p->e) &&
+	        mdm_queue_put(p->w->store, q, p->any, &p->e);
+	return NULL;
+}
+
+/* Two Macs and one id, in line behind one another: only one gets it, and
+ * nobody's work is run again for that. */
+static void
+a_chosen_id_is_one_macs(void **state)
+{
+	struct world *w = *state;
+	AUTO(store_rollback) struct store_tx *gate = NULL;
+	struct putting p[2] = { { .w = w, .any = UDID_1 },
+		{ .w = w, .any = "OTHER" } };
+	pthread_t threads[2];
+	struct store_stats before, now;
+
+	enroll_quietly(w, &mac_1);
+	execute(w, "INSERT INTO device (id, udid, state, created_at, "
+	           "updated_at) VALUES ('other', 'OTHER', 'enrolled', 1, 1)");
+	execute(w, "INSERT INTO enrollment (id, device_id, channel, state) "
+	           "VALUES ('OTHER', 'other', 'device', 'enrolled')");
+	store_stats(w->store, &before);
+	OK(store_begin(w->store, STORE_WRITE, &gate, e));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, put_chosen, &p[i]), 0);
+		do
+			store_stats(w->store, &now);
+		while (now.waiting <= i && (clock_sleep_ms(1), true));
+	}
+	store_rollback(&gate);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(p[0].ok);
+	assert_false(p[1].ok);
+	assert_string_equal(p[1].e.slug, "command_exists");
+	store_stats(w->store, &now);
+	assert_int_equal(now.retries, before.retries);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
 
 int
@@ -347,6 +410,7 @@ main(void)
 		T(what_is_shown_is_what_was_queued),
 		T(any_name_is_queued_for),
 		T(a_remote_database_is_waited_for_twice),
+		T(a_chosen_id_is_one_macs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
