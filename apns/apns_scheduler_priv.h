@@ -12,7 +12,7 @@
 
 enum {
 	APNS_TOPICS_MAX = 64,
-	APNS_BATCH = 500,   /* claims, and records, in one transaction */
+	APNS_BATCH = 1000,  /* claims, and records, in one transaction */
 	APNS_WINDOW = 4000, /* claimed and not yet recorded */
 	APNS_SLEEP_MAX_MS = 10 * 1000, /* without a notification */
 	APNS_SLEEP_MIN_MS = 1000,      /* when what is due cannot be claimed */

@@ -8,7 +8,7 @@
 #include "mdm/mdm_priv.h"
 
 enum {
-	REMEMBERED_SIGNERS = 6144, /* of about 1.4 kB */
+	REMEMBERED_SIGNERS = 4096, /* of about 1.4 kB */
 	STALE_A_TURN = 100,
 	STALE_TURNS = 100
 };

@@ -91,7 +91,7 @@ pragmas(enum sq_role role)
 		return "PRAGMA journal_mode = WAL;"
 		       "PRAGMA synchronous = FULL;"
 		       "PRAGMA temp_store = MEMORY;"
-		       "PRAGMA cache_size = -2048;"
+		       "PRAGMA cache_size = -4096;"
 		       "PRAGMA journal_size_limit = 67108864;"
 		       "PRAGMA wal_autocheckpoint = 0;";
 	case SQ_READER:
