@@ -50,6 +50,13 @@ cert_bio_free(BIO **b)
 }
 
 void
+cert_digest_free(EVP_MD_CTX **c)
+{
+	EVP_MD_CTX_free(*c);
+	*c = NULL;
+}
+
+void
 cert_req_free(X509_REQ **r)
 {
 	X509_REQ_free(*r);

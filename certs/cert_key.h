@@ -14,6 +14,7 @@ void cert_key_free(EVP_PKEY **k);
 void cert_x509_free(X509 **x);
 void cert_stack_free(STACK_OF(X509) * *s);
 void cert_bio_free(BIO **b);
+void cert_digest_free(EVP_MD_CTX **c);
 void cert_req_free(X509_REQ **r);
 
 enum cert_key_kind {

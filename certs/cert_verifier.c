@@ -94,13 +94,6 @@ check_detached(CMS_ContentInfo *cms, struct err *e)
 	return true;
 }
 
-static void
-digest_context_free(EVP_MD_CTX **c)
-{
-	EVP_MD_CTX_free(*c);
-	*c = NULL;
-}
-
 /* Whether the message digest is the body's, and the attributes that say so
  * are signed with this key. */
 static bool
@@ -108,7 +101,7 @@ signed_by(const struct cert_plain_signer *s, EVP_PKEY *key, const EVP_MD *md,
     struct slice body)
 {
 	static const uint8_t set = 0x31;
-	AUTO(digest_context_free) EVP_MD_CTX *c = EVP_MD_CTX_new();
+	AUTO(cert_digest_free) EVP_MD_CTX *c = EVP_MD_CTX_new();
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
@@ -122,39 +115,12 @@ signed_by(const struct cert_plain_signer *s, EVP_PKEY *key, const EVP_MD *md,
 	       EVP_DigestVerifyFinal(c, s->signature.p, s->signature.len) == 1;
 }
 
-static bool
-issued_by(X509 *issuer, X509 *x)
-{
-	return X509_NAME_cmp(X509_get_issuer_name(x),
-	           X509_get_subject_name(issuer)) == 0 &&
-	       X509_verify(x, X509_get0_pubkey(issuer)) == 1;
-}
-
-/* Any of our issuing CAs: those of a rollover count as well. */
-static bool
-worth_remembering(const struct cert_verifier *v, X509 *x)
-{
-	AUTO(cert_authority_free) struct cert_authority *a = NULL;
-	const struct cert_member *const *m;
-	size_t count;
-
-	if (v->issuers == NULL)
-		return true;
-	a = cert_live_get(v->issuers);
-	count = cert_authority_members(a, &m);
-	for (size_t i = 0; i < count; i++)
-		if (str_eq(m[i]->role, CERT_ROLE_ISSUING) &&
-		    issued_by(m[i]->certificate, x))
-			return true;
-	return false;
-}
-
-/* Only RSA: the plain form has nothing else. */
+/* Only RSA: the plain form has nothing else.  With issuers those of devices are
+ * read from their bytes, and strangers are not remembered. */
 static void
-remember(struct cert_verifier *v, const struct cert_known *k, X509 *x)
+remember(struct cert_verifier *v, const struct cert_known *k)
 {
-	if (EVP_PKEY_get_base_id(k->key) == EVP_PKEY_RSA &&
-	    worth_remembering(v, x))
+	if (v->issuers == NULL && EVP_PKEY_get_base_id(k->key) == EVP_PKEY_RSA)
 		cert_signers_add(v->signers, k);
 }
 
@@ -181,7 +147,7 @@ check_any(struct cert_verifier *v, struct slice der, struct slice body,
 	k.key = X509_get0_pubkey(signer);
 	k.not_before = cert_not_before(signer);
 	k.not_after = cert_not_after(signer);
-	remember(v, &k, signer);
+	remember(v, &k);
 	answer(&k, out);
 	return true;
 }

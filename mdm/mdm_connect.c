@@ -200,6 +200,7 @@ visit(struct mdm_visit *v, struct err *e)
 {
 	struct err why = { 0 };
 
+	prepare_brief(v);
 	for (int i = 0; i <= MOST_BROKEN; i++) {
 		v->silent = v->silent || i == MOST_BROKEN;
 		if (store_write_about(
@@ -287,10 +288,7 @@ mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
 	if ((v.status == MDM_IDLE || !mdm_auth_admitted(s, m->fingerprint)) &&
 	    !look(&v, &work, e))
 		return false;
-	if (work && !seal_result(&v, e))
-		return false;
-	prepare_brief(&v);
-	if (work && !visit(&v, e))
+	if (work && (!seal_result(&v, e) || !visit(&v, e)))
 		return false;
 	mdm_count(s, counter);
 	note_seen(&v);

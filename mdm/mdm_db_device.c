@@ -3,8 +3,6 @@
  */
 #include "mdm/mdm_db_priv.h"
 
-#define DEVICE_COLUMNS MDM_DB_DEVICE_COLUMNS
-
 const int mdm_db_device_user_col = MDM_DB_DEVICE_COUNT,
           mdm_db_device_open_col = MDM_DB_DEVICE_COUNT + 1;
 
@@ -40,11 +38,11 @@ mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by, const char *value,
     struct mdm_device *out, bool *found_out, struct err *e)
 {
 	static const char *const sql[] = {
-		[MDM_BY_ID] =
-		    "SELECT " DEVICE_COLUMNS " FROM device d WHERE d.id = $1",
-		[MDM_BY_UDID] =
-		    "SELECT " DEVICE_COLUMNS " FROM device d WHERE d.udid = $1",
-		[MDM_BY_SERIAL] = "SELECT " DEVICE_COLUMNS
+		[MDM_BY_ID] = "SELECT " MDM_DB_DEVICE_COLUMNS
+		              " FROM device d WHERE d.id = $1",
+		[MDM_BY_UDID] = "SELECT " MDM_DB_DEVICE_COLUMNS
+		                " FROM device d WHERE d.udid = $1",
+		[MDM_BY_SERIAL] = "SELECT " MDM_DB_DEVICE_COLUMNS
 		                  " FROM device d WHERE d.serial = $1",
 	};
 	AUTO(store_rows_free) struct store_rows *r = NULL;
@@ -65,7 +63,7 @@ mdm_db_device_any(struct store_tx *tx, const char *any, const char *serial,
 	int count = 0;
 
 	if (!mdm_db_one(tx,
-	        "SELECT " DEVICE_COLUMNS
+	        "SELECT " MDM_DB_DEVICE_COLUMNS
 	        " FROM device d WHERE " MDM_DB_DEVICE_ANY("$1", "$2"),
 	        S_ARGS(S_TEXT(any), S_TEXT(serial)), &r, &more, e))
 		return false;
@@ -217,7 +215,7 @@ mdm_db_device_rows(struct store_tx *tx, const struct mdm_device_page *page,
 {
 	/* like: a LIKE pattern in lower case, or NULL */
 	return store_query(tx,
-	    "SELECT " DEVICE_COLUMNS ", u.name, (SELECT COUNT(*) FROM "
+	    "SELECT " MDM_DB_DEVICE_COLUMNS ", u.name, (SELECT COUNT(*) FROM "
 	    "enrollment n JOIN command q ON q.enrollment_id = n.id AND "
 	    "q.done_at IS NULL WHERE n.device_id = d.id) "
 	    "FROM device d LEFT JOIN users u ON u.id = d.user_id "

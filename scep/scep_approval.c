@@ -88,6 +88,12 @@ scep_approval_answer(struct store_tx *tx, const struct scep_waiting *w,
 	return true;
 }
 
+static bool
+is_open(const struct scep_waiting *w)
+{
+	return str_eq(w->state, "pending") || str_eq(w->state, "queued");
+}
+
 bool
 scep_approval_known(struct scep_service *s, const struct scep_request *rq,
     struct scep_outcome *out, bool *known, struct err *e)
@@ -104,8 +110,7 @@ scep_approval_known(struct scep_service *s, const struct scep_request *rq,
 	/* What an upstream refused once, or issued, is for who looks at the
 	 * ledger. */
 	*known = *known && str_eq(w.spki, rq->csr->spki) &&
-	         (rq->template->upstream == NULL ||
-	             str_eq(w.state, "pending") || str_eq(w.state, "queued"));
+	         (rq->template->upstream == NULL || is_open(&w));
 	return !*known || scep_approval_answer(tx, &w, out, e);
 }
 
@@ -155,12 +160,6 @@ struct put {
 	struct scep_outcome *out;
 	bool won;
 };
-
-static bool
-is_open(const struct scep_waiting *w)
-{
-	return str_eq(w->state, "pending") || str_eq(w->state, "queued");
-}
 
 /* Looks again where nobody else writes, then adds. */
 static bool

@@ -15,15 +15,7 @@ export MUTSU_DATABASE="postgresql://mutsu@/main?host=$PRIMARY,$STANDBY&target_se
 start_apns
 start_nodes
 import_push_cert # by node 1
-for n in 2 3; do
-	macs=NODE${n}_MACS
-	until_ok 20 curl -sf --cacert "$CA" "https://localhost:${!macs##*:}/enroll"
-done
-start_macs macs --count "$MACS_COUNT" --model t2 --state "$T/state" --journal "$T/journal"
-FLEET=$PID MACS=$MACS_COUNT
-for i in 1 2 3; do background "load-commands-$i" load_commands "$i"; LOAD+=("$PID"); done
-background load-orders load_orders; LOAD+=("$PID")
-background load-wipes load_wipes; LOAD+=("$PID")
+start_load
 
 # One dies, one stands still for longer than its lease: the third one sees.
 kill_node 2
@@ -43,13 +35,4 @@ mac_is_told_503
 promote_standby
 until_ok 60 all_ready
 sleep 1 # of work on the new primary
-touch "$T/stop"
-wait "${LOAD[@]}"
-
-# Macs that gave up meanwhile come by themselves when restarted.
-kill "$FLEET"; wait "$FLEET" || fail "a simulated Mac complains"
-start_macs macs-2 --count "$MACS_COUNT" --state "$T/state" --journal "$T/journal-2"
-until_ok 120 db_is 0 'SELECT COUNT(*) FROM command WHERE done_at IS NULL'
-kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
-for n in 1 2 3; do stop_node $n; done
-account
+end_load

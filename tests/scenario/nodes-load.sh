@@ -25,6 +25,33 @@ mac_is_told_503() {
 	grep -qi '^retry-after: [1-9]' "$head" || fail "503 without Retry-After"
 }
 
+# MACS_COUNT Macs enrol by way of all nodes, and the load begins.
+start_load() {
+	local n macs
+	for n in 2 3; do
+		macs=NODE${n}_MACS
+		until_ok 20 curl -sf --cacert "$CA" "https://localhost:${!macs##*:}/enroll"
+	done
+	start_macs macs --count "$MACS_COUNT" --model t2 --state "$T/state" --journal "$T/journal"
+	FLEET=$PID MACS=$MACS_COUNT
+	for n in 1 2 3; do background "load-commands-$n" load_commands "$n"; LOAD+=("$PID"); done
+	background load-orders load_orders; LOAD+=("$PID")
+	background load-wipes load_wipes; LOAD+=("$PID")
+}
+
+# Macs that gave up meanwhile come by themselves when restarted.
+end_load() {
+	local n
+	touch "$T/stop"
+	wait "${LOAD[@]}"
+	kill "$FLEET"; wait "$FLEET" || fail "a simulated Mac complains"
+	start_macs macs-2 --count "$MACS_COUNT" --state "$T/state" --journal "$T/journal-2"
+	until_ok 120 db_is 0 'SELECT COUNT(*) FROM command WHERE done_at IS NULL'
+	kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
+	for n in 1 2 3; do stop_node $n; done
+	account
+}
+
 account() {
 	local lost
 	cat "$T"/acked-commands-* >"$T/commands"

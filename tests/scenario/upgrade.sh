@@ -15,18 +15,10 @@ start_apns
 NEW=$MUTSU
 node_program() { MUTSU=$1; shift; "$@"; MUTSU=$NEW; }
 node_program "$MUTSU_OLD" start_nodes
-node_program "$MUTSU_OLD" import_push_cert
+import_push_cert
 schema() { db 'SELECT MAX(version) FROM schema_version'; }
 before=$(schema)
-for n in 2 3; do
-	macs=NODE${n}_MACS
-	until_ok 20 curl -sf --cacert "$CA" "https://localhost:${!macs##*:}/enroll"
-done
-start_macs macs --count "$MACS_COUNT" --model t2 --state "$T/state" --journal "$T/journal"
-FLEET=$PID MACS=$MACS_COUNT
-for i in 1 2 3; do background "load-commands-$i" load_commands "$i"; LOAD+=("$PID"); done
-background load-orders load_orders; LOAD+=("$PID")
-background load-wipes load_wipes; LOAD+=("$PID")
+start_load
 
 acked() { cat "$T"/acked-commands-* 2>/dev/null | wc -l; }
 more() { [ "$(acked)" -gt $(($1 + 20)) ]; }
@@ -42,11 +34,4 @@ for n in 3 2 1; do
 	[ $n != 2 ] || { kill_node 1; works; node_program "$MUTSU_OLD" start_node 1; until_ok 40 living_is 3; }
 done
 echo "schema $before, then $(schema); $(acked) commands acknowledged"
-touch "$T/stop"
-wait "${LOAD[@]}"
-kill "$FLEET"; wait "$FLEET" || fail "a simulated Mac complains"
-start_macs macs-2 --count "$MACS_COUNT" --state "$T/state" --journal "$T/journal-2"
-until_ok 120 db_is 0 'SELECT COUNT(*) FROM command WHERE done_at IS NULL'
-kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
-for n in 1 2 3; do stop_node $n; done
-account
+end_load

@@ -217,3 +217,22 @@ site_events(struct site *s, const char *kind)
 	return site_number(
 	    s, "SELECT COUNT(*) FROM event WHERE kind = $1", kind);
 }
+
+/* The Command dictionary that a renderer writes; pl_free(). */
+static inline struct pl *
+site_rendered(struct site *s, const struct mdm_renderer *m, const char *ref,
+    const char *command_id)
+{
+	AUTO(buf_free) struct buf *dict = buf_new(1 << 20);
+	AUTO(buf_free) struct buf *doc = buf_new(1 << 20);
+	struct store_tx *tx = site_write(s);
+	struct pl *p = NULL;
+
+	OK(m->render(tx, ref, command_id, dict, m->arg, &e));
+	site_commit(tx);
+	pl_begin(doc);
+	buf_adds(doc, buf_str(dict));
+	pl_end(doc);
+	OK(pl_parse(buf_slice(doc), &p, &e));
+	return p;
+}

@@ -78,18 +78,8 @@ static inline struct pl *
 deliver(struct site *s, const struct enroll_rollout *r)
 {
 	struct mdm_renderer m = enroll_rollout_renderer(s->enroll);
-	AUTO(buf_free) struct buf *dict = buf_new(1 << 20);
-	AUTO(buf_free) struct buf *doc = buf_new(1 << 20);
-	struct store_tx *tx = site_write(s);
-	struct pl *p = NULL;
 
-	OK(m.render(tx, r->id, r->command_id, dict, m.arg, &e));
-	site_commit(tx);
-	pl_begin(doc);
-	buf_adds(doc, buf_str(dict));
-	pl_end(doc);
-	OK(pl_parse(buf_slice(doc), &p, &e));
-	return p;
+	return site_rendered(s, &m, r->id, r->command_id);
 }
 
 static inline void

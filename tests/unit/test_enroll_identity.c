@@ -217,16 +217,10 @@ static void
 a_revoked_new_one_does_not_end_the_old_one(void **state)
 {
 	struct site *s = *state;
-	struct err why = { 0 };
 	struct store_tx *tx;
 	char old[65], new[65];
 
-	paper(s, "enroll", old);
-	OK(renew(s, &why));
-	deliver_quietly(s);
-	paper(s, "renew", new);
-	answer(s, "acknowledged", NULL);
-	use(s, new);
+	change(s, old, new);
 	tx = site_write(s);
 	OK(cert_ledger_revoke(tx, new, CERT_REASON_SUPERSEDED, "admin", &e));
 	site_commit(tx);
