@@ -43,6 +43,12 @@ log_set_level(enum log_level min)
 	atomic_store_explicit(&level_min, (int)min, memory_order_relaxed);
 }
 
+const char *
+log_request_id(void)
+{
+	return request_id;
+}
+
 void
 log_set_request(const char *id)
 {

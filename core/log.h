@@ -13,6 +13,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 void log_set_level(enum log_level min);
 /* Id put into every line of this thread as req=...; NULL takes it away. */
 void log_set_request(const char *id);
+/* That of this thread, or "". */
+const char *log_request_id(void);
 
 /*
  * Pairs of key and value follow, all const char *, ended by NULL; a pair with

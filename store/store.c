@@ -127,15 +127,15 @@ store_close(struct store **stp)
 	close_driver(st);
 }
 
-bool
-store_begin_with(struct store *st, enum store_mode mode,
-    const struct store_question *first, struct store_tx **out, struct err *e)
+static bool
+begin(struct store *st, enum store_mode mode, struct store_task *task,
+    struct store_tx **out, struct err *e)
 {
 	if (st->use == STORE_LOOK && mode == STORE_WRITE)
 		return err_set(e, ERR_INTERNAL, "opened for looking only");
 	atomic_fetch_add(&st->users, 1);
-	if (!st->driver->begin(st, mode == STORE_READ_ONE ? STORE_READ : mode,
-	        first, out, e)) {
+	if (!st->driver->begin(
+	        st, mode == STORE_READ_ONE ? STORE_READ : mode, task, out, e)) {
 		leave(st);
 		return false;
 	}
@@ -147,7 +147,14 @@ bool
 store_begin(struct store *st, enum store_mode mode, struct store_tx **out,
     struct err *e)
 {
-	return store_begin_with(st, mode, NULL, out, e);
+	return begin(st, mode, NULL, out, e);
+}
+
+bool
+store_begin_task(struct store *st, struct store_task *task,
+    struct store_tx **out, struct err *e)
+{
+	return begin(st, STORE_WRITE, task, out, e);
 }
 
 void

@@ -8,13 +8,15 @@
 #include "store/store.h"
 
 /*
- * What a write transaction asks first, and which column of the answer says
- * what it is about: a TEXT, in one row.
+ * What a write transaction asks first, and what that is about: one thing that
+ * a column of the answer names (a TEXT, in one row), and perhaps another that
+ * is known beforehand.
  */
 struct store_question {
 	const char *sql;
 	const struct store_value *args;
 	int scope_col;
+	const char *also; /* or NULL */
 };
 /*
  * As store_write(), for what many threads do at once: with PostgreSQL the
@@ -28,7 +30,7 @@ MUST_CHECK bool store_write_about(struct store *st,
     struct err *e);
 /*
  * Says that nothing this transaction wrote changes the answer to a question
- * that is about something else: said before fn returns true, by those
- * that can be sure.  Without it the others' questions are asked again.
+ * that is about neither of the same things: said before fn returns true, by
+ * those that can be sure.  Without it the others' questions are asked again.
  */
 void store_confine(struct store_tx *tx);

@@ -89,20 +89,25 @@ begin_read(struct pgsql *q, struct pg_tx **out, struct err *e)
 	if (!store_pgsql_pool_take(&q->readers, &r, e))
 		return false;
 	/* BEGIN goes out with the first statement. */
-	r->tx = (struct pg_tx){ .conn = &r->conn, .reader = r };
+	r->tx = (struct pg_tx){ .base = { .st = &q->base, .mode = STORE_READ },
+		.conn = &r->conn,
+		.reader = r };
 	*out = &r->tx;
 	return true;
 }
 
 static bool
-begin_write(struct pgsql *q, const struct store_question *first,
-    struct pg_tx **out, struct err *e)
+begin_write(
+    struct pgsql *q, struct store_task *task, struct pg_tx **out, struct err *e)
 {
 	struct pg_tx *tx = mem_zalloc(1, sizeof(*tx));
 
+	tx->base = (struct store_tx){
+		.st = &q->base, .mode = STORE_WRITE, .task = task
+	};
 	tx->conn = &q->write_conn;
-	tx->question = first;
-	if (!store_writer_begin(&q->writer, &tx->member, tx, e)) {
+	tx->question = task != NULL ? task->question : NULL;
+	if (!store_writer_begin(&q->writer, &tx->member, &tx->base, e)) {
 		store_pgsql_result_free(&tx->answer);
 		mem_free(&tx);
 		return false;
@@ -112,8 +117,8 @@ begin_write(struct pgsql *q, const struct store_question *first,
 }
 
 static bool
-driver_begin(struct store *st, enum store_mode mode,
-    const struct store_question *first, struct store_tx **out, struct err *e)
+driver_begin(struct store *st, enum store_mode mode, struct store_task *task,
+    struct store_tx **out, struct err *e)
 {
 	struct pgsql *q = (struct pgsql *)st;
 	struct pg_tx *tx = NULL;
@@ -123,10 +128,8 @@ driver_begin(struct store *st, enum store_mode mode,
 		    "the connection that kept others out of the database was "
 		    "lost");
 	if (mode == STORE_READ ? !begin_read(q, &tx, e)
-	                       : !begin_write(q, first, &tx, e))
+	                       : !begin_write(q, task, &tx, e))
 		return false;
-	tx->base.st = st;
-	tx->base.mode = mode;
 	*out = &tx->base;
 	return true;
 }
@@ -171,24 +174,26 @@ tx_free(struct pg_tx **tx)
 }
 
 static bool
-driver_commit(struct store_tx *base, struct err *e)
+driver_keep(struct store_tx *base, struct err *e)
 {
 	struct pgsql *q = (struct pgsql *)base->st;
 	struct pg_tx *tx = (struct pg_tx *)base;
-	bool ok;
 
-	if (base->mode == STORE_READ) {
-		end_read(q, tx->reader);
-		return true;
-	}
-	ok = store_pgsql_last(tx, e) && queue_channels(q, tx, e);
-	store_pgsql_ahead_end(tx, ok);
-	if (ok)
-		ok = store_writer_commit(&q->writer, &tx->member, e);
-	else
-		store_writer_rollback(&q->writer, &tx->member);
-	tx_free(&tx);
-	return ok;
+	if (!store_pgsql_last(tx, e) || !queue_channels(q, tx, e) ||
+	    !store_writer_keep(&q->writer, &tx->member, e))
+		return false;
+	store_pgsql_ahead_end(tx, true);
+	return true;
+}
+
+static void
+driver_undo(struct store_tx *base)
+{
+	struct pgsql *q = (struct pgsql *)base->st;
+	struct pg_tx *tx = (struct pg_tx *)base;
+
+	store_pgsql_ahead_end(tx, false);
+	store_writer_undo(&q->writer, &tx->member);
 }
 
 static void
@@ -201,9 +206,30 @@ driver_rollback(struct store_tx *base)
 		end_read(q, tx->reader);
 		return;
 	}
-	store_pgsql_ahead_end(tx, false);
+	if (!base->carried)
+		store_pgsql_ahead_end(tx, false);
 	store_writer_rollback(&q->writer, &tx->member);
 	tx_free(&tx);
+}
+
+static bool
+driver_commit(struct store_tx *base, struct err *e)
+{
+	struct pgsql *q = (struct pgsql *)base->st;
+	struct pg_tx *tx = (struct pg_tx *)base;
+	bool ok;
+
+	if (base->mode == STORE_READ) {
+		end_read(q, tx->reader);
+		return true;
+	}
+	if (!base->carried && !driver_keep(base, e)) {
+		driver_rollback(base);
+		return false;
+	}
+	ok = store_writer_commit(&q->writer, &tx->member, e);
+	tx_free(&tx);
+	return ok;
 }
 
 static bool
@@ -224,6 +250,8 @@ const struct store_driver store_pgsql_driver = {
 	.stop = driver_stop,
 	.close = driver_close,
 	.begin = driver_begin,
+	.keep = driver_keep,
+	.undo = driver_undo,
 	.commit = driver_commit,
 	.rollback = driver_rollback,
 	.exec = store_pgsql_exec,

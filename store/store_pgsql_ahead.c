@@ -6,16 +6,16 @@
  *
  * The writers' lock is held by then, so that the answer can only be outdated
  * by those of the same shared transaction that end in between.  Each leaves
- * behind what it wrote about: one thing (store_confine()), or anything.  An
- * answer is used when none of them wrote about anything, nor about the same
- * thing; else the question is asked again.
+ * behind what it wrote about: what its own question was about
+ * (store_confine()), or anything.  An answer is used when none of them wrote
+ * about anything, nor about the same; else the question is asked again.
  *
  * By the thread that has the writer's turn; what is asked for others is handed
  * to them with the turn.
  */
 #include "store/store_pgsql_priv.h"
 
-static const uint64_t ANYTHING = 0;
+static const uint64_t ANYTHING = 0, NOTHING = 1;
 
 /* FNV-1a; two things that share a number are taken for the same. */
 static uint64_t
@@ -27,7 +27,7 @@ about(const char *text)
 		return ANYTHING;
 	for (; *text != '\0'; text++)
 		h = (h ^ (uint8_t)*text) * 0x100000001b3;
-	return h == ANYTHING ? 1 : h;
+	return h <= NOTHING ? h + 2 : h;
 }
 
 /* What the answer is about; it may have no rows, or several. */
@@ -48,6 +48,15 @@ store_pgsql_ahead_begin(struct pg_ahead *a)
 	a->count = 0;
 }
 
+/* What it is about besides, or NOTHING. */
+static uint64_t
+about_also(const struct pg_tx *tx)
+{
+	const char *also = tx->question != NULL ? tx->question->also : NULL;
+
+	return str_empty(also) ? NOTHING : about(also);
+}
+
 void
 store_pgsql_ahead_end(struct pg_tx *tx, bool kept)
 {
@@ -56,11 +65,21 @@ store_pgsql_ahead_end(struct pg_tx *tx, bool kept)
 	if (!kept && !tx->wrote)
 		return;
 	/* There is no room: what was asked before is void. */
-	if (a->count == PG_AHEAD_WRITTEN)
+	if (a->count == PG_AHEAD_WRITTEN) {
 		store_pgsql_ahead_begin(a);
-	else
-		a->written[a->count++] =
-		    kept && tx->base.confined ? tx->about : ANYTHING;
+		return;
+	}
+	a->written[a->count++] =
+	    kept && tx->base.confined
+	        ? (struct pg_written){ tx->about, tx->also }
+	        : (struct pg_written){ ANYTHING, NOTHING };
+}
+
+static bool
+meets(const struct pg_written *w, uint64_t mine, uint64_t also)
+{
+	return w->about == ANYTHING || mine == ANYTHING || w->about == mine ||
+	       (also != NOTHING && w->also == also);
 }
 
 /* The answer that it has is what it would get now. */
@@ -73,8 +92,7 @@ still_good(const struct pg_tx *tx)
 	if (tx->generation != a->generation)
 		return false;
 	for (int i = tx->asked_at; i < a->count; i++)
-		if (mine == ANYTHING || a->written[i] == ANYTHING ||
-		    a->written[i] == mine)
+		if (meets(&a->written[i], mine, about_also(tx)))
 			return false;
 	return true;
 }
@@ -83,11 +101,11 @@ still_good(const struct pg_tx *tx)
 
 /* False: no use in asking for those behind it. */
 static bool
-ask_for(void *owner, void *arg)
+ask_for(struct store_tx *base, void *arg)
 {
 	struct pg_round *r = arg;
 	struct pg_conn *c = r->conn;
-	struct pg_tx *tx = owner;
+	struct pg_tx *tx = (struct pg_tx *)base;
 	struct pg_stmt *s;
 	struct err ignored;
 
@@ -123,9 +141,9 @@ store_pgsql_ahead_ask(struct pg_tx *tx, struct pg_round *r)
 }
 
 static bool
-forget(void *owner, void *arg)
+forget(struct store_tx *base, void *arg)
 {
-	struct pg_tx *tx = owner;
+	struct pg_tx *tx = (struct pg_tx *)base;
 
 	(void)arg;
 	if (tx != NULL)
@@ -180,6 +198,8 @@ void
 store_pgsql_ahead_learn(
     struct pg_tx *tx, const char *sql, const PGresult *answer)
 {
-	if (is_question(tx, sql))
-		tx->about = about_answer(tx, answer);
+	if (!is_question(tx, sql))
+		return;
+	tx->about = about_answer(tx, answer);
+	tx->also = about_also(tx);
 }

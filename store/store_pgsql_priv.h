@@ -62,11 +62,14 @@ enum { PG_LINEAGE_SIZE = 64 };
 /* An answer may hold a command of 2 MB. */
 enum { PG_AHEAD_WRITTEN = 256, PG_AHEAD_MAX = 16 };
 
-/* What those who ended in the shared transaction wrote about; see
+/* What those who ended in the shared transaction wrote about, as numbers; see
  * store_pgsql_ahead.c. */
+struct pg_written {
+	uint64_t about, also;
+};
 struct pg_ahead {
 	int64_t generation; /* of the shared transaction */
-	uint64_t written[PG_AHEAD_WRITTEN];
+	struct pg_written written[PG_AHEAD_WRITTEN];
 	int count;
 };
 
@@ -228,12 +231,12 @@ struct pg_tx {
 	bool dead;                  /* nothing more is run: failure */
 	struct err failure;
 	/* What it asks first, or NULL; the answer, if it was asked ahead, in
-	 * which generation, and behind how many; what it is about, or 0. */
+	 * which generation, and behind how many; what it is about. */
 	const struct store_question *question;
 	PGresult *answer;
 	int64_t generation;
 	int asked_at;
-	uint64_t about;
+	uint64_t about, also;
 };
 
 MUST_CHECK bool store_pgsql_exec(struct store_tx *tx, const char *sql,

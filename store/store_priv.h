@@ -17,6 +17,8 @@ enum {
 	STORE_CHANNELS_MAX = 8    /* that one transaction notifies */
 };
 
+struct store_task;
+
 /*
  * One row per kind of database.  open() gives a structure that begins with a
  * zeroed struct store, which store.c then fills.  commit() and rollback() end
@@ -32,10 +34,14 @@ struct store_driver {
 	bool (*start)(struct store *st, struct err *e);
 	void (*stop)(struct store *st);
 	void (*close)(struct store *st);
-	/* first: of a write transaction, or NULL; it outlives that. */
+	/* task: of a write transaction, or NULL; it outlives that.  True and
+	 * tx->carried: another thread ran it. */
 	bool (*begin)(struct store *st, enum store_mode mode,
-	    const struct store_question *first, struct store_tx **out,
-	    struct err *e);
+	    struct store_task *task, struct store_tx **out, struct err *e);
+	/* What store_carry() does before the end that tx's own thread makes:
+	 * tx becomes part of the shared transaction, or nothing remains. */
+	bool (*keep)(struct store_tx *tx, struct err *e);
+	void (*undo)(struct store_tx *tx);
 	bool (*commit)(struct store_tx *tx, struct err *e);
 	void (*rollback)(struct store_tx *tx);
 	bool (*exec)(struct store_tx *tx, const char *sql,
@@ -101,10 +107,26 @@ struct store {
  */
 #define STORE_AGAIN "try_again"
 
+/*
+ * A write transaction as a function.  While its thread waits for its turn,
+ * whoever has the turn may run it (store_carry()).
+ */
+struct store_task {
+	const struct store_question *question; /* asked first, or NULL */
+	bool (*fn)(struct store_tx *tx, void *arg, struct err *e);
+	void *arg;
+	const char *request; /* log_request_id() of its thread */
+	/* Filled when another thread ran it. */
+	bool ok;
+	struct err failure;
+};
+
 struct store_tx {
 	struct store *st;
 	enum store_mode mode;
-	bool one;   /* there is a single statement */
+	struct store_task *task; /* or NULL */
+	bool carried;            /* another thread ran it to its end */
+	bool one;                /* there is a single statement */
 	bool later; /* statements may be sent with what comes next */
 	bool again; /* the database undid it; the same may succeed next time */
 	bool confined;   /* wrote of what its question was about only */
@@ -120,9 +142,12 @@ struct store_rows {
 	struct store_tx *tx;
 };
 
-/* store_begin(), where the first question is known; NULL: it is not. */
-MUST_CHECK bool store_begin_with(struct store *st, enum store_mode mode,
-    const struct store_question *first, struct store_tx **out, struct err *e);
+/* store_begin() of a task, which may have been run when it returns. */
+MUST_CHECK bool store_begin_task(struct store *st, struct store_task *task,
+    struct store_tx **out, struct err *e);
+/* Runs the task of another thread's transaction, with the turn; false: nothing
+ * of it was kept. */
+bool store_carry(struct store_tx *tx);
 
 /* With the bytes they point to, in one piece: mem_free(). */
 struct store_value *store_values_copy(const struct store_value *args);

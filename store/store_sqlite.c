@@ -157,18 +157,24 @@ begin_read(struct sqlite *q, struct sq_tx **out, struct err *e)
 		store_sqlite_readers_give(&q->readers, r);
 		return false;
 	}
-	r->tx = (struct sq_tx){ .conn = &r->conn, .reader = r };
+	r->tx = (struct sq_tx){ .base = { .st = &q->base, .mode = STORE_READ },
+		.conn = &r->conn,
+		.reader = r };
 	*out = &r->tx;
 	return true;
 }
 
 static bool
-begin_write(struct sqlite *q, struct sq_tx **out, struct err *e)
+begin_write(struct sqlite *q, struct store_task *task, struct sq_tx **out,
+    struct err *e)
 {
 	struct sq_tx *tx = mem_zalloc(1, sizeof(*tx));
 
+	tx->base = (struct store_tx){
+		.st = &q->base, .mode = STORE_WRITE, .task = task
+	};
 	tx->conn = &q->write_conn;
-	if (!store_writer_begin(&q->writer, &tx->member, NULL, e)) {
+	if (!store_writer_begin(&q->writer, &tx->member, &tx->base, e)) {
 		mem_free(&tx);
 		return false;
 	}
@@ -177,18 +183,15 @@ begin_write(struct sqlite *q, struct sq_tx **out, struct err *e)
 }
 
 static bool
-driver_begin(struct store *st, enum store_mode mode,
-    const struct store_question *first, struct store_tx **out, struct err *e)
+driver_begin(struct store *st, enum store_mode mode, struct store_task *task,
+    struct store_tx **out, struct err *e)
 {
 	struct sqlite *q = (struct sqlite *)st;
 	struct sq_tx *tx = NULL;
 
-	(void)first; /* asking costs no round trip */
 	if (mode == STORE_READ ? !begin_read(q, &tx, e)
-	                       : !begin_write(q, &tx, e))
+	                       : !begin_write(q, task, &tx, e))
 		return false;
-	tx->base.st = st;
-	tx->base.mode = mode;
 	*out = &tx->base;
 	return true;
 }
@@ -206,6 +209,23 @@ end_read(struct sqlite *q, struct sq_reader *r)
 }
 
 static bool
+driver_keep(struct store_tx *base, struct err *e)
+{
+	struct sqlite *q = (struct sqlite *)base->st;
+
+	return store_writer_keep(
+	    &q->writer, &((struct sq_tx *)base)->member, e);
+}
+
+static void
+driver_undo(struct store_tx *base)
+{
+	struct sqlite *q = (struct sqlite *)base->st;
+
+	store_writer_undo(&q->writer, &((struct sq_tx *)base)->member);
+}
+
+static bool
 driver_commit(struct store_tx *base, struct err *e)
 {
 	struct sqlite *q = (struct sqlite *)base->st;
@@ -215,6 +235,11 @@ driver_commit(struct store_tx *base, struct err *e)
 	if (base->mode == STORE_READ) {
 		end_read(q, tx->reader);
 		return true;
+	}
+	if (!base->carried && !driver_keep(base, e)) {
+		store_writer_rollback(&q->writer, &tx->member);
+		mem_free(&tx);
+		return false;
 	}
 	ok = store_writer_commit(&q->writer, &tx->member, e);
 	mem_free(&tx);
@@ -432,6 +457,8 @@ const struct store_driver store_sqlite_driver = {
 	.open = driver_open,
 	.close = driver_close,
 	.begin = driver_begin,
+	.keep = driver_keep,
+	.undo = driver_undo,
 	.commit = driver_commit,
 	.rollback = driver_rollback,
 	.exec = driver_exec,

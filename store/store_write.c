@@ -1,10 +1,12 @@
 /*
- * A write transaction as a function that is run again when the database undid
- * it for reasons of its own.
+ * A write transaction as a function: run by another thread whose turn it is,
+ * if that comes first, and run again when the database undid it for reasons of
+ * its own.
  *
  * No state; any thread.
  */
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/random.h"
 #include "store/store_priv.h"
 
@@ -12,28 +14,57 @@
  * for a lock, or a server): somebody waits for the answer. */
 enum { TRIES = 7, PAUSE_FIRST_MS = 10, MOST_MS = 1500 };
 
-struct work {
-	struct store *st;
-	const struct store_question *question; /* or NULL */
-	bool (*fn)(struct store_tx *tx, void *arg, struct err *e);
-	void *arg;
-};
+enum { REQUEST_SIZE = 48 };
+
+bool
+store_carry(struct store_tx *tx)
+{
+	struct store_task *t = tx->task;
+	char mine[REQUEST_SIZE];
+
+	str_copy_cut(mine, sizeof(mine), log_request_id());
+	log_set_request(t->request);
+	tx->later = true;
+	t->ok = t->fn(tx, t->arg, &t->failure) &&
+	        tx->st->driver->keep(tx, &t->failure);
+	log_set_request(mine);
+	if (!t->ok)
+		tx->st->driver->undo(tx);
+	return t->ok;
+}
+
+/* After a failure it has its own thread, without a question that was asked
+ * with others', and each statement answers for itself. */
+static bool
+begin(struct store *st, struct store_task *t, bool first, struct store_tx **out,
+    struct err *e)
+{
+	if (first)
+		return store_begin_task(st, t, out, e);
+	return store_begin(st, STORE_WRITE, out, e);
+}
 
 /* *again_out: nothing was kept, and the next attempt may succeed. */
 static bool
-attempt(const struct work *w, bool first, bool *again_out, struct err *e)
+attempt(struct store *st, struct store_task *t, bool first, bool *again_out,
+    struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
+	bool ok;
 
 	*again_out = true;
-	if (!store_begin_with(
-	        w->st, STORE_WRITE, first ? w->question : NULL, &tx, e)) {
+	if (!begin(st, t, first, &tx, e)) {
 		*again_out = str_eq(e->slug, STORE_AGAIN);
 		return false;
 	}
-	/* After a failure each statement answers for itself. */
-	tx->later = first;
-	if (!w->fn(tx, w->arg, e)) {
+	if (tx->carried) {
+		ok = t->ok;
+		*e = ok ? *e : t->failure;
+	} else {
+		tx->later = first;
+		ok = t->fn(tx, t->arg, e);
+	}
+	if (!ok) {
 		*again_out = tx->again;
 		return false;
 	}
@@ -53,7 +84,7 @@ wait_before(int try)
 }
 
 static bool
-run(const struct work *w, struct err *e)
+run(struct store *st, struct store_task *t, struct err *e)
 {
 	int64_t until_ms = clock_mono_ms() + MOST_MS;
 	bool again = true;
@@ -63,10 +94,10 @@ run(const struct work *w, struct err *e)
 			break;
 		if (try > 0) {
 			atomic_fetch_add_explicit(
-			    &w->st->counters.retries, 1, memory_order_relaxed);
+			    &st->counters.retries, 1, memory_order_relaxed);
 			wait_before(try);
 		}
-		if (attempt(w, try == 0, &again, e))
+		if (attempt(st, t, try == 0, &again, e))
 			return true;
 	}
 	return false;
@@ -77,7 +108,7 @@ store_write(struct store *st,
     bool (*fn)(struct store_tx *tx, void *arg, struct err *e), void *arg,
     struct err *e)
 {
-	return run(&(struct work){ st, NULL, fn, arg }, e);
+	return store_write_about(st, NULL, fn, arg, e);
 }
 
 bool
@@ -85,5 +116,9 @@ store_write_about(struct store *st, const struct store_question *q,
     bool (*fn)(struct store_tx *tx, void *arg, struct err *e), void *arg,
     struct err *e)
 {
-	return run(&(struct work){ st, q, fn, arg }, e);
+	struct store_task t = {
+		.question = q, .fn = fn, .arg = arg, .request = log_request_id()
+	};
+
+	return run(st, &t, e);
 }

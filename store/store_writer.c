@@ -3,10 +3,12 @@
  * first come first served, and a transaction that they share (group commit).
  *
  * Whoever has the turn opens the shared transaction if there is none, works
- * in a savepoint of it, and then either passes the turn to the next in line,
- * going to sleep as a member of the batch, or, if nobody waits or the batch is
- * large or old enough, commits for all members and wakes them.  Each sleeper
- * has its own semaphore: it is woken when it can go on, and never else.
+ * in a savepoint of it, and then runs the tasks of those next in line: they
+ * need not be woken for that, and it would wait for the same commit anyway.
+ * At the first who has no task it passes the turn, going to sleep as a member
+ * of the batch; when nobody waits or the batch is large or old enough, it
+ * commits for all members and wakes them.  Each sleeper has its own semaphore:
+ * it is woken when it can go on, and never else.
  *
  * Rolling a savepoint back does not touch the work of other members.  Only
  * when the database gives the shared transaction up (disk full, lost
@@ -113,6 +115,13 @@ batch_us(const struct store_writer *w)
 	                                       : w->ops->batch_us;
 }
 
+static bool
+has_room(const struct store_writer *w)
+{
+	return w->member_count < w->ops->batch_max &&
+	       clock_mono_us() - w->began_us < batch_us(w);
+}
+
 /* The next thread in line can join the shared transaction as it is. */
 static bool
 next_may_join(struct store_writer *w)
@@ -122,8 +131,7 @@ next_may_join(struct store_writer *w)
 	pthread_mutex_lock(&w->mutex);
 	may = w->queue.first != NULL && !w->queue.first->alone;
 	pthread_mutex_unlock(&w->mutex);
-	return may && w->member_count < w->ops->batch_max &&
-	       clock_mono_us() - w->began_us < batch_us(w);
+	return may && has_room(w);
 }
 
 /* ---- the shared transaction; all with the turn ---- */
@@ -190,6 +198,14 @@ members_wake(struct store_queue members, const struct err *failure)
 	}
 }
 
+/* The database has ended it already. */
+static void
+shared_lost(struct store_writer *w, const struct err *why)
+{
+	w->open = false;
+	members_wake(members_take(w), why);
+}
+
 /*
  * Gives the turn away, first ending the shared transaction if it is time for
  * that.  lost, if not NULL, says why the database has ended it already.
@@ -216,14 +232,16 @@ turn_end(struct store_writer *w, const struct err *lost)
 /* ---- transactions ---- */
 
 bool
-store_writer_begin(
-    struct store_writer *w, struct store_member *tx, void *owner, struct err *e)
+store_writer_begin(struct store_writer *w, struct store_member *tx,
+    struct store_tx *base, struct err *e)
 {
 	bool lost;
 
 	store_waiter_init(&tx->waiter);
-	tx->waiter.owner = owner;
+	tx->waiter.tx = base;
 	turn_take(w, &tx->waiter);
+	if (base->carried)
+		return true;
 	if (!shared_begin(w, e) || !w->ops->save(w->conn, e)) {
 		/* What the members wrote may have gone with it. */
 		lost = w->open && !w->ops->intact(w->conn);
@@ -235,8 +253,8 @@ store_writer_begin(
 }
 
 void
-store_writer_in_line(
-    struct store_writer *w, bool (*fn)(void *owner, void *arg), void *arg)
+store_writer_in_line(struct store_writer *w,
+    bool (*fn)(struct store_tx *tx, void *arg), void *arg)
 {
 	struct store_waiter *x;
 	int room = w->ops->batch_max - w->member_count - 1;
@@ -244,7 +262,7 @@ store_writer_in_line(
 	pthread_mutex_lock(&w->mutex);
 	for (x = w->queue.first; x != NULL && !x->alone && room-- > 0;
 	     x = x->next)
-		if (!fn(x->owner, arg))
+		if (!fn(x->tx, arg))
 			break;
 	pthread_mutex_unlock(&w->mutex);
 }
@@ -259,38 +277,100 @@ store_writer_failed(
 	tx->waiter.failure = *why;
 }
 
-void
-store_writer_rollback(struct store_writer *w, struct store_member *tx)
+/* False: what the others wrote is gone as well. */
+static bool
+undo(struct store_writer *w, struct store_member *tx)
 {
 	struct err e = { 0 };
 
-	if (!tx->broken && !w->ops->undo(w->conn, &e)) {
-		/* What remains of it must not be kept with the others. */
-		tx->broken = true;
-		tx->waiter.failure = e;
-		if (w->ops->intact(w->conn))
-			(void)!w->ops->rollback(w->conn, &e);
-	}
-	turn_end(w, tx->broken ? &tx->waiter.failure : NULL);
+	if (tx->broken || w->ops->undo(w->conn, &e))
+		return !tx->broken;
+	/* What remains of it must not be kept with the others. */
+	tx->broken = true;
+	tx->waiter.failure = e;
+	if (w->ops->intact(w->conn))
+		(void)!w->ops->rollback(w->conn, &e);
+	return false;
+}
+
+void
+store_writer_undo(struct store_writer *w, struct store_member *tx)
+{
+	if (!undo(w, tx))
+		shared_lost(w, &tx->waiter.failure);
+}
+
+void
+store_writer_rollback(struct store_writer *w, struct store_member *tx)
+{
+	if (!tx->waiter.tx->carried)
+		turn_end(w, undo(w, tx) ? NULL : &tx->waiter.failure);
 	store_waiter_clear(&tx->waiter);
+}
+
+bool
+store_writer_keep(
+    struct store_writer *w, struct store_member *tx, struct err *e)
+{
+	if (tx->broken || !w->ops->release(w->conn, e)) {
+		if (tx->broken)
+			*e = tx->waiter.failure;
+		return false;
+	}
+	push(&w->members, &tx->waiter);
+	w->member_count++;
+	return true;
+}
+
+/* ---- running the tasks of others ---- */
+
+/* The next in line, if it can be run here; it is in line no longer. */
+static struct store_waiter *
+take_task(struct store_writer *w)
+{
+	struct store_waiter *x;
+
+	pthread_mutex_lock(&w->mutex);
+	x = w->queue.first;
+	if (x == NULL || x->tx == NULL || x->tx->task == NULL || !has_room(w))
+		x = NULL;
+	else
+		(void)pop(&w->queue);
+	pthread_mutex_unlock(&w->mutex);
+	return x;
+}
+
+static void
+carry(struct store_writer *w, struct store_waiter *x)
+{
+	struct store_tx *tx = x->tx;
+	struct err *e = &tx->task->failure;
+
+	atomic_fetch_sub_explicit(
+	    &w->counters->waiting, 1, memory_order_relaxed);
+	tx->carried = true;
+	if (w->ops->save(w->conn, e)) {
+		if (store_carry(tx))
+			return;
+	} else if (!w->ops->intact(w->conn)) {
+		shared_lost(w, e);
+	}
+	sem_post(&x->wake);
 }
 
 bool
 store_writer_commit(
     struct store_writer *w, struct store_member *tx, struct err *e)
 {
+	struct store_waiter *x;
 	bool ok;
 
-	if (tx->broken || !w->ops->release(w->conn, e)) {
-		if (tx->broken)
-			*e = tx->waiter.failure;
-		store_writer_rollback(w, tx);
-		return false;
+	if (!tx->waiter.tx->carried) {
+		while (w->open && (x = take_task(w)) != NULL)
+			carry(w, x);
+		turn_end(w, NULL);
+		sleep_until_woken(&tx->waiter);
 	}
-	push(&w->members, &tx->waiter);
-	w->member_count++;
-	turn_end(w, NULL);
-	sleep_until_woken(&tx->waiter);
 	ok = !tx->waiter.failed;
 	if (!ok)
 		*e = tx->waiter.failure;

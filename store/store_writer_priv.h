@@ -31,9 +31,9 @@ struct store_waiter {
 	sem_t wake;
 	struct store_waiter *next;
 	pthread_t thread;
-	void *owner; /* the driver's transaction, or NULL */
-	bool alone;  /* wants the turn between two transactions */
-	bool failed; /* the shared transaction was lost: failure */
+	struct store_tx *tx; /* NULL: wants no transaction */
+	bool alone;          /* wants the turn between two transactions */
+	bool failed;         /* the shared transaction was lost: failure */
 	struct err failure;
 };
 
@@ -72,21 +72,26 @@ void store_writer_init(struct store_writer *w,
     const struct store_writer_ops *ops, void *conn,
     struct store_counters *counters);
 void store_writer_clear(struct store_writer *w);
-/* Waits for the turn and opens tx's savepoint in the shared transaction; owner
- * is what store_writer_in_line() tells others of. */
+/* Waits for the turn and opens a savepoint in the shared transaction; or until
+ * another has carried base, whose part in that m is. */
 MUST_CHECK bool store_writer_begin(struct store_writer *w,
-    struct store_member *tx, void *owner, struct err *e);
+    struct store_member *m, struct store_tx *base, struct err *e);
 /*
- * With the turn: calls fn with the owner of each that can follow in the shared
- * transaction, in their order, until it returns false.  They do not run
- * meanwhile.
+ * With the turn: calls fn with each transaction that can follow in the shared
+ * one, in their order, until it returns false.  They do not run meanwhile.
  */
-void store_writer_in_line(
-    struct store_writer *w, bool (*fn)(void *owner, void *arg), void *arg);
-/* Either of these gives the turn away. */
+void store_writer_in_line(struct store_writer *w,
+    bool (*fn)(struct store_tx *tx, void *arg), void *arg);
+/* With the turn: it is part of the shared transaction now; or nothing of it
+ * is, as it has to be after keep() failed. */
+MUST_CHECK bool store_writer_keep(
+    struct store_writer *w, struct store_member *m, struct err *e);
+void store_writer_undo(struct store_writer *w, struct store_member *m);
+/* Behind keep(), by its own thread: either of these gives the turn away, if it
+ * has it.  commit() carries others first. */
 MUST_CHECK bool store_writer_commit(
-    struct store_writer *w, struct store_member *tx, struct err *e);
-void store_writer_rollback(struct store_writer *w, struct store_member *tx);
+    struct store_writer *w, struct store_member *m, struct err *e);
+void store_writer_rollback(struct store_writer *w, struct store_member *m);
 /* After a failed statement: notices when everything was undone. */
 void store_writer_failed(
     struct store_writer *w, struct store_member *tx, const struct err *why);

@@ -10,12 +10,14 @@
 
 enum { CROWD = 5, ROWS = 4, ROUNDS = 150, PATIENCE_MS = 60000 };
 
-static const char ask_n[] = "SELECT a, n FROM t WHERE a = $1";
+static const char ask_n[] =
+    "SELECT t.a, t.n, o.n FROM t LEFT JOIN t o ON o.a = $2 WHERE t.a = $1";
 
-/* Adds one to a row by what it read of it; other: and one to that. */
+/* Adds one to a row by what it read of it, and to one that the question is
+ * also about; other: and one to that. */
 struct adding {
 	struct store *st;
-	const char *row, *other;
+	const char *row, *also, *other;
 	bool wide, fails;
 	bool ok;
 };
@@ -34,9 +36,12 @@ add(struct store_tx *tx, void *arg, struct err *e)
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
-	if (!store_query(tx, ask_n, S_ARGS(S_TEXT(a->row)), &r, e) ||
+	if (!store_query(
+	        tx, ask_n, S_ARGS(S_TEXT(a->row), S_TEXT(a->also)), &r, e) ||
 	    !store_next(r, &more, e) || !more ||
 	    !add_to(tx, a->row, store_int(r, 1) + 1, e))
+		return false;
+	if (a->also != NULL && !add_to(tx, a->also, store_int(r, 2) + 1, e))
 		return false;
 	if (a->other != NULL &&
 	    !store_exec(tx, "UPDATE t SET n = n + 1 WHERE a = $1",
@@ -51,8 +56,11 @@ static void *
 run(void *arg)
 {
 	struct adding *a = arg;
-	struct store_value args[] = { S_TEXT(a->row), { .type = STORE_END } };
-	struct store_question q = { .sql = ask_n, .args = args };
+	struct store_value args[] = { S_TEXT(a->row), S_TEXT(a->also),
+		{ .type = STORE_END } };
+	struct store_question q = {
+		.sql = ask_n, .args = args, .also = a->also
+	};
 	struct err e = { 0 };
 
 	a->ok = store_write_about(a->st, &q, add, a, &e);
@@ -110,7 +118,7 @@ n_of(struct fixture *f, const char *row)
 	bool more;
 
 	must(store_begin(f->st, STORE_READ, &tx, &e), &e);
-	must(store_query(tx, ask_n, S_ARGS(S_TEXT(row)), &r, &e), &e);
+	must(store_query(tx, ask_n, S_ARGS(S_TEXT(row), S_NULL), &r, &e), &e);
 	must(store_next(r, &more, &e), &e);
 	assert_true(more);
 	return store_int(r, 1);
@@ -170,6 +178,20 @@ about_the_same_it_is_asked_again(void **state)
 	run_in_line(f, a, CROWD);
 	assert_int_equal(n_of(f, "a"), CROWD - 1);
 	assert_int_equal(n_of(f, "b"), 1);
+}
+
+static void
+about_the_same_besides_too(void **state)
+{
+	struct fixture *f = *state;
+	struct adding a[3] = { { .row = "a", .also = "d" },
+		{ .row = "b", .also = "e" }, { .row = "c", .also = "d" } };
+
+	fill(f);
+	run_in_line(f, a, 3);
+	assert_int_equal(n_of(f, "c"), 1);
+	assert_int_equal(n_of(f, "d"), 2);
+	assert_int_equal(n_of(f, "e"), 1);
 }
 
 static void
@@ -276,6 +298,7 @@ main(void)
 		TEST(answers_come_together),
 		TEST(void_answers_come_again_together),
 		TEST(about_the_same_it_is_asked_again),
+		TEST(about_the_same_besides_too),
 		TEST(behind_one_that_writes_anything_too),
 		TEST(what_was_undone_was_never_true),
 		TEST(nothing_found_is_asked_again),
