@@ -7,6 +7,7 @@
 #include "api/api_priv.h"
 #include "mdm/mdm_catalogue.h"
 #include "mdm/mdm_queue.h"
+#include "mdm/mdm_service.h"
 
 enum { TYPE_MAX = 64, STRING_MAX = 1000, DICT_MAX = 2 * LIMIT_BODY_API };
 
@@ -113,6 +114,8 @@ queue(struct api_service *s, const struct http_request *rq,
 	if (!mdm_queued_new(s->o.seal, c, &q, e) ||
 	    !mdm_queue_put(s->o.store, q, http_param(rq, "device"), e))
 		return false;
+	if (s->o.mdm != NULL)
+		mdm_service_expect(s->o.mdm, mdm_queued_enrollment(q));
 	j = mdm_queued_json(q);
 	api_location(rp, "/api/v1/commands", mdm_queued_id(q));
 	api_reply(rp, 201, &j);

@@ -9,6 +9,7 @@
 
 struct api_service;
 struct cert_live;
+struct mdm_service;
 struct scep_service;
 
 struct api_options {
@@ -16,6 +17,7 @@ struct api_options {
 	const struct seal *seal;
 	struct cert_live *live;    /* the authority; borrowed */
 	struct scep_service *scep; /* approves SCEP requests; borrowed */
+	struct mdm_service *mdm;   /* expects Macs; borrowed; may be NULL */
 	const char *public_url;    /* of the device side; borrowed */
 	struct http_server *http;  /* woken when the event feed grows */
 	/* After a push certificate was imported; may be NULL. */

@@ -198,6 +198,8 @@ apns_scheduler_new(const struct apns_scheduler_options *o,
 	s->claim_ms = o->claim_ms > 0 ? o->claim_ms : MS_MIN;
 	s->stop_ms = o->stop_ms > 0 ? o->stop_ms : 10 * MS_MIN;
 	s->window = window(o->per_s, s->claim_ms);
+	s->on_push = o->on_push;
+	s->on_push_arg = o->on_push_arg;
 	uuid_new_lower(s->by);
 	if (o->by != NULL)
 		str_copy_cut(s->by, sizeof(s->by), o->by);

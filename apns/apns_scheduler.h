@@ -55,6 +55,9 @@ struct apns_scheduler_options {
 	int64_t stop_ms;      /* of a topic after APNS_OUR_FAULT; 0: 10 min */
 	int64_t per_s;        /* pushes a second; 0: no limit */
 	const char *proxy, *proxy_credentials; /* see apns_client.h */
+	/* Before an enrolment is pushed, on the scheduler's thread; or NULL. */
+	void (*on_push)(const char *enrollment_id, void *arg);
+	void *on_push_arg;
 };
 /*
  * Starts the thread, which reads the push certificates in use; with none it

@@ -105,6 +105,8 @@ push(struct apns_scheduler *s, struct apns_claim *list)
 		struct apns_push *p = &pushes[n];
 		struct apns_topic *t = apns_topic_find(s, list->topic);
 
+		if (s->on_push != NULL)
+			s->on_push(list->enrollment_id, s->on_push_arg);
 		list->probe = t->probing = t->stopped;
 		list->generation = t->generation;
 		*p = (struct apns_push){ .token = list->token,

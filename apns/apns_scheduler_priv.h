@@ -44,6 +44,8 @@ struct apns_scheduler {
 	struct store *store;
 	const struct seal *seal;
 	int64_t expiration_s, claim_ms, stop_ms;
+	void (*on_push)(const char *enrollment_id, void *arg); /* or NULL */
+	void *on_push_arg;
 	char by[UUID_SIZE];
 
 	/* The scheduler's thread alone. */

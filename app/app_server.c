@@ -192,6 +192,7 @@ start_services(struct app_server *s, struct err *e)
 	               .seal = s->seal,
 	               .live = s->live,
 	               .scep = s->scep,
+	               .mdm = s->mdm,
 	               .public_url = s->url,
 	               .http = s->http,
 	               .on_push_certificate = app_server_push_certificate,

@@ -28,6 +28,15 @@ split_hosts(struct app_server *s)
 	}
 }
 
+/* On the scheduler's thread. */
+static void
+will_come(const char *enrollment_id, void *arg)
+{
+	struct app_server *s = arg;
+
+	mdm_service_expect(s->mdm, enrollment_id);
+}
+
 bool
 app_server_start_push(struct app_server *s, struct err *e)
 {
@@ -38,6 +47,8 @@ app_server_start_push(struct app_server *s, struct err *e)
 		.by = store_node_id(s->node),
 		.hosts = s->hosts,
 		.per_s = settings_int(set, "apns-per-second"),
+		.on_push = will_come,
+		.on_push_arg = s,
 		.expiration_s =
 		    settings_int(set, "apns-expiration-days") * MS_DAY / MS_S };
 

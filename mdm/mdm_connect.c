@@ -2,6 +2,7 @@
  * Connect: a Mac reports on a command and gets the next one, in one write
  * transaction; an Idle with nothing to do costs one read.  Strangers never get
  * the writer's turn: who was not accepted lately is looked up by a read first.
+ * An Idle that is expected (mdm_expect.c) is not.
  * Any thread.
  */
 #include "apns/apns_scheduler.h"
@@ -62,6 +63,13 @@ is_being_erased(const struct mdm_visit *v)
 	       v->now - v->brief.who.device_changed_at < ERASING_MS;
 }
 
+static bool
+is_worth_while(const struct mdm_visit *v)
+{
+	return v->status != MDM_IDLE || v->brief.who.open ||
+	       str_eq(v->brief.who.state, "left");
+}
+
 /* It acknowledged a wipe, and yet here it is. */
 static bool
 come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
@@ -81,9 +89,8 @@ come_back(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 /* After NotNow; never more than ten minutes while a lock or wipe waits in its
  * first day. */
 static int64_t
-not_now_gap(const struct mdm_visit *v)
+not_now_gap(const struct mdm_visit *v, const struct mdm_patience *p)
 {
-	const struct mdm_patience *p = &v->brief.patience;
 	int64_t gap = 15 * MS_MIN, most = 6 * MS_H, age = v->now - p->urgent_at;
 
 	if (v->silent)
@@ -100,19 +107,21 @@ static bool
 next_push(
     struct mdm_visit *v, struct store_tx *tx, int64_t *at_out, struct err *e)
 {
+	struct mdm_patience p;
+
 	if (v->offered.id[0] != '\0') {
 		*at_out = v->now + apns_next_gap_ms(1, v->offered.urgent,
 		                       v->now - v->offered.queued_at);
 		return true;
 	}
 	*at_out = 0;
-	if (v->brief.patience.not_now == MDM_PATIENCE_UNKNOWN &&
-	    !mdm_db_command_patience(
-	        tx, v->m->enrollment_id, &v->brief.patience, e))
-		return false;
-	if (v->brief.patience.not_now < 0)
+	if (v->alone)
 		return true;
-	*at_out = v->now + not_now_gap(v);
+	if (!mdm_db_command_patience(tx, v->m->enrollment_id, &p, e))
+		return false;
+	if (p.not_now < 0)
+		return true;
+	*at_out = v->now + not_now_gap(v, &p);
 	store_notify(tx, STORE_CHANNEL_PUSH);
 	return true;
 }
@@ -151,6 +160,16 @@ note_outgoing(const struct mdm_visit *v, struct store_tx *tx, struct err *e)
 	       mdm_db_outgoing_seen(tx, v->brief.who.device_id, v->now, e);
 }
 
+/* It was expected, and yet there is nothing for it. */
+static bool
+came_for_nothing(const struct mdm_visit *v, struct store_tx *tx, struct err *e)
+{
+	if (!note_outgoing(v, tx, e))
+		return false;
+	store_confine(tx);
+	return true;
+}
+
 /* May be run again: begins by forgetting. */
 static bool
 visit_once(struct store_tx *tx, void *arg, struct err *e)
@@ -170,6 +189,8 @@ visit_once(struct store_tx *tx, void *arg, struct err *e)
 		return err_set(e, ERR_FORBIDDEN, "refused");
 	if (is_being_erased(v))
 		return true;
+	if (!is_worth_while(v))
+		return came_for_nothing(v, tx, e);
 	if (!come_back(v, tx, e) || !note_outgoing(v, tx, e) ||
 	    !mdm_connect_record(v, tx, e))
 		return false;
@@ -265,10 +286,27 @@ look(struct mdm_visit *v, bool *work_out, struct err *e)
 	if (why != MDM_ACCEPTED)
 		return refuse(v, why, e);
 	mdm_auth_admit(v->s, v->m->fingerprint, true);
-	*work_out = !is_being_erased(v) &&
-	            (v->status != MDM_IDLE || v->brief.who.open ||
-	                str_eq(v->brief.who.state, "left"));
+	*work_out = !is_being_erased(v) && is_worth_while(v);
 	return true;
+}
+
+/* A report does anyway, and the look is repeated there; but not a stranger's,
+ * who could take one turn at most for each Idle that is expected. */
+static bool
+needs_writer(const struct mdm_visit *v)
+{
+	return v->status == MDM_IDLE
+	           ? mdm_expect_take(v->s, v->m->enrollment_id)
+	           : mdm_auth_admitted(v->s, v->m->fingerprint);
+}
+
+/* What the look would have done. */
+static void
+note_accepted(const struct mdm_visit *v)
+{
+	mdm_auth_admit(v->s, v->m->fingerprint, true);
+	if (!v->brief.who.used)
+		mdm_db_first_seen(v->s->o.store, v->m->fingerprint, v->now);
 }
 
 bool
@@ -280,16 +318,17 @@ mdm_connect(struct mdm_service *s, struct mdm_message *m, struct buf *out,
 		.s = s, .m = m, .now = clock_now_ms(), .out = out
 	};
 	enum mdm_counter counter = MDM_COUNT_IDLE;
-	bool work = true;
+	bool work = true, straight;
 
 	if (!read_status(&v, &counter, e))
 		return false;
-	/* A report needs the writer anyway, and the look is repeated there. */
-	if ((v.status == MDM_IDLE || !mdm_auth_admitted(s, m->fingerprint)) &&
-	    !look(&v, &work, e))
+	straight = needs_writer(&v);
+	if (!straight && !look(&v, &work, e))
 		return false;
 	if (work && (!seal_result(&v, e) || !visit(&v, e)))
 		return false;
+	if (straight)
+		note_accepted(&v);
 	mdm_count(s, counter);
 	note_seen(&v);
 	return true;

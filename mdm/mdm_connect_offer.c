@@ -179,11 +179,12 @@ find_next(struct mdm_visit *v, struct store_tx *tx, struct err *e)
 	mdm_db_command_clear(&v->offered);
 	if (v->fresh) {
 		v->fresh = false;
+		v->alone = !v->brief.others;
 		v->offered = v->brief.next;
 		v->brief.next.body = NULL;
 		return true;
 	}
-	v->brief.patience.not_now = MDM_PATIENCE_UNKNOWN;
+	v->alone = false;
 	return mdm_db_command_next(
 	    tx, v->m->enrollment_id, v->status == MDM_IDLE, &v->offered, e);
 }
@@ -194,10 +195,9 @@ mdm_connect_offer(
 {
 	bool ended = true;
 
-	if (v->silent) {
-		v->brief.patience.not_now = MDM_PATIENCE_UNKNOWN;
+	v->alone = false;
+	if (v->silent)
 		return true;
-	}
 	for (int i = 0; ended && i < MOST_ENDED; i++) {
 		if (!find_next(v, tx, e))
 			return false;

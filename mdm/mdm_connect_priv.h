@@ -11,8 +11,6 @@ enum mdm_status {
 	MDM_NOT_NOW
 };
 
-enum { MDM_PATIENCE_UNKNOWN = -2 };
-
 struct mdm_visit {
 	struct mdm_service *s;
 	struct mdm_message *m;
@@ -27,9 +25,10 @@ struct mdm_visit {
 	/*
 	 * Read at once when the transaction begins; who also before it.
 	 * fresh: nothing was written since that would change more of it than
-	 * that the reported command has ended.
+	 * that the reported command has ended.  alone: it was so when the next
+	 * one was looked for, and there are no others.
 	 */
-	bool fresh;
+	bool fresh, alone;
 	struct mdm_db_brief brief;
 	struct mdm_db_brief_ask ask;
 	struct store_question question;

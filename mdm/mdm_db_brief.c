@@ -7,8 +7,8 @@
 
 /* Columns in the order of the macros. */
 enum {
-	COL_PATIENCE = MDM_DB_WHO_COUNT,
-	COL_REPORTED = COL_PATIENCE + 2,
+	COL_OTHERS = MDM_DB_WHO_COUNT,
+	COL_REPORTED,
 	COL_NEXT = COL_REPORTED + MDM_DB_COMMAND_COUNT,
 	COL_BODY = COL_NEXT + MDM_DB_COMMAND_COUNT,
 	COL_KNOWN,
@@ -21,8 +21,7 @@ enum {
 	"AND q.id <> $3"
 #define BRIEF_COLUMNS                                                          \
 	MDM_DB_WHO_COLUMNS                                                     \
-	", (SELECT MAX(q.not_now) " OTHERS "), (SELECT " MDM_DB_URGENT_AT      \
-	" " OTHERS "), " MDM_DB_COMMAND_COLUMNS(                               \
+	", EXISTS (SELECT 1 " OTHERS "), " MDM_DB_COMMAND_COLUMNS(             \
 	    "r") ", " MDM_DB_COMMAND_COLUMNS("n") ", n.body"
 #define FROM_BRIEF                                                             \
 	" FROM certificate c "                                                 \
@@ -30,8 +29,7 @@ enum {
 	"LEFT JOIN device d ON d.id = e.device_id "                            \
 	"LEFT JOIN command r ON r.id = $3 "                                    \
 	"LEFT JOIN command n ON n.id = (SELECT q.id " OTHERS " AND "           \
-	"($4 = 1 OR q.state <> 'not-now' OR q.delivered_at < "                 \
-	"(SELECT session_at FROM enrollment WHERE id = $2)) "                  \
+	"($4 = 1 OR q.state <> 'not-now' OR q.delivered_at < e.session_at) "   \
 	"ORDER BY q.urgent DESC, q.sort_key LIMIT 1) "                         \
 	"WHERE c.fingerprint = $1"
 
@@ -41,7 +39,7 @@ mdm_db_brief_clear(struct mdm_db_brief *b)
 	mdm_db_command_clear(&b->reported);
 	mdm_db_command_clear(&b->next);
 	mdm_known_clear(&b->known);
-	*b = (struct mdm_db_brief){ .patience.not_now = -1 };
+	*b = (struct mdm_db_brief){ 0 };
 }
 
 static void
@@ -57,14 +55,14 @@ static void
 read_brief(const struct store_rows *r, bool known, struct mdm_db_brief *out)
 {
 	mdm_db_who_read(r, &out->who);
-	mdm_db_patience_read(r, COL_PATIENCE, &out->patience);
+	out->others = store_int(r, COL_OTHERS) != 0;
 	mdm_db_command_read(r, COL_REPORTED, &out->reported);
 	mdm_db_command_read(r, COL_NEXT, &out->next);
 	mdm_db_command_read_body(r, COL_BODY, &out->next);
 	if (known && out->who.enrollment)
 		read_known(r, &out->known);
-	out->who.open = out->patience.not_now >= 0 ||
-	                (out->reported.id[0] != '\0' && !out->reported.done);
+	out->who.open =
+	    out->others || (out->reported.id[0] != '\0' && !out->reported.done);
 }
 
 void
@@ -82,7 +80,8 @@ mdm_db_brief_question(struct mdm_db_brief_ask *ask, struct store_question *out)
 	ask->args[4] = (struct store_value){ .type = STORE_END };
 	*out = (struct store_question){ .sql = ask->known ? with_known : plain,
 		.args = ask->args,
-		.scope_col = MDM_DB_WHO_DEVICE };
+		.scope_col = MDM_DB_WHO_DEVICE,
+		.also = ask->reported };
 }
 
 bool

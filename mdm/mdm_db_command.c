@@ -179,17 +179,6 @@ mdm_db_command_end(struct store_tx *tx, const char *id,
 	    e);
 }
 
-void
-mdm_db_patience_read(
-    const struct store_rows *r, int col, struct mdm_patience *out)
-{
-	*out = (struct mdm_patience){ .not_now = -1 };
-	if (store_null(r, col))
-		return;
-	out->not_now = store_int(r, col);
-	out->urgent_at = store_int(r, col + 1);
-}
-
 bool
 mdm_db_command_patience(struct store_tx *tx, const char *enrollment_id,
     struct mdm_patience *out, struct err *e)
@@ -199,11 +188,15 @@ mdm_db_command_patience(struct store_tx *tx, const char *enrollment_id,
 
 	*out = (struct mdm_patience){ .not_now = -1 };
 	if (!mdm_db_one(tx,
-	        "SELECT MAX(q.not_now), " MDM_DB_URGENT_AT " FROM command q "
+	        "SELECT MAX(q.not_now), "
+	        "MAX(CASE WHEN q.urgent = 1 THEN q.queued_at END) "
+	        "FROM command q "
 	        "WHERE q.enrollment_id = $1 AND q.done_at IS NULL",
 	        S_ARGS(S_TEXT(enrollment_id)), &r, &found, e))
 		return false;
-	if (found)
-		mdm_db_patience_read(r, 0, out);
+	if (!found || store_null(r, 0))
+		return true;
+	out->not_now = store_int(r, 0);
+	out->urgent_at = store_int(r, 1);
 	return true;
 }

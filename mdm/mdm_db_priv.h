@@ -237,10 +237,6 @@ struct mdm_patience {
 	int64_t
 	    urgent_at; /* when the newest lock or wipe was queued; 0: none */
 };
-/* Of the open commands q; read after MAX(q.not_now). */
-#define MDM_DB_URGENT_AT "MAX(CASE WHEN q.urgent = 1 THEN q.queued_at END)"
-void mdm_db_patience_read(
-    const struct store_rows *r, int col, struct mdm_patience *out);
 /* The oldest open command of an enrolment. */
 MUST_CHECK bool mdm_db_command_open(struct store_tx *tx,
     const char *enrollment_id, struct mdm_db_command *out, struct err *e);
@@ -284,7 +280,7 @@ struct mdm_db_brief {
 	struct mdm_who who;
 	struct mdm_db_command reported; /* without its body; id "": none */
 	struct mdm_db_command next;     /* to offer when reported has ended */
-	struct mdm_patience patience;   /* of the others */
+	bool others;                    /* open, besides reported */
 	struct mdm_known known;
 };
 void mdm_db_brief_clear(struct mdm_db_brief *b);

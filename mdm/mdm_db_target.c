@@ -112,7 +112,10 @@ mdm_db_target_question(struct mdm_db_target_ask *ask, const char *any,
 	ask->args[2] = S_TEXT(ask->serial);
 	ask->args[3] = (struct store_value){ .type = STORE_END };
 	*out = (struct store_question){
-		.sql = targets_of, .args = ask->args, .scope_col = COL_DEVICE
+		.sql = targets_of,
+		.args = ask->args,
+		.scope_col = COL_DEVICE,
+		.also = command_id,
 	};
 }
 

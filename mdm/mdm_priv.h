@@ -37,6 +37,9 @@ struct mdm_heard {
 /* Certificates that were accepted lately; see mdm_auth_admit(). */
 enum { MDM_ADMITTED = 4096 };
 
+/* Enrolments that will come soon; see mdm_expect.c. */
+enum { MDM_EXPECTED = 4096 };
+
 struct mdm_service {
 	pthread_mutex_t mutex; /* guards topics and heard */
 	char **topics;         /* NULL ends; none, or NULL: any */
@@ -46,6 +49,7 @@ struct mdm_service {
 	struct cert_verifier *verifier;
 	_Atomic int64_t counters[MDM_COUNTERS];
 	_Atomic uint64_t admitted[MDM_ADMITTED];
+	_Atomic uint64_t expected[MDM_EXPECTED];
 };
 
 /* A message, parsed; borrows from doc. */
@@ -68,6 +72,11 @@ const struct mdm_renderer *mdm_renderer_find(
 /* An event with facts; data is taken (may be NULL). */
 MUST_CHECK bool mdm_event(struct store_tx *tx, const struct store_event *ev,
     json_t *data, struct err *e);
+
+/* ---- mdm_expect.c ---- */
+
+/* True if it is expected; from now on it is not. */
+bool mdm_expect_take(struct mdm_service *s, const char *enrollment_id);
 
 /* ---- mdm_auth.c ---- */
 

@@ -50,6 +50,8 @@ void mdm_queued_free(struct mdm_queued **q);
 MUST_CHECK bool mdm_queue_put(
     struct store *st, struct mdm_queued *q, const char *any, struct err *e);
 const char *mdm_queued_id(const struct mdm_queued *q);
+/* Once it was put there. */
+const char *mdm_queued_enrollment(const struct mdm_queued *q);
 /* What mdm_queue_json() would show of it when it was put there. */
 json_t *mdm_queued_json(const struct mdm_queued *q);
 

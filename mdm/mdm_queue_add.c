@@ -99,6 +99,12 @@ mdm_queued_id(const struct mdm_queued *q)
 	return q->id;
 }
 
+const char *
+mdm_queued_enrollment(const struct mdm_queued *q)
+{
+	return q->target.enrollment_id;
+}
+
 static bool
 queued_event(struct store_tx *tx, const char *id, const char *device_id,
     const struct mdm_command *c, struct err *e)
@@ -169,10 +175,7 @@ put_once(struct store_tx *tx, void *arg, struct err *e)
 	}
 	if (!put(tx, q, e))
 		return false;
-	/* All is one Mac's; but an id that the caller chose may be another's.
-	 */
-	if (q->c->id == NULL)
-		store_confine(tx);
+	store_confine(tx); /* all is this Mac's, or of this id */
 	return true;
 }
 

@@ -70,6 +70,12 @@ void mdm_service_free(struct mdm_service **s);
  * none: any.  Copied; any thread. */
 void mdm_service_set_topics(struct mdm_service *s, const char *const *topics);
 void mdm_http_add(struct http_server *h, struct mdm_service *s);
+/*
+ * Says that an enrolment will come soon and find a command: one was queued for
+ * it, or it was pushed.  Spares its visit a look whether there is anything for
+ * it; nothing depends on it.  Any thread.
+ */
+void mdm_service_expect(struct mdm_service *s, const char *enrollment_id);
 /* Periodic work: expire commands and orders.  Called every minute by who has
  * the lease; NULL: nobody else does. */
 MUST_CHECK bool mdm_service_tick(

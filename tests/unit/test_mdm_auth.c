@@ -259,6 +259,11 @@ an_identity_that_still_speaks_is_noted(void **state)
 	assert_int_equal(after.reads, before.reads);
 	second = outgoing_seen(w);
 	assert_true(second > first);
+	/* And where the look is left out. */
+	clock_set_offset_ms(4 * MS_MIN);
+	mdm_service_expect(w->mdm, UDID_1);
+	idle(w, 'a', UDID_1);
+	assert_true(outgoing_seen(w) > second);
 }
 
 /* The new one is no news, and who is refused neither. */
