@@ -48,6 +48,35 @@ urgent_first(void **state)
 	    1);
 }
 
+static void
+note_enrolment(const char *enrollment_id, void *arg)
+{
+	struct buf *list = arg;
+
+	buf_adds(list, enrollment_id);
+	buf_adds(list, " ");
+}
+
+/* Whoever wants to know hears of each before it can come. */
+static void
+a_push_is_announced(void **state)
+{
+	AUTO(rig_free) struct rig *r = rig_new();
+	AUTO(buf_free) struct buf *list = buf_new(1000);
+
+	(void)state;
+	enroll(r, 1, TOPIC);
+	enroll(r, 2, TOPIC);
+	queue(r, 1, 1, false);
+	r->options.on_push = note_enrolment;
+	r->options.on_push_arg = list;
+	rig_start(r);
+	wait_number(
+	    r, "SELECT COUNT(*) FROM enrollment WHERE push_attempts = 1", 1);
+	apns_scheduler_free(&r->scheduler);
+	assert_string_equal(buf_str(list), "1 ");
+}
+
 struct place {
 	char id[UUID_SIZE];
 	int64_t at, seen; /* from 1 */
@@ -321,6 +350,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urgent_first),
+		cmocka_unit_test(a_push_is_announced),
 		cmocka_unit_test(a_lock_overtakes_a_wave),
 		cmocka_unit_test(another_node_pushes),
 		cmocka_unit_test(a_user_is_pushed_as_itself),
