@@ -50,23 +50,19 @@ put_name(struct buf *out, X509 *x)
 
 /* The content's key for the recipient's; out has room for any RSA key. */
 static bool
-transport(EVP_PKEY *key, struct slice content_key, uint8_t *out, size_t *len)
+transport(
+    EVP_PKEY_CTX *use, struct slice content_key, uint8_t *out, size_t *len)
 {
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-	bool ok;
-
-	ok = ctx != NULL && EVP_PKEY_encrypt_init(ctx) == 1 &&
-	     EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
-	     EVP_PKEY_encrypt(ctx, out, len, content_key.p, content_key.len) ==
-	         1;
-	EVP_PKEY_CTX_free(ctx);
-	return ok;
+	return use != NULL && EVP_PKEY_encrypt_init(use) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_padding(use, RSA_PKCS1_PADDING) == 1 &&
+	       EVP_PKEY_encrypt(
+	           use, out, len, content_key.p, content_key.len) == 1;
 }
 
 /* RecipientInfos with one KeyTransRecipientInfo (RFC 5652 6.2.1). */
 static bool
-put_recipient(
-    struct buf *out, X509 *recipient, EVP_PKEY *key, struct slice content_key)
+put_recipient(struct buf *out, X509 *recipient, EVP_PKEY_CTX *use,
+    struct slice content_key)
 {
 	static const uint8_t null[] = { V_ASN1_NULL, 0 };
 	AUTO(buf_free) struct buf *body = buf_new(out->max);
@@ -74,7 +70,7 @@ put_recipient(
 	uint8_t secret[RSA_MAX];
 	size_t len = sizeof(secret);
 
-	if (!transport(key, content_key, secret, &len))
+	if (!transport(use, content_key, secret, &len))
 		return false;
 	der_put(body, V_ASN1_INTEGER, slice_of("", 1));
 	if (!put_name(body, recipient))
@@ -148,7 +144,7 @@ put_content(
 }
 
 bool
-scep_envelope_make(struct slice content, X509 *recipient, EVP_PKEY *key,
+scep_envelope_make(struct slice content, X509 *recipient, EVP_PKEY_CTX *use,
     int cipher_nid, struct buf **out, struct err *e)
 {
 	AUTO(secret_clear) struct secret s;
@@ -163,7 +159,7 @@ scep_envelope_make(struct slice content, X509 *recipient, EVP_PKEY *key,
 		return err_set(e, ERR_TOO_LARGE, "content of an envelope");
 	der_put(body, V_ASN1_INTEGER, slice_of("", 1));
 	if (!put_content(encrypted, cipher_nid, content, &s) ||
-	    !put_recipient(body, recipient, key, slice_of(s.key, s.key_len)))
+	    !put_recipient(body, recipient, use, slice_of(s.key, s.key_len)))
 		return err_openssl(e, ERR_INTERNAL, "making an envelope");
 	buf_add(body, encrypted->p, encrypted->len);
 	der_put(sequence, SEQUENCE, buf_slice(body));
