@@ -249,11 +249,12 @@ static bool
 put_key_ids(struct buf *out, const struct cert_build *b)
 {
 	uint8_t own[SHA_DIGEST_LENGTH];
-	struct slice issuer = slice_of(own, sizeof(own));
+	struct slice issuer;
 	struct place at;
 
 	if (!key_id(b->pub, own))
 		return false;
+	issuer = slice_of(own, sizeof(own));
 	if (b->issuer != NULL) {
 		const ASN1_OCTET_STRING *id =
 		    X509_get0_subject_key_id(b->issuer);
