@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include "certs/cert_authority_priv.h"
+#include "certs/cert_subject_priv.h"
 #include "core/clock.h"
 
 enum { TLS_PEM_MAX = 32 << 10 };
@@ -35,8 +36,8 @@ cert_authority_free(struct cert_authority **ap)
 	if (a == NULL || atomic_fetch_sub(&a->references, 1) > 1)
 		return;
 	for (size_t i = 0; a->usages != NULL && a->templates[i].name; i++) {
-		cert_build_extensions_free(&a->usages[i].rsa);
-		cert_build_extensions_free(&a->usages[i].ec);
+		buf_free(&a->usages[i].rsa);
+		buf_free(&a->usages[i].ec);
 	}
 	mem_free(&a->usages);
 	cert_template_set_free(&a->set);
@@ -48,7 +49,6 @@ cert_authority_free(struct cert_authority **ap)
 	buf_free(&a->next_chain);
 	sk_X509_free(a->anchors);
 	cert_member_free(&a->requested);
-	EVP_MD_free(a->md);
 	mem_free(&a);
 }
 
@@ -60,12 +60,12 @@ cert_authority_usages(struct cert_authority *a, struct err *e)
 	for (size_t i = 0; a->templates[i].name != NULL; i++) {
 		const struct cert_template *t = &a->templates[i];
 		struct cert_build_usage u = { "critical,CA:FALSE", t->key_usage,
-			t->ext_key_usage };
+			t->ext_key_usage, NULL };
 
-		if (!cert_build_extensions(&u, &a->usages[i].rsa, e))
+		if (!cert_build_usages(&u, &a->usages[i].rsa, e))
 			return err_wrap(e, "template %s", t->name);
 		u.key_usage = t->key_usage_ec;
-		if (t->ec && !cert_build_extensions(&u, &a->usages[i].ec, e))
+		if (t->ec && !cert_build_usages(&u, &a->usages[i].ec, e))
 			return err_wrap(e, "template %s", t->name);
 	}
 	return true;
@@ -192,32 +192,32 @@ cert_authority_template(const struct cert_authority *a, const char *name)
 /* The extensions for this template and kind of key. */
 static bool
 choose_usages(const struct cert_authority *a, const struct cert_issue *in,
-    STACK_OF(X509_EXTENSION) * *out, struct err *e)
+    struct slice *out, struct err *e)
 {
 	const struct cert_template *t =
 	    cert_authority_template(a, in->template->name);
-	size_t i;
+	const struct buf *usages = NULL;
+	const struct cert_usages *by_key;
 	ASN1_OBJECT *algorithm;
+	int kind;
 
 	if (t == NULL)
 		return err_set(e, ERR_FORBIDDEN, "there is no template %s",
 		    in->template->name);
-	i = (size_t)(t - a->templates);
+	by_key = &a->usages[t - a->templates];
 	if (!X509_PUBKEY_get0_param(&algorithm, NULL, NULL, NULL, in->pub))
 		return err_openssl(e, ERR_INVALID, "public key");
-	switch (OBJ_obj2nid(algorithm)) {
-	case NID_rsaEncryption:
-		*out = a->usages[i].rsa;
-		return true;
-	case NID_X9_62_id_ecPublicKey:
-		*out = a->usages[i].ec;
-		break;
-	default:
-		*out = NULL;
-	}
-	return *out != NULL || err_set(e, ERR_FORBIDDEN,
-	                           "template %s is not for this kind of key",
-	                           in->template->name);
+	kind = OBJ_obj2nid(algorithm);
+	if (kind == NID_rsaEncryption)
+		usages = by_key->rsa;
+	else if (kind == NID_X9_62_id_ecPublicKey)
+		usages = by_key->ec;
+	if (usages == NULL)
+		return err_set(e, ERR_FORBIDDEN,
+		    "template %s is not for this kind of key",
+		    in->template->name);
+	*out = buf_slice(usages);
+	return true;
 }
 
 static bool
@@ -230,22 +230,22 @@ check_not_ours(const struct cert_authority *a, const char *spki, struct err *e)
 	return true;
 }
 
-static bool
-describe(const X509 *x, struct cert_issued *out, struct err *e)
+/* Takes its bytes. */
+static void
+describe(struct cert_built *built, const struct cert_subject *subject,
+    struct cert_issued *out)
 {
-	if (!cert_der(x, &out->der, e))
-		return false;
-	sha256_hex(out->fingerprint, buf_slice(out->der));
-	cert_serial(x, out->serial, sizeof(out->serial));
-	cert_subject(x, out->subject, sizeof(out->subject));
-	return true;
+	cert_subject_text(subject, out->subject, sizeof(out->subject));
+	hex_to(out->serial, built->serial, sizeof(built->serial));
+	sha256_hex(out->fingerprint, buf_slice(built->der));
+	out->der = TAKE(built->der);
 }
 
 bool
 cert_authority_issue(const struct cert_authority *a,
     const struct cert_issue *in, struct cert_issued *out, struct err *e)
 {
-	AUTO(cert_x509_free) X509 *x = NULL;
+	AUTO(cert_built_clear) struct cert_built built = { 0 };
 	const struct cert_member *issuer =
 	    in->issuer != NULL ? in->issuer : a->issuing;
 	struct cert_issued done = { 0 };
@@ -256,7 +256,6 @@ cert_authority_issue(const struct cert_authority *a,
 		.pub = in->pub,
 		.issuer = issuer->certificate,
 		.signer = issuer->key,
-		.md = a->md,
 		.san = in->template->san,
 		.status = cert_authority_status_of(a, issuer, in->template),
 	};
@@ -268,8 +267,9 @@ cert_authority_issue(const struct cert_authority *a,
 	    !cert_spki_pub(in->pub, done.spki, e) ||
 	    !check_not_ours(a, done.spki, e) ||
 	    !cert_build_validity(&term, b.issuer, &b.validity, e) ||
-	    !cert_build(&b, &x, e) || !describe(x, &done, e))
+	    !cert_build(&b, &built, e))
 		return false;
+	describe(&built, in->subject, &done);
 	str_copy_cut(done.authority_id, sizeof(done.authority_id), issuer->id);
 	done.not_before = b.validity.not_before;
 	done.not_after = b.validity.not_after;

@@ -185,9 +185,6 @@ prepare(struct cert_authority *a, const struct cert_authority_options *o,
 		        X509_get_X509_PUBKEY(a->members[i]->certificate),
 		        a->spki[i], e))
 			return false;
-	a->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-	if (a->md == NULL)
-		return err_openssl(e, ERR_INTERNAL, "SHA-256");
 	return open_keys(a, &o->vault, e) && make_chains(a, e) &&
 	       cert_authority_find_anchors(a, e) &&
 	       cert_authority_status(a, o->status_url, e) &&

@@ -12,6 +12,7 @@
 #include "certs/cert_authority_priv.h"
 #include "certs/cert_subject_priv.h"
 #include "core/clock.h"
+#include "core/limits.h"
 #include "core/random.h"
 
 enum { YEAR_DAYS = 365, ROOT_YEARS = 20, ISSUING_YEARS = 10, RA_YEARS = 2 };
@@ -124,15 +125,6 @@ find_key(struct cert_member *m, const struct cert_make *in, struct err *e)
 	       cert_vault_put(v, m->id, m->key, &m->place, e);
 }
 
-/* Writes and reads it, so that it is as if loaded: with its key decoded. */
-static bool
-reread(X509 *built, X509 **out, struct err *e)
-{
-	AUTO(buf_free) struct buf *der = NULL;
-
-	return cert_der(built, &der, e) && cert_parse(buf_slice(der), out, e);
-}
-
 static char *
 common_name(const struct cert_make *in)
 {
@@ -149,10 +141,9 @@ static bool
 sign(struct cert_member *m, const struct cert_make *in, struct err *e)
 {
 	const struct rank *rank = &ranks[in->rank];
-	AUTO(cert_build_extensions_free)
-	STACK_OF(X509_EXTENSION) *extensions = NULL;
+	AUTO(buf_free) struct buf *extensions = NULL;
 	AUTO(pubkey_free) X509_PUBKEY *pub = NULL;
-	AUTO(cert_x509_free) X509 *built = NULL;
+	AUTO(cert_built_clear) struct cert_built built = { 0 };
 	AUTO(str_free) char *cn = common_name(in);
 	struct cert_subject subject = { .cn = cn,
 		.o = in->options->organization };
@@ -162,17 +153,17 @@ sign(struct cert_member *m, const struct cert_make *in, struct err *e)
 		.subject = &subject,
 		.issuer = in->issuer != NULL ? in->issuer->certificate : NULL,
 		.signer = in->issuer != NULL ? in->issuer->key : m->key,
-		.md = EVP_sha256(),
 	};
 
 	if (!X509_PUBKEY_set(&pub, m->key))
 		return err_openssl(e, ERR_INTERNAL, "public key");
-	if (!cert_build_extensions(&rank->usage, &extensions, e) ||
+	if (!cert_build_usages(&rank->usage, &extensions, e) ||
 	    !cert_build_validity(&term, b.issuer, &b.validity, e))
 		return false;
 	b.pub = pub;
-	b.extensions = extensions;
-	return cert_build(&b, &built, e) && reread(built, &m->certificate, e);
+	b.extensions = buf_slice(extensions);
+	return cert_build(&b, &built, e) &&
+	       cert_parse(buf_slice(built.der), &m->certificate, e);
 }
 
 bool
@@ -242,6 +233,23 @@ request_pem(X509_REQ *r, struct buf **out, struct err *e)
 	return true;
 }
 
+static bool
+set_name(X509_REQ *r, const struct cert_subject *subject, struct err *e)
+{
+	AUTO(buf_free) struct buf *der = buf_new(LIMIT_CERT);
+	const uint8_t *p;
+	X509_NAME *name;
+	bool ok;
+
+	if (!cert_subject_name(subject, der, e))
+		return false;
+	p = der->p;
+	name = d2i_X509_NAME(NULL, &p, (long)der->len);
+	ok = name != NULL && X509_REQ_set_subject_name(r, name) == 1;
+	X509_NAME_free(name);
+	return ok || err_openssl(e, ERR_INTERNAL, "making a request");
+}
+
 bool
 cert_authority_make_request(const struct cert_make *in,
     const struct cert_member *m, struct buf **out, struct err *e)
@@ -255,7 +263,7 @@ cert_authority_make_request(const struct cert_make *in,
 
 	if (r == NULL)
 		return err_openssl(e, ERR_INTERNAL, "making a request");
-	if (!cert_subject_name(&subject, X509_REQ_get_subject_name(r), e) ||
+	if (!set_name(r, &subject, e) ||
 	    !cert_build_extensions(&ranks[in->rank].usage, &extensions, e))
 		return false;
 	if (!X509_REQ_set_version(r, X509_REQ_VERSION_1) ||

@@ -10,9 +10,9 @@
 /* Rows in the database; each rollover leaves two. */
 enum { CERT_MEMBERS_MAX = 256 };
 
-/* Extensions of one template, by the kind of key. */
+/* Extensions of one template, encoded, by the kind of key; ec may be NULL. */
 struct cert_usages {
-	STACK_OF(X509_EXTENSION) * rsa, *ec;
+	struct buf *rsa, *ec;
 };
 
 struct cert_authority {
@@ -24,7 +24,7 @@ struct cert_authority {
 	const struct cert_member *recipients[CERT_MEMBERS_MAX + 1];
 	char (*spki)[SHA256_HEX_SIZE]; /* of each: keys we never certify */
 	/* Of each: where its CRL, OCSP and certificate are; NULL: not said. */
-	STACK_OF(X509_EXTENSION) * *status;
+	struct buf **status;
 	bool status_https; /* these addresses need TLS themselves */
 	struct buf *chain, *next_chain;
 	STACK_OF(X509) * anchors;      /* borrows of members */
@@ -32,7 +32,6 @@ struct cert_authority {
 	struct cert_template_set *set;
 	const struct cert_template *templates; /* of set */
 	struct cert_usages *usages;            /* one for each of templates */
-	EVP_MD *md;
 	int64_t version;
 };
 
@@ -45,10 +44,10 @@ MUST_CHECK bool cert_authority_usages(struct cert_authority *a, struct err *e);
 MUST_CHECK bool cert_authority_status(
     struct cert_authority *a, const char *url, struct err *e);
 void cert_authority_status_free(struct cert_authority *a);
-/* What a certificate of this template by this issuer says; NULL: nothing. */
-STACK_OF(X509_EXTENSION) *
-    cert_authority_status_of(const struct cert_authority *a,
-        const struct cert_member *issuer, const struct cert_template *t);
+/* What a certificate of this template by this issuer says, encoded; empty:
+ * nothing. */
+struct slice cert_authority_status_of(const struct cert_authority *a,
+    const struct cert_member *issuer, const struct cert_template *t);
 
 /* ---- cert_authority_db.c ---- */
 

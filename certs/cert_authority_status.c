@@ -35,8 +35,7 @@ check_url(const char *url, struct err *e)
 }
 
 static bool
-make(const char *url, const char *id, STACK_OF(X509_EXTENSION) * *out,
-    struct err *e)
+make(const char *url, const char *id, struct buf **out, struct err *e)
 {
 	AUTO(str_free)
 	char *crl = str_printf("URI:%s/crl/%s.crl", url, id);
@@ -68,19 +67,19 @@ void
 cert_authority_status_free(struct cert_authority *a)
 {
 	for (size_t i = 0; a->status != NULL && i < a->count; i++)
-		cert_build_extensions_free(&a->status[i]);
+		buf_free(&a->status[i]);
 	mem_free(&a->status);
 }
 
-STACK_OF(X509_EXTENSION) *
-    cert_authority_status_of(const struct cert_authority *a,
-        const struct cert_member *issuer, const struct cert_template *t)
+struct slice
+cert_authority_status_of(const struct cert_authority *a,
+    const struct cert_member *issuer, const struct cert_template *t)
 {
 	/* Who checks our TLS certificate cannot ask us by it. */
 	if (a->status_https && str_eq(t->name, CERT_TEMPLATE_TLS))
-		return NULL;
+		return slice_str("");
 	for (size_t i = 0; i < a->count; i++)
-		if (a->members[i] == issuer)
-			return a->status[i];
-	return NULL;
+		if (a->members[i] == issuer && a->status[i] != NULL)
+			return buf_slice(a->status[i]);
+	return slice_str("");
 }

@@ -1,17 +1,21 @@
 /*
- * Builds and signs X.509 certificates.  Written for speed where it is called
- * for each device: the public key passes as bytes, because OpenSSL 3.0 takes
- * longer to decode it than to sign.  No state; safe from any thread.
+ * Builds and signs X.509 certificates.  Written by hand, since one is made for
+ * each device: making the objects that OpenSSL encodes takes longer than
+ * encoding, and decoding the public key longer than to sign.  No state; safe
+ * from any thread.
  */
 #include <openssl/sha.h>
 
 #include "certs/cert_build_priv.h"
+#include "certs/cert_sign_priv.h"
 #include "certs/cert_subject_priv.h"
 #include "certs/cert_x509.h"
 #include "core/clock.h"
+#include "core/limits.h"
 #include "core/random.h"
 
-enum { SERIAL_SIZE = 20 };
+/* Tags of TBSCertificate and AuthorityKeyIdentifier (RFC 5280 4.1, 4.2.1.1). */
+enum { EXTENSIONS = 0xa3, KEY_IDENTIFIER = 0x80 };
 
 static void
 extension_free(X509_EXTENSION **x)
@@ -75,21 +79,53 @@ cert_build_extensions(const struct cert_build_usage *u,
 		{ NID_basic_constraints, u->basic },
 		{ NID_key_usage, u->key_usage },
 		{ NID_ext_key_usage, u->ext_key_usage },
+		{ NID_id_pkix_OCSP_noCheck, u->no_check },
 	};
 
 	return make_extensions(x, COUNT(x), out, e);
 }
 
+static bool
+encode(const STACK_OF(X509_EXTENSION) * s, struct buf **out, struct err *e)
+{
+	AUTO(buf_free) struct buf *all = buf_new(LIMIT_CERT);
+
+	for (int i = 0; i < sk_X509_EXTENSION_num(s); i++) {
+		uint8_t *der = NULL;
+		int len =
+		    i2d_X509_EXTENSION(sk_X509_EXTENSION_value(s, i), &der);
+
+		if (len <= 0)
+			return err_openssl(e, ERR_INTERNAL, "extensions");
+		buf_add(all, der, (size_t)len);
+		OPENSSL_free(der);
+	}
+	if (!buf_ok(all, e))
+		return false;
+	*out = TAKE(all);
+	return true;
+}
+
 bool
-cert_build_status(const struct cert_build_status *w,
-    STACK_OF(X509_EXTENSION) * *out, struct err *e)
+cert_build_usages(
+    const struct cert_build_usage *u, struct buf **out, struct err *e)
+{
+	AUTO(cert_build_extensions_free) STACK_OF(X509_EXTENSION) *s = NULL;
+
+	return cert_build_extensions(u, &s, e) && encode(s, out, e);
+}
+
+bool
+cert_build_status(
+    const struct cert_build_status *w, struct buf **out, struct err *e)
 {
 	const struct extension x[] = {
 		{ NID_crl_distribution_points, w->crl },
 		{ NID_info_access, w->access },
 	};
+	AUTO(cert_build_extensions_free) STACK_OF(X509_EXTENSION) *s = NULL;
 
-	return make_extensions(x, COUNT(x), out, e);
+	return make_extensions(x, COUNT(x), &s, e) && encode(s, out, e);
 }
 
 static int64_t
@@ -121,133 +157,209 @@ cert_build_validity(const struct cert_build_term *term, const X509 *issuer,
 	return true;
 }
 
-static bool
-set_serial(X509 *x)
+void
+cert_built_clear(struct cert_built *b)
 {
-	uint8_t serial[SERIAL_SIZE];
-
-	/* Positive, and no shorter than it looks. */
-	do {
-		random_bytes(serial, sizeof(serial));
-		serial[0] &= 0x7f;
-	} while (serial[0] == 0);
-	return ASN1_STRING_set(
-	           X509_get_serialNumber(x), serial, sizeof(serial)) == 1;
+	buf_free(&b->der);
 }
 
-/* Copies the key without decoding it. */
-static bool
-set_key(X509 *x, const X509_PUBKEY *pub)
+/* Positive, and no shorter than it looks. */
+static void
+make_serial(uint8_t serial[CERT_SERIAL_SIZE])
 {
-	ASN1_OBJECT *algorithm;
-	const unsigned char *bits;
-	X509_ALGOR *whole;
-	const void *value;
-	void *own = NULL;
-	unsigned char *copy;
-	int len, type;
+	do {
+		random_bytes(serial, CERT_SERIAL_SIZE);
+		serial[0] &= 0x7f;
+	} while (serial[0] == 0);
+}
+
+static void
+put_time(struct buf *out, int64_t at_ms)
+{
+	char text[CERT_TIME_SIZE];
+	size_t len;
+	uint8_t tag = cert_sign_time(at_ms, text, &len);
+
+	der_put(out, tag, slice_of(text, len));
+}
+
+/* ---- the key ---- */
+
+/* SubjectPublicKeyInfo, not decoded.  RSA has NULL for parameters, EC the name
+ * of its curve (RFC 5480 2.1.1). */
+static bool
+put_key(struct buf *out, const X509_PUBKEY *pub)
+{
+	X509_ALGOR *algorithm;
+	uint8_t *der = NULL;
+	int type, len;
 
 	if (!X509_PUBKEY_get0_param(
-	        &algorithm, &bits, &len, &whole, (X509_PUBKEY *)pub))
+	        NULL, NULL, NULL, &algorithm, (X509_PUBKEY *)pub))
 		return false;
-	X509_ALGOR_get0(NULL, &type, &value, whole);
-	/* RSA has NULL here, EC the name of its curve (RFC 5480 2.1.1). */
-	if (type == V_ASN1_OBJECT)
-		own = OBJ_dup(value);
-	else if (type != V_ASN1_NULL)
+	X509_ALGOR_get0(NULL, &type, NULL, algorithm);
+	if (type != V_ASN1_OBJECT && type != V_ASN1_NULL)
 		return false;
-	copy = OPENSSL_memdup(bits, (size_t)len);
-	if (copy != NULL && X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(x),
-	                        OBJ_dup(algorithm), type, own, copy, len))
-		return true;
-	OPENSSL_free(copy);
-	ASN1_OBJECT_free(own);
-	return false;
+	len = i2d_X509_PUBKEY(pub, &der);
+	if (len > 0)
+		buf_add(out, der, (size_t)len);
+	OPENSSL_free(der);
+	return len > 0;
 }
 
 /* SHA-1 of the key bits (RFC 5280 4.2.1.2), which is no question of security
  * here. */
 static bool
-add_subject_key_id(X509 *x, ASN1_OCTET_STRING *id)
+key_id(const X509_PUBKEY *pub, uint8_t out[SHA_DIGEST_LENGTH])
 {
-	const ASN1_BIT_STRING *bits = X509_get0_pubkey_bitstr(x);
-	uint8_t digest[SHA_DIGEST_LENGTH];
+	const uint8_t *bits;
+	int len;
 
-	SHA1(ASN1_STRING_get0_data(bits), (size_t)ASN1_STRING_length(bits),
-	    digest);
-	return ASN1_OCTET_STRING_set(id, digest, sizeof(digest)) == 1 &&
-	       X509_add1_ext_i2d(x, NID_subject_key_identifier, id, 0,
-	           X509V3_ADD_APPEND) == 1;
-}
-
-static bool
-add_authority_key_id(X509 *x, const ASN1_OCTET_STRING *id)
-{
-	AUTHORITY_KEYID *aki = AUTHORITY_KEYID_new();
-	bool good;
-
-	if (aki == NULL)
+	if (!X509_PUBKEY_get0_param(
+	        NULL, &bits, &len, NULL, (X509_PUBKEY *)pub))
 		return false;
-	aki->keyid = ASN1_OCTET_STRING_dup(id);
-	good = aki->keyid != NULL &&
-	       X509_add1_ext_i2d(x, NID_authority_key_identifier, aki, 0,
-	           X509V3_ADD_APPEND) == 1;
-	AUTHORITY_KEYID_free(aki);
-	return good;
-}
-
-static bool
-add_key_ids(X509 *x, X509 *issuer)
-{
-	ASN1_OCTET_STRING *own = ASN1_OCTET_STRING_new();
-	const ASN1_OCTET_STRING *of_issuer =
-	    issuer != NULL ? X509_get0_subject_key_id(issuer) : own;
-	bool good = own != NULL && of_issuer != NULL &&
-	            add_subject_key_id(x, own) &&
-	            add_authority_key_id(x, of_issuer);
-
-	ASN1_OCTET_STRING_free(own);
-	return good;
-}
-
-static bool
-set_validity(X509 *x, const struct cert_build_validity *v)
-{
-	return ASN1_TIME_set(X509_getm_notBefore(x),
-	           (time_t)(v->not_before / MS_S)) != NULL &&
-	       ASN1_TIME_set(X509_getm_notAfter(x),
-	           (time_t)(v->not_after / MS_S)) != NULL;
-}
-
-static bool
-add_extensions(X509 *x, const STACK_OF(X509_EXTENSION) * s)
-{
-	for (int i = 0; i < sk_X509_EXTENSION_num(s); i++)
-		if (!X509_add_ext(x, sk_X509_EXTENSION_value(s, i), -1))
-			return false;
+	SHA1(bits, (size_t)len, out);
 	return true;
 }
 
-bool
-cert_build(const struct cert_build *b, X509 **out, struct err *e)
-{
-	AUTO(cert_x509_free) X509 *x = X509_new();
+/* ---- extensions (RFC 5280 4.1.2.9), none of them critical ---- */
 
-	if (x == NULL)
-		return err_openssl(e, ERR_INTERNAL, "building a certificate");
-	if (!cert_subject_name(b->subject, X509_get_subject_name(x), e))
+struct place {
+	size_t all, value;
+};
+
+static struct place
+begin_extension(struct buf *out, int nid)
+{
+	struct place at = { .all = out->len };
+
+	der_put_oid(out, nid);
+	at.value = out->len;
+	return at;
+}
+
+static void
+end_extension(struct buf *out, struct place at)
+{
+	der_wrap(out, at.value, DER_OCTETS);
+	der_wrap(out, at.all, DER_SEQUENCE);
+}
+
+static bool
+put_key_ids(struct buf *out, const struct cert_build *b)
+{
+	uint8_t own[SHA_DIGEST_LENGTH];
+	struct slice issuer;
+	struct place at;
+
+	if (!key_id(b->pub, own))
 		return false;
-	if (!X509_set_version(x, X509_VERSION_3) || !set_serial(x) ||
-	    !X509_set_issuer_name(
-	        x, X509_get_subject_name(b->issuer != NULL ? b->issuer : x)) ||
-	    !set_validity(x, &b->validity) || !set_key(x, b->pub) ||
-	    !add_extensions(x, b->extensions) ||
-	    !add_extensions(x, b->status) || !add_key_ids(x, b->issuer))
-		return err_openssl(e, ERR_INTERNAL, "building a certificate");
-	if (b->san && !cert_subject_add_san(b->subject, x, e))
+	issuer = slice_of(own, sizeof(own));
+	if (b->issuer != NULL) {
+		const ASN1_OCTET_STRING *id =
+		    X509_get0_subject_key_id(b->issuer);
+
+		if (id == NULL)
+			return false;
+		issuer = slice_of(
+		    ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id));
+	}
+	at = begin_extension(out, NID_subject_key_identifier);
+	der_put(out, DER_OCTETS, slice_of(own, sizeof(own)));
+	end_extension(out, at);
+	at = begin_extension(out, NID_authority_key_identifier);
+	der_put(out, KEY_IDENTIFIER, issuer);
+	der_wrap(out, at.value, DER_SEQUENCE);
+	end_extension(out, at);
+	return true;
+}
+
+static bool
+put_san(struct buf *out, const struct cert_build *b, struct err *e)
+{
+	size_t before = out->len;
+	struct place at = begin_extension(out, NID_subject_alt_name);
+
+	if (!cert_subject_san(b->subject, out, e))
 		return false;
-	if (X509_sign(x, b->signer, b->md) <= 0)
+	if (out->len > at.value)
+		end_extension(out, at);
+	else
+		buf_cut(out, before);
+	return true;
+}
+
+static bool
+put_extensions(struct buf *out, const struct cert_build *b, struct err *e)
+{
+	size_t at = out->len;
+
+	buf_add(out, b->extensions.p, b->extensions.len);
+	buf_add(out, b->status.p, b->status.len);
+	if (!put_key_ids(out, b))
+		return err_openssl(e, ERR_INTERNAL, "key identifiers");
+	if (b->san && !put_san(out, b, e))
+		return false;
+	der_wrap(out, at, DER_SEQUENCE);
+	der_wrap(out, at, EXTENSIONS);
+	return true;
+}
+
+/* ---- the whole ---- */
+
+/* TBSCertificate (RFC 5280 4.1.2). */
+static bool
+put_tbs(struct buf *out, const struct cert_build *b,
+    const uint8_t serial[CERT_SERIAL_SIZE], struct err *e)
+{
+	static const uint8_t version_3[] = { DER_0, 3, DER_INTEGER, 1, 2 };
+	AUTO(buf_free) struct buf *subject = buf_new(LIMIT_CERT);
+	struct slice issuer;
+	size_t at;
+
+	if (!cert_subject_name(b->subject, subject, e))
+		return false;
+	issuer = buf_slice(subject);
+	if (b->issuer != NULL &&
+	    !X509_NAME_get0_der(
+	        X509_get_subject_name(b->issuer), &issuer.p, &issuer.len))
+		return err_openssl(e, ERR_INTERNAL, "name of the issuer");
+	buf_add(out, version_3, sizeof(version_3));
+	der_put(out, DER_INTEGER, slice_of(serial, CERT_SERIAL_SIZE));
+	if (!cert_sign_algorithm(out, b->signer))
+		return err_set(e, ERR_INTERNAL, "a key of an unknown kind");
+	buf_add(out, issuer.p, issuer.len);
+	at = out->len;
+	put_time(out, b->validity.not_before);
+	put_time(out, b->validity.not_after);
+	der_wrap(out, at, DER_SEQUENCE);
+	buf_add(out, subject->p, subject->len);
+	if (!put_key(out, b->pub))
+		return err_openssl(e, ERR_INTERNAL, "the key of a certificate");
+	if (!put_extensions(out, b, e))
+		return false;
+	der_wrap(out, 0, DER_SEQUENCE);
+	return buf_ok(out, e);
+}
+
+bool
+cert_build(const struct cert_build *b, struct cert_built *out, struct err *e)
+{
+	AUTO(cert_built_clear)
+	struct cert_built made = { .der = buf_new(LIMIT_CERT) };
+	size_t tbs_len;
+
+	make_serial(made.serial);
+	if (!put_tbs(made.der, b, made.serial, e))
+		return false;
+	tbs_len = made.der->len;
+	if (!cert_sign_algorithm(made.der, b->signer) ||
+	    !cert_sign(b->signer, slice_of(made.der->p, tbs_len), made.der))
 		return err_openssl(e, ERR_INTERNAL, "signing a certificate");
-	*out = TAKE(x);
+	der_wrap(made.der, 0, DER_SEQUENCE);
+	if (!buf_ok(made.der, e))
+		return false;
+	*out = made;
+	made.der = NULL;
 	return true;
 }

@@ -9,10 +9,10 @@
 
 #include "certs/cert_crl_priv.h"
 #include "certs/cert_ledger.h"
-#include "core/der.h"
+#include "certs/cert_sign_priv.h"
 #include "core/encode.h"
 
-enum { SERIAL_MAX = 1 + 32, ENTRY_MAX = 127, SIGNATURE_MAX = 1024 };
+enum { SERIAL_MAX = 1 + 32, ENTRY_MAX = 127 };
 
 /* 100,000 entries are 5 MB. */
 enum { CRL_MAX = 256 << 20, AROUND = 16 << 10 };
@@ -142,21 +142,15 @@ put_serial(struct entry *t, const char *hex, struct buf *scratch, struct err *e)
 	return true;
 }
 
-/* RFC 5280 5.1.2.6: UTCTime through the year 2049. */
+/* RFC 5280 5.1.2.6. */
 static void
 put_time(struct entry *t, int64_t at_ms)
 {
-	char text[CLOCK_TEXT_SIZE], digits[CLOCK_TEXT_SIZE] = "";
-	size_t n = 0;
+	char text[CERT_TIME_SIZE];
+	size_t len;
+	uint8_t tag = cert_sign_time(at_ms, text, &len);
 
-	clock_format_s(text, at_ms);
-	for (const char *p = text; *p != '\0'; p++)
-		if ((*p >= '0' && *p <= '9') || *p == 'Z')
-			digits[n++] = *p;
-	if (memcmp(digits, "1950", 4) >= 0 && memcmp(digits, "2050", 4) < 0)
-		put(t, V_ASN1_UTCTIME, digits + 2, n - 2);
-	else
-		put(t, V_ASN1_GENERALIZEDTIME, digits, n);
+	put(t, tag, text, len);
 }
 
 /* RFC 5280 5.3.1: unspecified is said by saying nothing. */
@@ -212,32 +206,6 @@ put_sorted(const struct cert_crl_draft *d, struct buf *out)
 	mem_free(&sorted);
 }
 
-static void
-algorithm_free(X509_ALGOR **a)
-{
-	X509_ALGOR_free(*a);
-	*a = NULL;
-}
-
-/* SHA-256 with a key of this kind.  RFC 4055 5: RSA has NULL parameters; RFC
- * 5758 3.2: ECDSA has none. */
-static bool
-put_algorithm(struct buf *out, EVP_PKEY *key)
-{
-	AUTO(algorithm_free) X509_ALGOR *a = X509_ALGOR_new();
-	AUTO(openssl_free) unsigned char *der = NULL;
-	int kind = EVP_PKEY_get_base_id(key), nid, len;
-
-	if (a == NULL || OBJ_find_sigid_by_algs(&nid, NID_sha256, kind) != 1 ||
-	    X509_ALGOR_set0(a, OBJ_nid2obj(nid),
-	        kind == EVP_PKEY_RSA ? V_ASN1_NULL : V_ASN1_UNDEF, NULL) != 1)
-		return false;
-	len = i2d_X509_ALGOR(a, &der);
-	if (len > 0)
-		buf_add(out, der, (size_t)len);
-	return len > 0;
-}
-
 /* An element that OpenSSL encodes. */
 #define PUT(out, type, object)                                                 \
 	({                                                                     \
@@ -256,7 +224,7 @@ put_front(const struct cert_crl_draft *d, struct buf *out)
 	static const uint8_t v2[] = { DER_INTEGER, 1, 1 };
 
 	buf_add(out, v2, sizeof(v2));
-	if (!put_algorithm(out, d->issuer->key) ||
+	if (!cert_sign_algorithm(out, d->issuer->key) ||
 	    !PUT(out, X509_NAME, X509_CRL_get_issuer(d->crl)) ||
 	    !PUT(out, ASN1_TIME, X509_CRL_get0_lastUpdate(d->crl)) ||
 	    !PUT(out, ASN1_TIME, X509_CRL_get0_nextUpdate(d->crl)))
@@ -286,23 +254,6 @@ put_signed(const struct cert_crl_draft *d, struct buf *out)
 	return !front->overflow && !end->overflow;
 }
 
-static bool
-sign(EVP_PKEY *key, struct slice over, struct buf *out)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	uint8_t signature[1 + SIGNATURE_MAX] = { 0 }; /* no unused bits */
-	size_t len = SIGNATURE_MAX;
-	bool good;
-
-	good = ctx != NULL &&
-	       EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
-	       EVP_DigestSign(ctx, signature + 1, &len, over.p, over.len) == 1;
-	EVP_MD_CTX_free(ctx);
-	if (good)
-		der_put(out, DER_BIT_STRING, slice_of(signature, 1 + len));
-	return good;
-}
-
 bool
 cert_crl_finish(struct cert_crl_draft *d, struct buf **der_out, struct err *e)
 {
@@ -315,8 +266,8 @@ cert_crl_finish(struct cert_crl_draft *d, struct buf **der_out, struct err *e)
 	if (!buf_ok(body, e))
 		return false;
 	signed_len = body->len;
-	if (!put_algorithm(body, d->issuer->key) ||
-	    !sign(d->issuer->key, slice_of(body->p, signed_len), body))
+	if (!cert_sign_algorithm(body, d->issuer->key) ||
+	    !cert_sign(d->issuer->key, slice_of(body->p, signed_len), body))
 		return err_openssl(e, ERR_INTERNAL, "signing a CRL");
 	der_put(out, DER_SEQUENCE, buf_slice(body));
 	if (!buf_ok(out, e))

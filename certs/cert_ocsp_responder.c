@@ -7,20 +7,6 @@
 
 enum { LIFE_DAYS = 30, KEY_MAX = 16 << 10 };
 
-/* RFC 6960 4.2.2.2.1: nobody asks for this certificate's own status. */
-static bool
-add_no_check(STACK_OF(X509_EXTENSION) * extensions, struct err *e)
-{
-	X509_EXTENSION *x = X509V3_EXT_conf_nid(
-	    NULL, NULL, NID_id_pkix_OCSP_noCheck, "ignored");
-
-	if (x == NULL || sk_X509_EXTENSION_push(extensions, x) == 0) {
-		X509_EXTENSION_free(x);
-		return err_openssl(e, ERR_INTERNAL, "extension OCSPNoCheck");
-	}
-	return true;
-}
-
 static void
 pubkey_free(X509_PUBKEY **p)
 {
@@ -50,17 +36,16 @@ issue(const struct cert_member *m, struct cert_ocsp_responder *r,
     struct buf **der, struct err *e)
 {
 	struct cert_build_usage usage = { "critical,CA:FALSE",
-		"critical,digitalSignature", "OCSPSigning" };
+		"critical,digitalSignature", "OCSPSigning", "ignored" };
 	struct cert_build_term term = { clock_now_ms(), LIFE_DAYS, MS_H };
 	AUTO(pubkey_free) X509_PUBKEY *pub = NULL;
-	AUTO(cert_build_extensions_free) STACK_OF(X509_EXTENSION) *x = NULL;
-	AUTO(cert_x509_free) X509 *built = NULL;
+	AUTO(buf_free) struct buf *usages = NULL;
+	AUTO(cert_built_clear) struct cert_built built = { 0 };
 	char o[256];
 	struct cert_subject subject = { .cn = "OCSP responder" };
-	struct cert_build b = { .subject = &subject,
-		.issuer = m->certificate,
-		.signer = m->key,
-		.md = EVP_sha256() };
+	struct cert_build b = {
+		.subject = &subject, .issuer = m->certificate, .signer = m->key
+	};
 
 	cert_subject_value(m->certificate, NID_organizationName, o, sizeof(o));
 	subject.o = o[0] != '\0' ? o : NULL;
@@ -72,12 +57,15 @@ issue(const struct cert_member *m, struct cert_ocsp_responder *r,
 	if (X509_PUBKEY_set(&pub, r->key) != 1)
 		return err_openssl(e, ERR_INTERNAL, "public key");
 	b.pub = pub;
-	if (!cert_build_extensions(&usage, &x, e) || !add_no_check(x, e))
+	if (!cert_build_usages(&usage, &usages, e))
 		return false;
-	b.extensions = x;
-	return cert_build_validity(&term, m->certificate, &b.validity, e) &&
-	       cert_build(&b, &built, e) && cert_der(built, der, e) &&
-	       cert_parse(buf_slice(*der), &r->certificate, e);
+	b.extensions = buf_slice(usages);
+	if (!cert_build_validity(&term, m->certificate, &b.validity, e) ||
+	    !cert_build(&b, &built, e) ||
+	    !cert_parse(buf_slice(built.der), &r->certificate, e))
+		return false;
+	*der = TAKE(built.der);
+	return true;
 }
 
 static void

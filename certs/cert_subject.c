@@ -1,7 +1,7 @@
 /*
- * Builds X.509 names and subjectAltName from a struct cert_subject, whose
- * values may have come from people and devices: each is checked and passed as
- * a value.  No state; safe from any thread.
+ * Writes X.509 names and subjectAltName of a struct cert_subject, whose values
+ * may have come from people and devices: each is checked and passed as a
+ * value.  No state; safe from any thread.
  */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -9,24 +9,13 @@
 #include <string.h>
 
 #include "certs/cert_subject_priv.h"
+#include "core/der.h"
 #include "core/limits.h"
 
 /* RFC 5280 A.1: ub-common-name, ub-organization-name and the like. */
 enum { NAME_CHARS_MAX = 64 };
-
-static void
-names_free(GENERAL_NAMES **names)
-{
-	GENERAL_NAMES_free(*names);
-	*names = NULL;
-}
-
-static void
-name_free(GENERAL_NAME **name)
-{
-	GENERAL_NAME_free(*name);
-	*name = NULL;
-}
+/* Class of the tags of GeneralName. */
+enum { CONTEXT = 0x80 };
 
 static bool
 has_control(const char *s)
@@ -37,11 +26,12 @@ has_control(const char *s)
 	return false;
 }
 
+/* A RelativeDistinguishedName with one attribute, an UTF8String. */
 static bool
-add_entry(X509_NAME *name, int nid, size_t chars_max, const char *value,
+put_entry(struct buf *out, int nid, size_t chars_max, const char *value,
     struct err *e)
 {
-	size_t chars;
+	size_t chars, at = out->len;
 
 	if (str_empty(value))
 		return true;
@@ -51,23 +41,66 @@ add_entry(X509_NAME *name, int nid, size_t chars_max, const char *value,
 		    "subject: %s is longer than %zu characters, or not plain "
 		    "UTF-8 text",
 		    OBJ_nid2sn(nid), chars_max);
-	if (!X509_NAME_add_entry_by_NID(name, nid, MBSTRING_UTF8,
-	        (const unsigned char *)value, (int)strlen(value), -1, 0))
-		return err_openssl(
-		    e, ERR_INVALID, "subject: %s", OBJ_nid2sn(nid));
+	der_put_oid(out, nid);
+	der_put(out, V_ASN1_UTF8STRING, slice_str(value));
+	der_wrap(out, at, DER_SEQUENCE);
+	der_wrap(out, at, DER_SET);
 	return true;
 }
 
 bool
-cert_subject_name(const struct cert_subject *s, X509_NAME *name, struct err *e)
+cert_subject_name(const struct cert_subject *s, struct buf *out, struct err *e)
 {
+	size_t at = out->len;
+
 	if (str_empty(s->cn))
 		return err_set(e, ERR_INVALID, "subject: no CN");
-	return add_entry(name, NID_organizationName, NAME_CHARS_MAX, s->o, e) &&
-	       add_entry(name, NID_organizationalUnitName, NAME_CHARS_MAX,
-	           s->ou, e) &&
-	       add_entry(name, NID_commonName, NAME_CHARS_MAX, s->cn, e) &&
-	       add_entry(name, NID_userId, LIMIT_NAME, s->uid, e);
+	if (!put_entry(out, NID_organizationName, NAME_CHARS_MAX, s->o, e) ||
+	    !put_entry(
+	        out, NID_organizationalUnitName, NAME_CHARS_MAX, s->ou, e) ||
+	    !put_entry(out, NID_commonName, NAME_CHARS_MAX, s->cn, e) ||
+	    !put_entry(out, NID_userId, LIMIT_NAME, s->uid, e))
+		return false;
+	der_wrap(out, at, DER_SEQUENCE);
+	return buf_ok(out, e);
+}
+
+/* RFC 4514 2.4. */
+static bool
+needs_escape(const char *value, size_t i)
+{
+	char c = value[i];
+
+	if (c == ' ')
+		return i == 0 || value[i + 1] == '\0';
+	return (c == '#' && i == 0) || strchr(",+\"\\<>;", c) != NULL;
+}
+
+static void
+put_text_entry(struct buf *out, const char *type, const char *value)
+{
+	if (str_empty(value))
+		return;
+	if (out->len > 0)
+		buf_addc(out, ',');
+	buf_addf(out, "%s=", type);
+	for (size_t i = 0; value[i] != '\0'; i++) {
+		if (needs_escape(value, i))
+			buf_addc(out, '\\');
+		buf_addc(out, value[i]);
+	}
+}
+
+void
+cert_subject_text(const struct cert_subject *s, char *out, size_t size)
+{
+	AUTO(buf_free) struct buf *text = buf_new(LIMIT_CERT);
+
+	put_text_entry(text, "UID", s->uid);
+	put_text_entry(text, "CN", s->cn);
+	put_text_entry(text, "OU", s->ou);
+	put_text_entry(text, "O", s->o);
+	str_copy_cut(out, size, buf_str(text));
 }
 
 /* IA5String holds ASCII; blanks have no place in any of these names. */
@@ -111,38 +144,9 @@ is_uri(const char *s)
 	return isalpha((unsigned char)*s) && strchr(s, ':') != NULL;
 }
 
-/* Takes value. */
+/* A GeneralName (RFC 5280 4.2.1.6), whose number is its tag. */
 static bool
-push_name(GENERAL_NAMES *names, int type, ASN1_STRING *value, struct err *e)
-{
-	AUTO(name_free) GENERAL_NAME *name = GENERAL_NAME_new();
-
-	if (name == NULL) {
-		ASN1_STRING_free(value);
-		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
-	}
-	GENERAL_NAME_set0_value(name, type, value);
-	if (sk_GENERAL_NAME_push(names, name) == 0)
-		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
-	(void)TAKE(name);
-	return true;
-}
-
-static bool
-add_bytes(GENERAL_NAMES *names, int type, struct slice bytes, struct err *e)
-{
-	ASN1_STRING *value = ASN1_STRING_type_new(
-	    type == GEN_IPADD ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
-
-	if (value == NULL || !ASN1_STRING_set(value, bytes.p, (int)bytes.len)) {
-		ASN1_STRING_free(value);
-		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
-	}
-	return push_name(names, type, value, e);
-}
-
-static bool
-add_text(GENERAL_NAMES *names, int type, const char *text, struct err *e)
+put_text(struct buf *out, int type, const char *text, struct err *e)
 {
 	static const struct {
 		const char *what;
@@ -161,50 +165,46 @@ add_text(GENERAL_NAMES *names, int type, const char *text, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "subject: %s is not one that a certificate can hold",
 		    rules[type].what);
-	return add_bytes(names, type, slice_str(text), e);
+	der_put(out, (uint8_t)(CONTEXT | type), slice_str(text));
+	return true;
 }
 
 static bool
-add_ip(GENERAL_NAMES *names, const char *text, struct err *e)
+put_ip(struct buf *out, const char *text, struct err *e)
 {
 	uint8_t address[sizeof(struct in6_addr)];
+	size_t len = sizeof(struct in_addr);
 
 	if (str_empty(text))
 		return true;
-	if (inet_pton(AF_INET, text, address) == 1)
-		return add_bytes(names, GEN_IPADD,
-		    slice_of(address, sizeof(struct in_addr)), e);
-	if (inet_pton(AF_INET6, text, address) == 1)
-		return add_bytes(names, GEN_IPADD,
-		    slice_of(address, sizeof(struct in6_addr)), e);
-	return err_set(e, ERR_INVALID, "subject: ip is not an address");
+	if (inet_pton(AF_INET, text, address) != 1) {
+		len = sizeof(struct in6_addr);
+		if (inet_pton(AF_INET6, text, address) != 1)
+			return err_set(
+			    e, ERR_INVALID, "subject: ip is not an address");
+	}
+	der_put(out, CONTEXT | GEN_IPADD, slice_of(address, len));
+	return true;
 }
 
 bool
-cert_subject_add_san(const struct cert_subject *s, X509 *x, struct err *e)
+cert_subject_san(const struct cert_subject *s, struct buf *out, struct err *e)
 {
-	AUTO(names_free) GENERAL_NAMES *names = GENERAL_NAMES_new();
+	size_t at = out->len;
 
-	if (names == NULL)
-		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
-	if (!add_text(names, GEN_EMAIL, s->email, e) ||
-	    !add_text(names, GEN_DNS, s->dns, e) || !add_ip(names, s->ip, e) ||
-	    !add_text(names, GEN_URI, s->uri, e))
+	if (!put_text(out, GEN_EMAIL, s->email, e) ||
+	    !put_text(out, GEN_DNS, s->dns, e) || !put_ip(out, s->ip, e) ||
+	    !put_text(out, GEN_URI, s->uri, e))
 		return false;
-	if (sk_GENERAL_NAME_num(names) > 0 &&
-	    X509_add1_ext_i2d(
-	        x, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND) != 1)
-		return err_openssl(e, ERR_INTERNAL, "subjectAltName");
-	return true;
+	if (out->len > at)
+		der_wrap(out, at, DER_SEQUENCE);
+	return buf_ok(out, e);
 }
 
 bool
 cert_subject_check(const struct cert_subject *s, struct err *e)
 {
-	AUTO(cert_x509_free) X509 *trial = X509_new();
+	AUTO(buf_free) struct buf *trial = buf_new(LIMIT_CERT);
 
-	if (trial == NULL)
-		return err_openssl(e, ERR_INTERNAL, "subject");
-	return cert_subject_name(s, X509_get_subject_name(trial), e) &&
-	       cert_subject_add_san(s, trial, e);
+	return cert_subject_name(s, trial, e) && cert_subject_san(s, trial, e);
 }

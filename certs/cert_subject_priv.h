@@ -9,13 +9,16 @@
 
 #include "certs/cert_template.h"
 
-/* Writes O, OU, CN and UID into name.  ERR_INVALID names what is wrong. */
+/* Appends a Name of O, OU, CN and UID, in UTF8Strings (RFC 5280 4.1.2.4).
+ * ERR_INVALID names what is wrong; then out holds part of it. */
 MUST_CHECK bool cert_subject_name(
-    const struct cert_subject *s, X509_NAME *name, struct err *e);
-/* Adds subjectAltName (RFC 5280 4.2.1.6) when the subject has any of email,
- * dns, ip, uri.  ERR_INVALID names what is wrong. */
-MUST_CHECK bool cert_subject_add_san(
-    const struct cert_subject *s, X509 *x, struct err *e);
+    const struct cert_subject *s, struct buf *out, struct err *e);
+/* What cert_subject() tells of a certificate with this name. */
+void cert_subject_text(const struct cert_subject *s, char *out, size_t size);
+/* Appends GeneralNames (RFC 5280 4.2.1.6), or nothing when the subject has none
+ * of email, dns, ip, uri.  Errors as above. */
+MUST_CHECK bool cert_subject_san(
+    const struct cert_subject *s, struct buf *out, struct err *e);
 
 /* ---- cert_subject_json.c ---- */
 

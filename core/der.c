@@ -1,5 +1,11 @@
 /* Definite lengths, in as few octets as they take. */
+#include <string.h>
+
+#include <openssl/objects.h>
+
 #include "core/der.h"
+
+enum { HEAD_MAX = 2 + sizeof(size_t) };
 
 static size_t
 length_octets(size_t len)
@@ -11,12 +17,13 @@ length_octets(size_t len)
 	return octets;
 }
 
-void
-der_head(struct buf *out, uint8_t tag, size_t len)
+static size_t
+make_head(uint8_t head[HEAD_MAX], uint8_t tag, size_t len)
 {
-	uint8_t head[2 + sizeof(len)] = { tag, (uint8_t)len };
 	size_t n = 2;
 
+	head[0] = tag;
+	head[1] = (uint8_t)len;
 	if (len >= 0x80) {
 		size_t octets = length_octets(len);
 
@@ -24,7 +31,15 @@ der_head(struct buf *out, uint8_t tag, size_t len)
 		while (octets-- > 0)
 			head[n++] = (uint8_t)(len >> (8 * octets));
 	}
-	buf_add(out, head, n);
+	return n;
+}
+
+void
+der_head(struct buf *out, uint8_t tag, size_t len)
+{
+	uint8_t head[HEAD_MAX];
+
+	buf_add(out, head, make_head(head, tag, len));
 }
 
 void
@@ -32,4 +47,24 @@ der_put(struct buf *out, uint8_t tag, struct slice body)
 {
 	der_head(out, tag, body.len);
 	buf_add(out, body.p, body.len);
+}
+
+void
+der_put_oid(struct buf *out, int nid)
+{
+	const ASN1_OBJECT *o = OBJ_nid2obj(nid);
+
+	der_put(out, DER_OID, slice_of(OBJ_get0_data(o), OBJ_length(o)));
+}
+
+void
+der_wrap(struct buf *out, size_t at, uint8_t tag)
+{
+	uint8_t head[HEAD_MAX];
+	size_t len = out->len - at, n = make_head(head, tag, len);
+
+	if (buf_grow(out, n) == NULL)
+		return;
+	memmove(out->p + at + n, out->p + at, len);
+	memcpy(out->p + at, head, n);
 }

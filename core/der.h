@@ -23,3 +23,7 @@ enum der_tag {
 void der_head(struct buf *out, uint8_t tag, size_t len);
 /* A whole element. */
 void der_put(struct buf *out, uint8_t tag, struct slice body);
+/* An OBJECT IDENTIFIER, by OpenSSL's number for it (NID_...). */
+void der_put_oid(struct buf *out, int nid);
+/* Makes an element of all that was written since out->len was at. */
+void der_wrap(struct buf *out, size_t at, uint8_t tag);

@@ -196,15 +196,14 @@ void
 scep_attr_add(
     struct scep_attr_list *a, struct slice type, int tag, struct slice value)
 {
-	AUTO(buf_free) struct buf *one = buf_new(a->bytes->max);
-	AUTO(buf_free) struct buf *body = buf_new(a->bytes->max);
-	size_t at = a->bytes->len;
+	size_t at = a->bytes->len, values;
 
 	assert(a->count < COUNT(a->list));
-	der_put(one, (uint8_t)tag, value);
-	der_put(body, DER_OID, type);
-	der_put(body, DER_SET, buf_slice(one));
-	der_put(a->bytes, DER_SEQUENCE, buf_slice(body));
+	der_put(a->bytes, DER_OID, type);
+	values = a->bytes->len;
+	der_put(a->bytes, (uint8_t)tag, value);
+	der_wrap(a->bytes, values, DER_SET);
+	der_wrap(a->bytes, at, DER_SEQUENCE);
 	a->list[a->count].at = at;
 	a->list[a->count++].len = a->bytes->len - at;
 }

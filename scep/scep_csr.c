@@ -106,11 +106,11 @@ same_key(struct slice spki, X509 *signer)
 }
 
 static bool
-verify_with(EVP_PKEY *key, int digest_nid, const struct parts *p)
+verify_with(EVP_PKEY_CTX *use, int digest_nid, const struct parts *p)
 {
 	/* The first octet counts the unused bits. */
 	return p->signature.len > 1 && p->signature.p[0] == 0 &&
-	       scep_verify(key, digest_nid,
+	       scep_verify(use, digest_nid,
 	           slice_of(p->signature.p + 1, p->signature.len - 1), p->info);
 }
 
@@ -162,7 +162,7 @@ proven(struct slice der, const struct scep_message *from, struct parts *p,
 	c->signer = from->signer;
 	c->key = from->signer_key;
 	c->pub = X509_get_X509_PUBKEY(c->signer);
-	return verify_with(c->key, digest, p);
+	return verify_with(from->signer_use, digest, p);
 }
 
 static bool

@@ -15,6 +15,7 @@ scep_message_free(struct scep_message **m)
 	if (*m == NULL)
 		return;
 	X509_free((*m)->signer);
+	EVP_PKEY_CTX_free((*m)->signer_use);
 	EVP_PKEY_free((*m)->signer_key);
 	buf_free(&(*m)->envelope);
 	mem_free(m);
@@ -155,6 +156,7 @@ acceptable(CMS_ContentInfo *cms, CMS_SignerInfo *si, struct scep_message *m,
 		    v, SCEP_BAD_ALG, "signature algorithm not accepted");
 		return false;
 	}
+	m->signer_use = EVP_PKEY_CTX_new_from_pkey(NULL, m->signer_key, NULL);
 	X509_up_ref(signer);
 	m->signer = signer;
 	return true;
@@ -182,7 +184,7 @@ verifies(CMS_SignerInfo *si, const struct scep_attr_value a[static SCEP_ATTRS],
 	        EVP_get_digestbynid(m->digest_nid), NULL) != 1 ||
 	    !slice_eq(a[SCEP_ATTR_DIGEST].s, slice_of(md, len)))
 		return false;
-	return scep_signer_verify(si, m->signer_key, m->digest_nid);
+	return scep_signer_verify(si, m->signer_use, m->digest_nid);
 }
 
 bool

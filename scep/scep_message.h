@@ -48,6 +48,9 @@ struct scep_message {
 	char fail_text[256];
 	X509 *signer;         /* who signed; its own key may not be decoded */
 	EVP_PKEY *signer_key; /* NULL: refused for it */
+	/* To check and encrypt with that key, one after the other: making one
+	 * takes longer than using it.  NULL: as above, or not accepted. */
+	EVP_PKEY_CTX *signer_use;
 	int digest_nid;       /* of the signature; a reply uses the same */
 	int cipher_nid;       /* of the envelope once opened; likewise */
 	bool allow_des;       /* set before scep_open(): single DES too */

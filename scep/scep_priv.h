@@ -91,7 +91,7 @@ MUST_CHECK bool scep_sign(
 /* EnvelopedData of content for one RSA recipient, whose key is given apart;
  * DER. */
 MUST_CHECK bool scep_envelope_make(struct slice content, X509 *recipient,
-    EVP_PKEY *key, int cipher_nid, struct buf **out, struct err *e);
+    EVP_PKEY_CTX *use, int cipher_nid, struct buf **out, struct err *e);
 /* Degenerate SignedData that holds one certificate or, when that is empty, one
  * CRL (RFC 8894 3.4); DER. */
 void scep_degenerate(
@@ -102,10 +102,12 @@ CMS_ContentInfo *scep_reader_cms(
     const struct scep_reader *r, struct slice *der);
 /* The caller's; NULL when it does not decode. */
 EVP_PKEY *scep_signer_key(X509 *signer);
-/* True when si's signature over its signed attributes is by key. */
-bool scep_signer_verify(CMS_SignerInfo *si, EVP_PKEY *key, int digest_nid);
-bool scep_verify(
-    EVP_PKEY *key, int digest_nid, struct slice signature, struct slice over);
+/* True when si's signature over its signed attributes is by the key that
+ * use is of. */
+bool scep_signer_verify(CMS_SignerInfo *si, EVP_PKEY_CTX *use, int digest_nid);
+/* RSA only (PKCS #1 v1.5). */
+bool scep_verify(EVP_PKEY_CTX *use, int digest_nid, struct slice signature,
+    struct slice over);
 
 /* A key policy of RFC 8894 2.9 and ours: NULL if k is good, or a literal. */
 const char *scep_key_problem(EVP_PKEY *k, bool ec);

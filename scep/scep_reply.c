@@ -21,7 +21,7 @@ seal_answer(const struct scep_message *m, const struct scep_reply *r,
 	scep_degenerate(r->cert_der, r->crl_der, inner);
 	return buf_ok(inner, e) &&
 	       scep_envelope_make(
-	           buf_slice(inner), m->signer, m->signer_key, cipher, out, e);
+	           buf_slice(inner), m->signer, m->signer_use, cipher, out, e);
 }
 
 bool

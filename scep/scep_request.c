@@ -131,12 +131,19 @@ make_csr(const struct scep_client_options *o, const EVP_MD *md,
 	return true;
 }
 
+static void
+use_free(EVP_PKEY_CTX **use)
+{
+	EVP_PKEY_CTX_free(*use);
+}
+
 /* content, enveloped and signed, becomes the message. */
 static bool
 wrap(struct scep_pending *p, enum scep_type type, struct slice content,
     struct err *e)
 {
 	AUTO(buf_free) struct buf *envelope = NULL;
+	AUTO(use_free) EVP_PKEY_CTX *use = NULL;
 	struct scep_sign in = {
 		.cert = p->self,
 		.key = p->key,
@@ -152,8 +159,10 @@ wrap(struct scep_pending *p, enum scep_type type, struct slice content,
 	};
 
 	random_bytes(p->nonce, sizeof(p->nonce));
-	if (!scep_envelope_make(content, p->recipient,
-	        X509_get0_pubkey(p->recipient), p->cipher_nid, &envelope, e))
+	use = EVP_PKEY_CTX_new_from_pkey(
+	    NULL, X509_get0_pubkey(p->recipient), NULL);
+	if (!scep_envelope_make(
+	        content, p->recipient, use, p->cipher_nid, &envelope, e))
 		return false;
 	in.content = buf_slice(envelope);
 	buf_free(&p->message);

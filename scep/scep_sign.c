@@ -16,14 +16,6 @@ enum { AROUND = 32 << 10 };
 
 static const uint8_t version_1[] = { DER_INTEGER, 1, 1 };
 
-static struct slice
-oid(int nid)
-{
-	const ASN1_OBJECT *o = OBJ_nid2obj(nid);
-
-	return slice_of(OBJ_get0_data(o), OBJ_length(o));
-}
-
 /* What OpenSSL has encoded, as i2d_ functions give it. */
 static bool
 put_encoded(struct buf *out, uint8_t *der, int len)
@@ -39,10 +31,10 @@ put_encoded(struct buf *out, uint8_t *der, int len)
 static void
 put_digest_algorithm(struct buf *out, int digest_nid)
 {
-	AUTO(buf_free) struct buf *body = buf_new(AROUND);
+	size_t at = out->len;
 
-	der_put(body, DER_OID, oid(digest_nid));
-	der_put(out, DER_SEQUENCE, buf_slice(body));
+	der_put_oid(out, digest_nid);
+	der_wrap(out, at, DER_SEQUENCE);
 }
 
 /* Of a signature: rsaEncryption, which older clients expect in place of RSA
@@ -51,17 +43,25 @@ static bool
 put_signature_algorithm(struct buf *out, EVP_PKEY *key)
 {
 	static const uint8_t null[] = { DER_NULL, 0 };
-	AUTO(buf_free) struct buf *body = buf_new(AROUND);
+	size_t at = out->len;
 
 	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
 		return false;
-	der_put(body, DER_OID, oid(NID_rsaEncryption));
-	buf_add(body, null, sizeof(null));
-	der_put(out, DER_SEQUENCE, buf_slice(body));
+	der_put_oid(out, NID_rsaEncryption);
+	buf_add(out, null, sizeof(null));
+	der_wrap(out, at, DER_SEQUENCE);
 	return true;
 }
 
 /* ---- signed attributes ---- */
+
+static struct slice
+oid(int nid)
+{
+	const ASN1_OBJECT *o = OBJ_nid2obj(nid);
+
+	return slice_of(OBJ_get0_data(o), OBJ_length(o));
+}
 
 /* RFC 5652 11.3: UTCTime through 2049, which is past our certificates. */
 static void
@@ -78,6 +78,7 @@ signing_time(struct scep_attr_list *a)
 	    a, oid(NID_pkcs9_signingTime), V_ASN1_UTCTIME, slice_of(digits, n));
 }
 
+/* The SET of them, which is what is signed (RFC 5652 5.4). */
 static bool
 put_attributes(const struct scep_sign *in, struct buf *out, struct err *e)
 {
@@ -97,26 +98,24 @@ put_attributes(const struct scep_sign *in, struct buf *out, struct err *e)
 	    slice_of(digest, len));
 	scep_attr_add_set(&a, &in->attrs);
 	scep_attr_put(&a, out);
-	return buf_ok(a.bytes, e);
+	der_wrap(out, 0, DER_SET);
+	return buf_ok(a.bytes, e) && buf_ok(out, e);
 }
 
 /* ---- the message ---- */
 
-/* Over the attributes with the tag of a SET (RFC 5652 5.4). */
 static bool
-sign(const struct scep_sign *in, struct slice attributes, struct buf *out)
+sign(const struct scep_sign *in, struct slice over, struct buf *out)
 {
-	AUTO(buf_free) struct buf *over = buf_new(AROUND);
 	const EVP_MD *md = EVP_get_digestbynid(in->digest_nid);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	uint8_t signature[SIGNATURE_MAX];
 	size_t len = sizeof(signature);
 	bool good;
 
-	der_put(over, DER_SET, attributes);
 	good = ctx != NULL && md != NULL &&
 	       EVP_DigestSignInit(ctx, NULL, md, NULL, in->key) == 1 &&
-	       EVP_DigestSign(ctx, signature, &len, over->p, over->len) == 1;
+	       EVP_DigestSign(ctx, signature, &len, over.p, over.len) == 1;
 	EVP_MD_CTX_free(ctx);
 	if (good)
 		der_put(out, DER_OCTETS, slice_of(signature, len));
@@ -126,75 +125,86 @@ sign(const struct scep_sign *in, struct slice attributes, struct buf *out)
 static bool
 put_issuer_and_serial(struct buf *out, X509 *x)
 {
-	AUTO(buf_free) struct buf *body = buf_new(AROUND);
+	size_t at = out->len;
 	uint8_t *name = NULL, *serial = NULL;
 	int name_len = i2d_X509_NAME(X509_get_issuer_name(x), &name);
 	int serial_len = i2d_ASN1_INTEGER(X509_get_serialNumber(x), &serial);
-	bool good = put_encoded(body, name, name_len);
+	bool good = put_encoded(out, name, name_len);
 
-	good &= put_encoded(body, serial, serial_len);
-	der_put(out, DER_SEQUENCE, buf_slice(body));
+	good &= put_encoded(out, serial, serial_len);
+	der_wrap(out, at, DER_SEQUENCE);
 	return good;
 }
 
+/* The one SignerInfo. */
 static bool
 put_signer(const struct scep_sign *in, struct buf *out, struct err *e)
 {
 	AUTO(buf_free) struct buf *attributes = buf_new(AROUND);
-	AUTO(buf_free) struct buf *body = buf_new(AROUND);
+	size_t at = out->len;
 
 	if (!put_attributes(in, attributes, e))
 		return false;
-	buf_add(body, version_1, sizeof(version_1));
-	if (!put_issuer_and_serial(body, in->cert))
+	buf_add(out, version_1, sizeof(version_1));
+	if (!put_issuer_and_serial(out, in->cert))
 		return err_openssl(e, ERR_INTERNAL, "name of a signer");
-	put_digest_algorithm(body, in->digest_nid);
-	der_put(body, DER_0, buf_slice(attributes));
-	if (!put_signature_algorithm(body, in->key) ||
-	    !sign(in, buf_slice(attributes), body))
+	put_digest_algorithm(out, in->digest_nid);
+	/* The same bytes with another tag. */
+	buf_addc(out, (char)DER_0);
+	buf_add(out, attributes->p + 1, attributes->len - 1);
+	if (!put_signature_algorithm(out, in->key) ||
+	    !sign(in, buf_slice(attributes), out))
 		return err_openssl(e, ERR_INTERNAL, "signing a message");
-	der_put(out, DER_SEQUENCE, buf_slice(body));
-	return buf_ok(body, e);
+	der_wrap(out, at, DER_SEQUENCE);
+	der_wrap(out, at, DER_SET);
+	return true;
 }
 
-/* An EncapsulatedContentInfo or ContentInfo: type, and content in [0]. */
+/* EncapsulatedContentInfo. */
 static void
-put_content(struct buf *out, int type, uint8_t tag, struct slice content)
+put_content(struct buf *out, struct slice content)
 {
-	AUTO(buf_free) struct buf *inner = buf_new(out->max);
-	AUTO(buf_free) struct buf *body = buf_new(out->max);
+	size_t all = out->len, at;
 
-	der_put(inner, tag, content);
-	der_put(body, DER_OID, oid(type));
-	der_put(body, DER_0, buf_slice(inner));
-	der_put(out, DER_SEQUENCE, buf_slice(body));
+	der_put_oid(out, NID_pkcs7_data);
+	at = out->len;
+	der_put(out, DER_OCTETS, content);
+	der_wrap(out, at, DER_0);
+	der_wrap(out, all, DER_SEQUENCE);
+}
+
+static bool
+put_certificate(struct buf *out, X509 *x, struct err *e)
+{
+	uint8_t *der = NULL;
+	int len = i2d_X509(x, &der);
+	size_t at = out->len;
+
+	if (!put_encoded(out, der, len))
+		return err_openssl(e, ERR_INTERNAL, "certificate of a signer");
+	der_wrap(out, at, DER_0);
+	return true;
 }
 
 bool
 scep_sign(const struct scep_sign *in, struct buf **out, struct err *e)
 {
-	const size_t max = in->content.len + AROUND;
-	AUTO(buf_free) struct buf *algorithm = buf_new(AROUND);
-	AUTO(buf_free) struct buf *signer = buf_new(AROUND);
-	AUTO(buf_free) struct buf *certificate = buf_new(AROUND);
-	AUTO(buf_free) struct buf *body = buf_new(max);
-	AUTO(buf_free) struct buf *whole = buf_new(max);
-	uint8_t *der = NULL;
-	int len = i2d_X509(in->cert, &der);
+	AUTO(buf_free) struct buf *whole = buf_new(in->content.len + AROUND);
+	size_t signed_data, at;
 
-	if (!put_encoded(certificate, der, len))
-		return err_openssl(e, ERR_INTERNAL, "certificate of a signer");
-	if (!put_signer(in, signer, e))
+	der_put_oid(whole, NID_pkcs7_signed);
+	signed_data = whole->len;
+	buf_add(whole, version_1, sizeof(version_1));
+	at = whole->len;
+	put_digest_algorithm(whole, in->digest_nid);
+	der_wrap(whole, at, DER_SET);
+	put_content(whole, in->content);
+	if (!put_certificate(whole, in->cert, e) || !put_signer(in, whole, e))
 		return false;
-	buf_add(body, version_1, sizeof(version_1));
-	put_digest_algorithm(algorithm, in->digest_nid);
-	der_put(body, DER_SET, buf_slice(algorithm));
-	put_content(body, NID_pkcs7_data, DER_OCTETS, in->content);
-	der_put(body, DER_0, buf_slice(certificate));
-	der_put(body, DER_SET, buf_slice(signer));
-	put_content(whole, NID_pkcs7_signed, DER_SEQUENCE, buf_slice(body));
-	if (!buf_ok(certificate, e) || !buf_ok(signer, e) || !buf_ok(body, e) ||
-	    !buf_ok(whole, e))
+	der_wrap(whole, signed_data, DER_SEQUENCE);
+	der_wrap(whole, signed_data, DER_0);
+	der_wrap(whole, 0, DER_SEQUENCE);
+	if (!buf_ok(whole, e))
 		return false;
 	*out = TAKE(whole);
 	return true;

@@ -96,19 +96,19 @@ scep_signer_key(X509 *signer)
 }
 
 bool
-scep_verify(
-    EVP_PKEY *key, int digest_nid, struct slice signature, struct slice over)
+scep_verify(EVP_PKEY_CTX *use, int digest_nid, struct slice signature,
+    struct slice over)
 {
 	const EVP_MD *md = EVP_get_digestbynid(digest_nid);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok;
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
 
-	ok = ctx != NULL && md != NULL &&
-	     EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1 &&
-	     EVP_DigestVerify(
-	         ctx, signature.p, signature.len, over.p, over.len) == 1;
-	EVP_MD_CTX_free(ctx);
-	return ok;
+	return use != NULL && md != NULL &&
+	       EVP_Digest(over.p, over.len, digest, &len, md, NULL) == 1 &&
+	       EVP_PKEY_verify_init(use) == 1 &&
+	       EVP_PKEY_CTX_set_signature_md(use, md) == 1 &&
+	       EVP_PKEY_verify(use, signature.p, signature.len, digest, len) ==
+	           1;
 }
 
 /* In DER and with the tag of a SET, but in the order they came in. */
@@ -134,13 +134,13 @@ attributes_der(CMS_SignerInfo *si, struct buf *out)
 }
 
 bool
-scep_signer_verify(CMS_SignerInfo *si, EVP_PKEY *key, int digest_nid)
+scep_signer_verify(CMS_SignerInfo *si, EVP_PKEY_CTX *use, int digest_nid)
 {
 	AUTO(buf_free) struct buf *over = buf_new(2 * LIMIT_BODY_SCEP);
 	const ASN1_OCTET_STRING *signature = CMS_SignerInfo_get0_signature(si);
 
 	return attributes_der(si, over) &&
-	       scep_verify(key, digest_nid,
+	       scep_verify(use, digest_nid,
 	           slice_of(ASN1_STRING_get0_data(signature),
 	               (size_t)ASN1_STRING_length(signature)),
 	           buf_slice(over));

@@ -164,6 +164,7 @@ ask(const struct mode *m, struct slice content)
 	AUTO(buf_free) struct buf *message = NULL;
 	AUTO(buf_free) struct buf *reply = NULL;
 	X509 *ra = cert_authority_ra(the.authority);
+	EVP_PKEY_CTX *use;
 	struct err e = { 0 };
 	struct scep_sign in = { .cert = the.signer,
 		.key = the.key,
@@ -175,9 +176,11 @@ ask(const struct mode *m, struct slice content)
 		    .transaction_tag = V_ASN1_PRINTABLESTRING,
 		    .sender_nonce = slice_str("0123456789abcdef") } };
 
-	must(scep_envelope_make(content, ra, X509_get0_pubkey(ra),
-	         NID_aes_128_cbc, &envelope, &e),
+	use = EVP_PKEY_CTX_new_from_pkey(NULL, X509_get0_pubkey(ra), NULL);
+	must(scep_envelope_make(
+	         content, ra, use, NID_aes_128_cbc, &envelope, &e),
 	    &e);
+	EVP_PKEY_CTX_free(use);
 	in.content = buf_slice(envelope);
 	must(scep_sign(&in, &message, &e), &e);
 	must(scep_operation(

@@ -81,26 +81,26 @@ new_cert(const struct leaf *l)
 	struct cert_build_usage usage = { l->ca ? "critical,CA:TRUE"
 		                                : "critical,CA:FALSE",
 		l->ca ? "critical,keyCertSign" : "critical,digitalSignature",
-		NULL };
+		NULL, NULL };
 	struct cert_subject subject = { .cn = l->cn, .o = "Test" };
 	int64_t now = clock_now_ms() / MS_S * MS_S;
 	struct cert_build b = { .subject = &subject,
 		.issuer = l->issuer,
 		.signer = l->issuer_key != NULL ? l->issuer_key : l->key,
-		.md = EVP_sha256(),
 		.validity = { now - MS_DAY, now + 300 * MS_DAY } };
+	AUTO(cert_built_clear) struct cert_built built = { 0 };
+	AUTO(buf_free) struct buf *usages = NULL;
 	X509_PUBKEY *pub = NULL;
 	struct err e = { 0 };
-	X509 *built = NULL, *x;
+	X509 *x = NULL;
 
 	assert_int_equal(X509_PUBKEY_set(&pub, l->key), 1);
 	b.pub = pub;
-	must(cert_build_extensions(&usage, &b.extensions, &e), &e);
+	must(cert_build_usages(&usage, &usages, &e), &e);
+	b.extensions = buf_slice(usages);
 	must(cert_build(&b, &built, &e), &e);
-	x = reread_cert(built);
-	X509_free(built);
+	must(cert_parse(buf_slice(built.der), &x, &e), &e);
 	X509_PUBKEY_free(pub);
-	cert_build_extensions_free(&b.extensions);
 	return x;
 }
 

@@ -11,6 +11,15 @@ issued_cert(const struct cert_issued *i)
 	return x;
 }
 
+static const X509_ALGOR *
+algorithm_of(const X509 *x)
+{
+	const X509_ALGOR *outer;
+
+	X509_get0_signature(NULL, &outer, x);
+	return outer;
+}
+
 static void
 templates_decide(void **state)
 {
@@ -92,6 +101,74 @@ issued_describes_the_certificate(void **state)
 		assert_int_equal(cert_not_after(x), out.not_after);
 		must(cert_spki(k, text, &e), &e);
 		assert_string_equal(text, out.spki);
+	}
+}
+
+static void
+the_ledger_reads_names_as_others_do(void **state)
+{
+	static const char *const names[] = { " ", " a", "a ", "a b", "  ", "#1",
+		"1#", "a,b+c\"d\\e<f>g;h", "=", "a=b/c", "\xc2\x85", "ア" };
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	AUTO(cert_key_free) EVP_PKEY *k = new_key(CERT_P256);
+	char text[512];
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		AUTO(cert_issued_clear) struct cert_issued out = { 0 };
+		AUTO(cert_x509_free) X509 *x = NULL;
+		struct cert_subject s = { .cn = names[i],
+			.o = "O",
+			.ou = names[COUNT(names) - 1 - i],
+			.uid = "" };
+
+		must(issue_for(a, CERT_TEMPLATE_DEVICE, &s, k, &out, &e), &e);
+		x = issued_cert(&out);
+		cert_subject(x, text, sizeof(text));
+		assert_string_equal(out.subject, text);
+	}
+}
+
+/* Byte for byte what OpenSSL makes of it again: canonical DER. */
+static void
+encoding_is_that_of_openssl(void **state)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = open_authority(*state);
+	struct cert_subject s = { .cn = "Mac",
+		.o = "Example KK",
+		.email = "sato@example.com",
+		.dns = "mac.example",
+		.ip = "2001:db8::1",
+		.uri = "urn:uuid:1" };
+	struct err e = { 0 };
+
+	for (int i = 0; i < 4; i++) {
+		AUTO(cert_key_free)
+		EVP_PKEY *k = new_key(i % 2 == 0 ? CERT_RSA_2048 : CERT_P256);
+		AUTO(cert_issued_clear) struct cert_issued out = { 0 };
+		AUTO(cert_x509_free) X509 *x = NULL;
+		uint8_t *der = NULL;
+		int len;
+
+		must(
+		    issue_for(a, i < 2 ? CERT_TEMPLATE_USER : CERT_TEMPLATE_TLS,
+		        &s, k, &out, &e),
+		    &e);
+		x = issued_cert(&out);
+		assert_int_equal(X509_get_version(x), X509_VERSION_3);
+		assert_int_equal(X509_get_ext_count(x), 6);
+		assert_int_equal(
+		    X509_verify(x, X509_get0_pubkey(cert_authority_issuing(a))),
+		    1);
+		assert_int_equal(
+		    X509_ALGOR_cmp(X509_get0_tbs_sigalg(x), algorithm_of(x)),
+		    0);
+		/* Encoded anew, not from what was read. */
+		len = i2d_re_X509_tbs(x, &der);
+		assert_memory_equal(out.der->p + 4, der, (size_t)len);
+		OPENSSL_free(der);
 	}
 }
 
@@ -202,6 +279,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SHARED(templates_decide),
 		SHARED(issued_describes_the_certificate),
+		SHARED(the_ledger_reads_names_as_others_do),
+		SHARED(encoding_is_that_of_openssl),
 		SHARED(never_outlives_the_issuer),
 		SHARED(refuses_wrong_keys),
 		SHARED(tls_certificate_names_its_host),

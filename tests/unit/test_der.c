@@ -1,5 +1,7 @@
-/* Lengths of DER elements. */
+/* Elements of DER. */
 #include "core_test.h"
+
+#include <openssl/objects.h>
 
 #include "core/der.h"
 
@@ -44,12 +46,50 @@ an_element_is_its_head_and_its_body(void **state)
 	assert_true(out->overflow);
 }
 
+static void
+wrapping_makes_an_element_of_what_is_there(void **state)
+{
+	AUTO(buf_free) struct buf *out = buf_new(300);
+	size_t at;
+
+	(void)state;
+	buf_adds(out, "x");
+	at = out->len;
+	buf_adds(out, "ab");
+	der_wrap(out, at, DER_OCTETS);
+	der_wrap(out, at, DER_SEQUENCE);
+	assert_true(slice_eq_str(buf_slice(out), "x\x30\x04\x04\x02"
+	                                         "ab"));
+	der_wrap(out, out->len, DER_NULL);
+	assert_int_equal(out->len, 9);
+	while (out->len < 0x81)
+		buf_adds(out, ".");
+	der_wrap(out, at, DER_SET);
+	assert_memory_equal(out->p, "x\x31\x81\x80\x30", 5);
+	while (out->len < 300)
+		buf_adds(out, ".");
+	der_wrap(out, 0, DER_SET);
+	assert_true(out->overflow);
+}
+
+static void
+identifiers_have_numbers(void **state)
+{
+	AUTO(buf_free) struct buf *out = buf_new(16);
+
+	(void)state;
+	der_put_oid(out, NID_commonName);
+	assert_true(slice_eq_str(buf_slice(out), "\x06\x03\x55\x04\x03"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lengths_take_as_few_octets_as_they_can),
 		cmocka_unit_test(an_element_is_its_head_and_its_body),
+		cmocka_unit_test(wrapping_makes_an_element_of_what_is_there),
+		cmocka_unit_test(identifiers_have_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

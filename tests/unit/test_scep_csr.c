@@ -15,6 +15,7 @@ setup(void **state)
 	key = forge_rsa(2048);
 	from.signer = forge_certificate((struct forge_cert){ .key = key });
 	from.signer_key = key;
+	from.signer_use = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
 	return 0;
 }
 
@@ -22,6 +23,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
+	EVP_PKEY_CTX_free(from.signer_use);
 	EVP_PKEY_free(key);
 	X509_free(from.signer);
 	return 0;
