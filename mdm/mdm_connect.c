@@ -160,7 +160,7 @@ note_outgoing(const struct mdm_visit *v, struct store_tx *tx, struct err *e)
 	       mdm_db_outgoing_seen(tx, v->brief.who.device_id, v->now, e);
 }
 
-/* It was expected, and yet there is nothing for it. */
+/* There is nothing for it, though it was expected, or reports. */
 static bool
 came_for_nothing(const struct mdm_visit *v, struct store_tx *tx, struct err *e)
 {
@@ -187,9 +187,7 @@ visit_once(struct store_tx *tx, void *arg, struct err *e)
 	v->refusal = may_visit(v);
 	if (v->refusal != MDM_ACCEPTED)
 		return err_set(e, ERR_FORBIDDEN, "refused");
-	if (is_being_erased(v))
-		return true;
-	if (!is_worth_while(v))
+	if (is_being_erased(v) || !is_worth_while(v))
 		return came_for_nothing(v, tx, e);
 	if (!come_back(v, tx, e) || !note_outgoing(v, tx, e) ||
 	    !mdm_connect_record(v, tx, e))

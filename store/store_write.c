@@ -28,9 +28,11 @@ store_carry(struct store_tx *tx)
 	t->ok = t->fn(tx, t->arg, &t->failure) &&
 	        tx->st->driver->keep(tx, &t->failure);
 	log_set_request(mine);
-	if (!t->ok)
-		tx->st->driver->undo(tx);
-	return t->ok;
+	if (t->ok)
+		return true;
+	tx->again = tx->again || str_eq(t->failure.slug, STORE_AGAIN);
+	tx->st->driver->undo(tx);
+	return false;
 }
 
 /* After a failure it has its own thread, without a question that was asked

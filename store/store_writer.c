@@ -23,6 +23,8 @@
 #include "core/clock.h"
 #include "store/store_writer_priv.h"
 
+enum { SYNC_MOST_US = 500000 };
+
 void
 store_waiter_init(struct store_waiter *self)
 {
@@ -107,12 +109,13 @@ turn_pass(struct store_writer *w)
 }
 
 /* With a slow disk it is better that more share its sync: as long as that
- * takes, they may gather. */
+ * takes, they may gather.  A commit that was lost took longer. */
 static int64_t
 batch_us(const struct store_writer *w)
 {
-	return w->commit_us > w->ops->batch_us ? w->commit_us
-	                                       : w->ops->batch_us;
+	int64_t us = w->commit_us < SYNC_MOST_US ? w->commit_us : SYNC_MOST_US;
+
+	return us > w->ops->batch_us ? us : w->ops->batch_us;
 }
 
 static bool
@@ -344,16 +347,18 @@ static void
 carry(struct store_writer *w, struct store_waiter *x)
 {
 	struct store_tx *tx = x->tx;
-	struct err *e = &tx->task->failure;
+	struct err *e = &tx->task->failure, lost;
 
 	atomic_fetch_sub_explicit(
 	    &w->counters->waiting, 1, memory_order_relaxed);
 	tx->carried = true;
-	if (w->ops->save(w->conn, e)) {
-		if (store_carry(tx))
-			return;
-	} else if (!w->ops->intact(w->conn)) {
-		shared_lost(w, e);
+	if (w->ops->save(w->conn, e) && store_carry(tx))
+		return;
+	/* Its own reason may be another one. */
+	if (w->open && !w->ops->intact(w->conn)) {
+		err_slug(&lost, ERR_UNAVAILABLE, STORE_AGAIN,
+		    "the shared transaction was lost");
+		shared_lost(w, &lost);
 	}
 	sem_post(&x->wake);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "store/store_pgsql_priv.h"
 #include "tests/store/fixture.h"
 
 enum { CROWD = 5, PATIENCE_MS = 60000 };
@@ -14,6 +15,7 @@ struct task {
 	struct store *st;
 	int number, calls;
 	bool refuses, spoils; /* spoils: ends the shared transaction */
+	bool loses;           /* the connection, behind what it wrote */
 	pthread_t thread, ran_on;
 	char request[16], seen[16];
 	bool ok;
@@ -35,6 +37,7 @@ static bool
 insert(struct store_tx *tx, void *arg, struct err *e)
 {
 	struct task *t = arg;
+	struct err lost;
 
 	t->calls++;
 	t->ran_on = pthread_self();
@@ -44,6 +47,8 @@ insert(struct store_tx *tx, void *arg, struct err *e)
 		return false;
 	if (t->spoils && t->calls == 1 && !spoil(tx, e))
 		return false;
+	if (t->loses && t->calls == 1)
+		(void)!store_pgsql_drop(((struct pg_tx *)tx)->conn, &lost);
 	return !t->refuses || err_set(e, ERR_REFUSED, "number %d", t->number);
 }
 
@@ -186,6 +191,20 @@ what_is_lost_is_told(void **state)
 	assert_int_equal(number(f->st, "SELECT COUNT(*) FROM t"), ok + 1);
 }
 
+/* Found lost only when what is held is to be sent. */
+static void
+a_connection_lost_between_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	struct task t[CROWD] = { [2] = { .loses = true } };
+
+	if (!test_on_pgsql())
+		return;
+	run_in_line(f, t, CROWD);
+	assert_int_equal(check(f, t, CROWD), CROWD);
+	assert_int_equal(t[2].calls, 2);
+}
+
 static void *
 begin_and_commit(void *arg)
 {
@@ -236,6 +255,7 @@ main(void)
 		TEST(one_runs_for_all),
 		TEST(who_fails_fails_alone),
 		TEST(what_is_lost_is_told),
+		TEST(a_connection_lost_between_is_noticed),
 		TEST(others_have_their_turn),
 	};
 
