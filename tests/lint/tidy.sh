@@ -35,6 +35,7 @@ done | xargs sha256sum | while read -r sum file; do
 		printf '%s %s\n' "$sum" "$file"
 done >"$cache/todo"
 
+[ -s "$cache/todo" ] || exit 0
 if [ $depth = deep ]; then
 	xargs -P2 -n2 sh -c '
 		output=$(clang-tidy --quiet -p "$0" "$3" --extra-arg=-Xclang \
@@ -43,14 +44,13 @@ if [ $depth = deep ]; then
 			{ printf "%s\n" "$output"; exit 1; }' "$build" "$cache" <"$cache/todo"
 	exit
 fi
-[ -s "$cache/todo" ] || exit 0
 rm -f "$cache"/set-*
 cut -d ' ' -f 2 "$cache/todo" | sed "s#^#$PWD/#" | xargs awk -v out="$cache/set" \
 	-v root="$PWD" -v most=12 -f cmake/together.awk |
 	xargs -P2 -n8 sh -c '
 	checks=$0 generated=$1
 	shift
-	output=$(clang-tidy --quiet --checks="$checks" "$@" -- -std=gnu17 -I. -I"$generated" \
+	output=$(clang-tidy --quiet --config-file=.clang-tidy --checks="$checks" "$@" -- -std=gnu17 -I. -I"$generated" \
 	    -D_GNU_SOURCE -DMUTSU_CHECKS -DMUTSU_VERSION=\"0\" \
 	    $(pkg-config --cflags libpq gnutls libplist-2.0) -Xclang -analyzer-opt-analyze-headers \
 	    -Xclang -analyzer-config -Xclang mode=shallow 2>/dev/null) ||
