@@ -55,7 +55,7 @@ certmonger_does() {
 	mkdir "$T/home"
 	{ cat <<'W'
 set -e
-wait_for() { for ((i = 0; i < 600; i++)); do "$@" && return; sleep 0.1; done; echo "not: $*"; exit 1; }
+wait_for() { for ((i = 0; i < 150; i++)); do "$@" && return; sleep 0.4; done; echo "not: $*"; exit 1; }
 CAS=0
 known() { [ "$(grep -ls ca_encryption_cert= "$HOME"/.config/certmonger/cas/* | wc -l)" = $CAS ]; }
 # ca NAME URL [OPTIONS of add-scep-ca]: asked before it knows the RA, certmonger
