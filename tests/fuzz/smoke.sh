@@ -15,7 +15,7 @@ type=Debug
 launcher=$(command -v ccache || true)
 cmake -S "$source" -B "$build" -G Ninja -DCMAKE_C_COMPILER=clang \
 	${launcher:+-DCMAKE_C_COMPILER_LAUNCHER="$launcher"} \
-	-DCMAKE_BUILD_TYPE=$type -DMUTSU_FUZZ=ON \
+	-DCMAKE_BUILD_TYPE=$type -DMUTSU_FUZZ=ON -DMUTSU_TOGETHER=ON \
 	-DMUTSU_SANITIZE=address,undefined >"$build.log"
 ninja -C "$build" "${targets[@]}" >>"$build.log" || { tail -30 "$build.log"; exit 1; }
 for target in "${targets[@]}"; do

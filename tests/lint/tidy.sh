@@ -4,16 +4,17 @@
 # compile_commands.json says how each is compiled.  Without clang-tidy nothing
 # is checked.  A file that has passed is not looked at again until it, any
 # header, the checks or the way it is compiled change.
-# The analyzer is shallow and many files share a process, since starting one
-# takes as long as checking a file: a tenth of the time.  With
-# MUTSU_TIDY_DEEP=1 it is deep, with a process for each file.
+# The analyzer is shallow, many files share a process, since starting one takes
+# as long as checking a file, and a dozen are read as one (together.awk), since
+# reading the headers takes longer still.  With MUTSU_TIDY_DEEP=1 it is deep,
+# with a process for each file.
 set -eu
 
 command -v clang-tidy >/dev/null || exit 0
 build=$1
 # The check of va_list is wrong about every second file of a process.
-depth=shallow checks=-clang-analyzer-valist.Uninitialized words=50
-[ -z "${MUTSU_TIDY_DEEP:-}" ] || depth=deep checks= words=2
+depth=shallow checks=-clang-analyzer-valist.Uninitialized,-bugprone-suspicious-include
+[ -z "${MUTSU_TIDY_DEEP:-}" ] || depth=deep checks=
 
 # What can change the verdict on any file names the directory.
 cache=$build/tidy/$({
@@ -32,20 +33,26 @@ done | xargs sha256sum | while read -r sum file; do
 	# The build may not know a file: not of this configuration.
 	[ -e "$cache/$sum" ] || ! grep -q "/$file\"" "$build/compile_commands.json" ||
 		printf '%s %s\n' "$sum" "$file"
-done | xargs -P2 -n$words sh -c '
-	build=$0 cache=$1 depth=$2 checks=$3
-	shift 3
-	sums= files=
-	while [ $# -gt 0 ]; do
-		sums="$sums $cache/$1" files="$files $2"
-		shift 2
-	done
-	# Lists of names without spaces.
-	if output=$(clang-tidy --quiet -p "$build" --checks="$checks" --extra-arg=-Xclang \
-	    --extra-arg=-analyzer-config --extra-arg=-Xclang \
-	    --extra-arg="mode=$depth" $files 2>/dev/null); then
-		touch $sums
-	else
-		printf "%s\n" "$output"
-		exit 1
-	fi' "$build" "$cache" "$depth" "$checks"
+done >"$cache/todo"
+
+[ -s "$cache/todo" ] || exit 0
+if [ $depth = deep ]; then
+	xargs -P2 -n2 sh -c '
+		output=$(clang-tidy --quiet -p "$0" "$3" --extra-arg=-Xclang \
+		    --extra-arg=-analyzer-config --extra-arg=-Xclang \
+		    --extra-arg=mode=deep 2>/dev/null) && touch "$1/$2" ||
+			{ printf "%s\n" "$output"; exit 1; }' "$build" "$cache" <"$cache/todo"
+	exit
+fi
+rm -f "$cache"/set-*
+cut -d ' ' -f 2 "$cache/todo" | sed "s#^#$PWD/#" | xargs awk -v out="$cache/set" \
+	-v root="$PWD" -v most=12 -f cmake/together.awk |
+	xargs -P2 -n8 sh -c '
+	checks=$0 generated=$1
+	shift
+	output=$(clang-tidy --quiet --config-file=.clang-tidy --checks="$checks" "$@" -- -std=gnu17 -I. -I"$generated" \
+	    -D_GNU_SOURCE -DMUTSU_CHECKS -DMUTSU_VERSION=\"0\" \
+	    $(pkg-config --cflags libpq gnutls libplist-2.0) -Xclang -analyzer-opt-analyze-headers \
+	    -Xclang -analyzer-config -Xclang mode=shallow 2>/dev/null) ||
+		{ printf "%s\n" "$output"; exit 1; }' "$checks" "$build/generated"
+cut -d ' ' -f 1 "$cache/todo" | (cd "$cache" && xargs touch)

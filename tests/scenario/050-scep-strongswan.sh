@@ -6,7 +6,7 @@ pki() { command pki "$@" 2>>"$T/pki.log"; }
 pki --scepca --url "$SCEP" --caout "$T/ss-ca.pem" --raout "$T/ss-ra.pem" --outform pem
 cmp -s <(openssl x509 -in "$T/ss-ca.pem" -outform DER) \
 	<(openssl x509 -in "$CA" -outform DER) || fail "strongSwan's CA is not our root"
-pki --gen --type rsa --size 2048 --outform pem >"$T/key.pem"
+rsa_key "$T/key.pem"
 
 enrol() { # enrol [OPTIONS...]: certificate on standard output
 	timeout 60 "$(command -v pki)" --scep --url "$SCEP" --in "$T/key.pem" \
@@ -24,7 +24,7 @@ good "$T/cert.pem" "$T/key.pem" vpn-gate
 openssl x509 -in "$T/cert.pem" -noout -ext subjectAltName | grep -q DNS:vpn.example.com ||
 	fail "alternative name"
 # The same key may repeat itself; another key may not use the challenge again.
-pki --gen --type rsa --size 2048 --outform pem >"$T/key.pem"
+rsa_key "$T/key.pem"
 enrol --password "$c" >"$T/none.pem" && fail "the challenge was taken again"
 issued 1
 json_is 1 '[.[] | select(.kind == "challenge.reused")] | length' \
@@ -38,7 +38,7 @@ wait "$polls" || fail "no certificate after the approval"
 good "$T/polled.pem" "$T/key.pem" 'I would like to be root'
 issued 2
 # RenewalReq is served, when the template's time for it has come.
-pki --gen --type rsa --size 2048 --outform pem >"$T/next.pem"
+rsa_key "$T/next.pem"
 renew() {
 	timeout 60 "$(command -v pki)" --scep --url "$SCEP" --in "$T/next.pem" \
 		--dn 'CN=I would like to be root' --cert "$T/polled.pem" --key "$T/key.pem" \
@@ -54,7 +54,7 @@ good "$T/renewed.pem" "$T/next.pem" 'I would like to be root'
 # A template of our own: what it says is what the certificate says.
 ! m scep challenge vpn --template vpn >/dev/null 2>&1 || fail "a challenge without a template"
 m template set vpn --fields '{"ext_key_usage": ["clientAuth", "ipsecIKE"], "life_days": 30}' >/dev/null
-pki --gen --type rsa --size 2048 --outform pem >"$T/key.pem"
+rsa_key "$T/key.pem"
 enrol --password "$(challenge vpn --template vpn)" >"$T/vpn.pem" || fail "no certificate for vpn"
 openssl x509 -in "$T/vpn.pem" -noout -ext extendedKeyUsage | grep -q 'ipsec Internet Key Exchange' &&
 	! openssl x509 -in "$T/vpn.pem" -noout -checkend $((31 * 86400)) >/dev/null || fail "template vpn"

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/scep.sh"
 scep_server
 pki() { command pki "$@" 2>>"$T/pki.log"; }
-new_key() { pki --gen --type rsa --size 2048 --outform pem >"$T/key.pem"; }
+new_key() { rsa_key "$T/key.pem"; }
 enrol() { # enrol TEMPLATE CN SECRET-FILE [OPTIONS...]: certificate on standard output
 	local url=$SCEP/$1 cn=$2 secret=$3; shift 3
 	timeout 60 "$(command -v pki)" --scep --url "$url" --in "$T/key.pem" --dn "CN=$cn" \

@@ -40,7 +40,8 @@ pki_enrol three
 good "$T/three.crt" "$T/three.in" three
 stop_server
 # Grown up: root, issuing CA and RA of their own.
-openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=Outside -keyout "$T/o.key" -out "$T/o.pem" -addext keyUsage=critical,keyCertSign
+rsa_key "$T/o.key"
+openssl req -x509 -key "$T/o.key" -days 3650 -subj /CN=Outside -out "$T/o.pem" -addext keyUsage=critical,keyCertSign
 m ca request "$T/csr" >/dev/null
 openssl x509 -req -in "$T/csr" -CA "$T/o.pem" -CAkey "$T/o.key" -days 1000 -out "$T/i.pem" -extfile <(printf '%s\n' \
 	basicConstraints=critical,CA:TRUE,pathlen:0 keyUsage=critical,keyCertSign,cRLSign subjectKeyIdentifier=hash)

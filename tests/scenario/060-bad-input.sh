@@ -26,8 +26,8 @@ put 403 "bad signature" -H "$connect" -H 'Mdm-Signature: AAAA' --data-binary @"$
 put 400 "content type" -H 'Content-Type: text/plain' --data-binary @"$T/idle"
 put 413 "oversize" -H "$connect" --data-binary @"$T/huge"
 # Proved, by the identity of the Mac, but malformed.
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/k.pem" -out "$T/c.pem" \
-	-subj /CN=stranger -days 2 2>/dev/null
+rsa_key "$T/k.pem"
+openssl req -x509 -key "$T/k.pem" -out "$T/c.pem" -subj /CN=stranger -days 2
 sign() { openssl cms -sign -binary -outform DER -signer "$T/c.pem" -inkey "$T/k.pem" \
 	-in "$1" | base64 -w0; }
 put 403 "unknown certificate" -H "$connect" -H "Mdm-Signature: $(sign "$T/idle")" \

@@ -6,8 +6,8 @@ start_apns
 start_server
 P=$T/pki; mkdir "$P"
 ca() { # ca NAME ISSUER: a certificate in $P, self-signed without issuer
-	openssl req -x509 -newkey rsa:2048 -nodes -days 9 -keyout "$P/$1.key" \
-		-subj "/CN=$1" ${2:+-CA "$P/$2.pem" -CAkey "$P/$2.key"} -out "$P/$1.pem" 2>/dev/null
+	rsa_key "$P/$1.key"
+	openssl req -x509 -key "$P/$1.key" -days 9 -subj "/CN=$1" ${2:+-CA "$P/$2.pem" -CAkey "$P/$2.key"} -out "$P/$1.pem" 2>/dev/null
 }
 ca root; ca wwdr root; ca vendor wwdr
 cat "$P/vendor.pem" "$P/wwdr.pem" "$P/root.pem" >"$P/chain.pem"

@@ -3,9 +3,11 @@
 . "$(dirname "$0")/lib.sh"
 start_apns
 openssl() { command openssl "$@" 2>>"$T/openssl.log"; }
-openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=Public -keyout "$T/ca.key" -out "$T/public.pem" -days 30
+rsa_key "$T/ca.key"
+openssl req -x509 -key "$T/ca.key" -subj /CN=Public -out "$T/public.pem" -days 30
 make() { # make NAME [HOST] [DAYS]: a certificate and its key in $T/new.*
-	openssl req -new -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout "$T/new.key" -out "$T/new.csr"
+	rsa_key "$T/new.key"
+	openssl req -new -key "$T/new.key" -subj "/CN=$1" -out "$T/new.csr"
 	openssl x509 -req -in "$T/new.csr" -CA "$T/public.pem" -CAkey "$T/ca.key" -days "${3:-20}" -out "$T/new.pem" \
 		-extfile <(echo "subjectAltName=DNS:${2:-localhost}")
 	chmod 600 "$T/new.key"

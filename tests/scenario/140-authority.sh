@@ -7,7 +7,7 @@ echo "directories.tokendir = $T/tokens" >"$SOFTHSM2_CONF"
 (umask 077; echo 4711 >"$T/pin")
 softhsm2-util --init-token --free --label t --so-pin 1234 --pin 4711 >/dev/null
 for key in issuing ra; do
-	openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$T/$key.key" 2>/dev/null
+	rsa_key "$T/$key.key"
 	softhsm2-util --import "$T/$key.key" --token t --pin 4711 --label $key \
 		--id $(printf $key | xxd -p) >/dev/null
 done
@@ -22,7 +22,7 @@ enrol() {
 		--cacert "$T/root.pem" --outform pem >"$T/$1.crt" 2>"$T/pki.log" || fail "$1"
 	openssl x509 -in "$T/$1.crt" -noout -issuer
 }
-for name in one two; do pki --gen --type rsa --size 2048 --outform pem >"$T/$name.in" 2>/dev/null; done
+for name in one two; do rsa_key "$T/$name.in"; done
 
 scep_server "${token[@]}"
 [ ! -e "$T/data/keys" ] || fail "key files beside the token"

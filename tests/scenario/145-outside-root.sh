@@ -18,7 +18,8 @@ enrol() { # enrol NAME ROOT: the root that it chains to
 		fail "the chain of $1 to $2"
 }
 for name in first second; do
-	openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/O=Example KK/CN=$name" -keyout "$T/$name.key" -out "$T/$name.pem" \
+	rsa_key "$T/$name.key"
+	openssl req -x509 -key "$T/$name.key" -days 3650 -subj "/O=Example KK/CN=$name" -out "$T/$name.pem" \
 		-addext keyUsage=critical,keyCertSign,cRLSign
 done
 killed ca request "$T/1.csr"

@@ -4,7 +4,7 @@
 scep_server
 PLAIN=${SCEP%/scep}
 enrol() {
-	openssl genrsa -out "$T/$1.key" 2048 2>/dev/null
+	rsa_key "$T/$1.key"
 	timeout 60 pki --scep --url "$SCEP" --in "$T/$1.key" --dn CN=x \
 		--password "$(challenge "$1")" --cacert-enc "$T/ra.pem" --cacert-sig "$T/ra.pem" \
 		--cacert "$T/issuing.pem" --cacert "$T/root.pem" --outform pem >"$T/$1.pem" 2>>"$T/pki.log"

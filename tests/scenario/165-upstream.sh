@@ -42,7 +42,7 @@ renew printer last RenewalReq
 # strongSwan names the authority in its URL.
 curl -sSf "$SCEP/corp?operation=GetCACert" | openssl pkcs7 -inform DER -print_certs >"$T/both.pem"
 [ "$(grep -c BEGIN "$T/both.pem")" = 4 ] || fail "GetCACert by the upstream's name"
-pki --gen --type rsa --size 2048 --outform pem >"$T/swan.key" 2>/dev/null
+rsa_key "$T/swan.key"
 timeout 60 pki --scep --url "$SCEP/corp" --in "$T/swan.key" --dn 'CN=gate' --outform pem \
 	--password "$(challenge gate --template corp)" --cacert-enc "$T/ra.pem" --cacert-sig "$T/ra.pem" \
 	--cacert "$T/issuing.pem" --cacert "$T/root.pem" --cacert "$UPSTREAM_CA" \

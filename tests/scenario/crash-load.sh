@@ -18,7 +18,7 @@ ask() {
 		-H 'Content-Type: application/json' -d "$json" "$@" \
 		-w '\n%{http_code}' "$ADMIN$path") || true
 	STATUS=${out##*$'\n'} ANSWER=${out%$'\n'*}
-	case $STATUS in 000 | 503) nap 0.05 ;; esac # the server or its database is down
+	case $STATUS in 000 | 503) nap 0.15 ;; esac # the server or its database is down
 }
 
 # field NAME: the first string of this name in ANSWER, in FIELD.
@@ -63,7 +63,7 @@ load_orders() {
 		*) echo "order: $STATUS $ANSWER"; return 1 ;;
 		esac
 		n=$((n + 1))
-		nap 0.1
+		nap 0.25
 	done
 }
 
@@ -77,6 +77,6 @@ load_users() {
 		000 | 503) ;;
 		*) echo "assign: $STATUS $ANSWER"; return 1 ;;
 		esac
-		nap 0.2 # each makes a key and a certificate
+		nap 0.6 # the Mac makes a key each time
 	done
 }

@@ -8,6 +8,8 @@ MUTSU=${MUTSU:-$(dirname "${BASH_SOURCE[0]}")/../../build/dev/mutsu}
 TOOL=${MUTSU_TOOL:-$MUTSU}
 T=$(mktemp -d)
 PIDS=()
+KEYS=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")/build/test-keys
+export MUTSU_TEST_KEYS_TAKEN=$T/keys-taken # tests/keys/test_keys.c
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}abort_on_error=0:exitcode=99
 
 cleanup() {
@@ -59,6 +61,18 @@ background() {
 
 # says_or_ended PID PATTERN FILE: no use in waiting for what has ended.
 says_or_ended() { grep -q "$2" "$3" || ! alive "$1"; }
+
+# rsa_key FILE: a key of 2048 bits that nobody else here has; to make one takes
+# longer than most of what is done with it.
+rsa_key() {
+	local n
+	n=$(flock "$MUTSU_TEST_KEYS_TAKEN.2048" sh -c 'stat -c %s "$0"; printf . >>"$0"' "$MUTSU_TEST_KEYS_TAKEN.2048")
+	if [ -e "$KEYS/2048-$n.pem" ]; then
+		install -m 600 "$KEYS/2048-$n.pem" "$1"
+	else
+		openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$1"
+	fi
+}
 
 # Ports below those that the kernel gives out by itself.
 free_port() {

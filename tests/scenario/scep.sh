@@ -42,7 +42,7 @@ issued() {
 
 # pki_enrol NAME: a key and a certificate by strongSwan, in NAME.in and NAME.crt.
 pki_enrol() {
-	pki --gen --type rsa --size 2048 --outform pem >"$T/$1.in" 2>/dev/null
+	rsa_key "$T/$1.in"
 	pki --scep --url "$SCEP" --in "$T/$1.in" --dn "CN=$1" --password "$(challenge "$1")" \
 		--cacert-enc "$T/ra.pem" --cacert-sig "$T/ra.pem" --cacert "$T/issuing.pem" \
 		--cacert "$T/root.pem" --outform pem >"$T/$1.crt" 2>"$T/pki.log" || fail "$1"
@@ -55,7 +55,7 @@ certmonger_does() {
 	mkdir "$T/home"
 	{ cat <<'W'
 set -e
-wait_for() { for ((i = 0; i < 600; i++)); do "$@" && return; sleep 0.1; done; echo "not: $*"; exit 1; }
+wait_for() { for ((i = 0; i < 150; i++)); do "$@" && return; sleep 0.4; done; echo "not: $*"; exit 1; }
 CAS=0
 known() { [ "$(grep -ls ca_encryption_cert= "$HOME"/.config/certmonger/cas/* | wc -l)" = $CAS ]; }
 # ca NAME URL [OPTIONS of add-scep-ca]: asked before it knows the RA, certmonger
