@@ -1,6 +1,6 @@
 # together(OUT NAME SOURCES...): the sources to compile instead of these when
 # MUTSU_TOGETHER is on, in OUT; otherwise the same.  TESTS as the first of them:
-# they are tests of each.c.
+# they are tests of each.c, and always taken together.
 option(MUTSU_TOGETHER "Compile many sources at once (together.awk)" OFF)
 function(together out name)
 	set(${out} ${ARGN} PARENT_SCOPE)
@@ -10,7 +10,7 @@ function(together out name)
 		list(REMOVE_AT ARGN 0)
 		set(${out} ${ARGN} PARENT_SCOPE)
 	endif()
-	if(NOT MUTSU_TOGETHER)
+	if(NOT MUTSU_TOGETHER AND NOT tests)
 		return()
 	endif()
 	set(dir ${CMAKE_BINARY_DIR}/together)
