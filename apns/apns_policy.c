@@ -29,10 +29,8 @@ apns_next_gap_ms(int64_t attempt, bool urgent, int64_t age_ms)
 static int64_t
 chance(const struct apns_answer *a, int64_t steps)
 {
-	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+	uint64_t h = slice_hash(slice_str(a->id));
 
-	for (const char *c = a->id; *c != '\0'; c++)
-		h = (h ^ (uint8_t)*c) * UINT64_C(1099511628211);
 	return (int64_t)((h >> 32) % (uint64_t)(steps + 1));
 }
 

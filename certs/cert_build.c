@@ -176,9 +176,9 @@ make_serial(uint8_t serial[CERT_SERIAL_SIZE])
 static void
 put_time(struct buf *out, int64_t at_ms)
 {
-	char text[CERT_TIME_SIZE];
+	char text[DER_TIME_SIZE];
 	size_t len;
-	uint8_t tag = cert_sign_time(at_ms, text, &len);
+	uint8_t tag = der_time(at_ms, text, &len);
 
 	der_put(out, tag, slice_of(text, len));
 }

@@ -146,9 +146,9 @@ put_serial(struct entry *t, const char *hex, struct buf *scratch, struct err *e)
 static void
 put_time(struct entry *t, int64_t at_ms)
 {
-	char text[CERT_TIME_SIZE];
+	char text[DER_TIME_SIZE];
 	size_t len;
-	uint8_t tag = cert_sign_time(at_ms, text, &len);
+	uint8_t tag = der_time(at_ms, text, &len);
 
 	put(t, tag, text, len);
 }

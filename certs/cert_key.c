@@ -50,6 +50,13 @@ cert_bio_free(BIO **b)
 }
 
 void
+cert_use_free(EVP_PKEY_CTX **c)
+{
+	EVP_PKEY_CTX_free(*c);
+	*c = NULL;
+}
+
+void
 cert_digest_free(EVP_MD_CTX **c)
 {
 	EVP_MD_CTX_free(*c);

@@ -15,6 +15,7 @@ void cert_x509_free(X509 **x);
 void cert_stack_free(STACK_OF(X509) * *s);
 void cert_bio_free(BIO **b);
 void cert_digest_free(EVP_MD_CTX **c);
+void cert_use_free(EVP_PKEY_CTX **c);
 void cert_req_free(X509_REQ **r);
 
 enum cert_key_kind {

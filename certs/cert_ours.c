@@ -22,16 +22,10 @@ reverse(uint8_t *out, struct slice in)
 		out[i] = in.p[in.len - 1 - i];
 }
 
-static void
-key_context_free(EVP_PKEY_CTX **c)
-{
-	EVP_PKEY_CTX_free(*c);
-}
-
 static EVP_PKEY *
 rsa_key(struct slice modulus, struct slice exponent)
 {
-	AUTO(key_context_free)
+	AUTO(cert_use_free)
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
 	uint8_t n[MODULUS_MAX], e[EXPONENT_MAX];
 	EVP_PKEY *key = NULL;

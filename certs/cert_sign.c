@@ -1,11 +1,8 @@
 /*
- * Signatures and times of what is written by hand, since objects of OpenSSL
- * take longer to make than their encoding.
+ * Signatures of what is written by hand, since objects of OpenSSL take longer
+ * to make than their encoding.
  */
-#include <string.h>
-
 #include "certs/cert_sign_priv.h"
-#include "core/clock.h"
 
 enum { SIGNATURE_MAX = 1024 };
 
@@ -40,21 +37,4 @@ cert_sign(EVP_PKEY *key, struct slice over, struct buf *out)
 		return false;
 	der_put(out, DER_BIT_STRING, slice_of(signature, 1 + len));
 	return true;
-}
-
-uint8_t
-cert_sign_time(int64_t at_ms, char out[CERT_TIME_SIZE], size_t *len)
-{
-	char text[CLOCK_TEXT_SIZE], digits[CLOCK_TEXT_SIZE] = "";
-	bool utc;
-	size_t n = 0;
-
-	clock_format_s(text, at_ms);
-	for (const char *p = text; *p != '\0'; p++)
-		if ((*p >= '0' && *p <= '9') || *p == 'Z')
-			digits[n++] = *p;
-	utc = memcmp(digits, "1950", 4) >= 0 && memcmp(digits, "2050", 4) < 0;
-	*len = utc ? n - 2 : n;
-	memcpy(out, utc ? digits + 2 : digits, *len);
-	return utc ? V_ASN1_UTCTIME : V_ASN1_GENERALIZEDTIME;
 }

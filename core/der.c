@@ -3,6 +3,7 @@
 
 #include <openssl/objects.h>
 
+#include "core/clock.h"
 #include "core/der.h"
 
 enum { HEAD_MAX = 2 + sizeof(size_t) };
@@ -67,4 +68,21 @@ der_wrap(struct buf *out, size_t at, uint8_t tag)
 		return;
 	memmove(out->p + at + n, out->p + at, len);
 	memcpy(out->p + at, head, n);
+}
+
+uint8_t
+der_time(int64_t at_ms, char out[DER_TIME_SIZE], size_t *len)
+{
+	char text[CLOCK_TEXT_SIZE], digits[CLOCK_TEXT_SIZE] = "";
+	bool utc;
+	size_t n = 0;
+
+	clock_format_s(text, at_ms);
+	for (const char *p = text; *p != '\0'; p++)
+		if ((*p >= '0' && *p <= '9') || *p == 'Z')
+			digits[n++] = *p;
+	utc = memcmp(digits, "1950", 4) >= 0 && memcmp(digits, "2050", 4) < 0;
+	*len = utc ? n - 2 : n;
+	memcpy(out, utc ? digits + 2 : digits, *len);
+	return utc ? DER_UTC_TIME : DER_GENERALIZED_TIME;
 }

@@ -28,7 +28,7 @@ struct line {
 };
 
 static _Atomic int level_min = LOG_INFO;
-static _Thread_local char request_id[48];
+static _Thread_local char request_id[LOG_REQUEST_SIZE];
 
 static const char *const level_names[] = {
 	[LOG_DEBUG] = "debug",

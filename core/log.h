@@ -11,6 +11,7 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_set_level(enum log_level min);
+enum { LOG_REQUEST_SIZE = 48 };
 /* Id put into every line of this thread as req=...; NULL takes it away. */
 void log_set_request(const char *id);
 /* That of this thread, or "". */

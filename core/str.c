@@ -21,6 +21,16 @@ slice_of(const void *p, size_t len)
 	return (struct slice){ .p = p, .len = len };
 }
 
+uint64_t
+slice_hash(struct slice s)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ s.p[i]) * UINT64_C(1099511628211);
+	return h;
+}
+
 bool
 slice_eq(struct slice a, struct slice b)
 {

@@ -22,6 +22,8 @@ struct slice {
 /* The bytes of a string without its NUL; an empty slice for NULL. */
 struct slice slice_str(const char *s);
 struct slice slice_of(const void *p, size_t len);
+/* FNV-1a, 64 bits: for tables of ours, not against who looks for collisions. */
+uint64_t slice_hash(struct slice s);
 bool slice_eq(struct slice a, struct slice b);
 bool slice_eq_str(struct slice a, const char *s);
 bool slice_utf8_valid(struct slice s);

@@ -5,7 +5,6 @@
  * refusal here may be our own mistake.  Any thread.
  */
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mdm/mdm_priv.h"
@@ -185,51 +184,12 @@ mdm_auth_bound(const struct mdm_who *w, int64_t now)
 	return MDM_ACCEPTED;
 }
 
-/* ---- who was here ---- */
-
-/* The first 64 bits of a SHA-256; 0 stands for nobody. */
-static uint64_t
-admitted_key(const char *fingerprint)
-{
-	char head[17];
-
-	str_copy_cut(head, sizeof(head), fingerprint);
-	return strtoull(head, NULL, 16);
-}
-
-void
-mdm_auth_admit(struct mdm_service *s, const char *fingerprint, bool in)
-{
-	uint64_t key = admitted_key(fingerprint);
-	_Atomic uint64_t *slot = &s->admitted[key % MDM_ADMITTED];
-	uint64_t there = key;
-
-	if (in)
-		atomic_store_explicit(slot, key, memory_order_relaxed);
-	else
-		atomic_compare_exchange_strong(slot, &there, 0);
-}
-
-bool
-mdm_auth_admitted(struct mdm_service *s, const char *fingerprint)
-{
-	uint64_t key = admitted_key(fingerprint);
-
-	return key != 0 &&
-	       atomic_load_explicit(&s->admitted[key % MDM_ADMITTED],
-	           memory_order_relaxed) == key;
-}
-
 /* ---- refusing ---- */
 
 static uint64_t
 heard_key(const char *whom, enum mdm_refusal why)
 {
-	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
-
-	for (const char *c = whom; *c != '\0'; c++)
-		h = (h ^ (uint8_t)*c) * UINT64_C(1099511628211);
-	return (h ^ (uint64_t)why) * UINT64_C(1099511628211);
+	return slice_hash(slice_str(whom)) + (uint64_t)why;
 }
 
 bool

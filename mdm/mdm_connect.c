@@ -1,9 +1,9 @@
 /*
  * Connect: a Mac reports on a command and gets the next one, in one write
- * transaction; an Idle with nothing to do costs one read.  Strangers never get
- * the writer's turn: who was not accepted lately is looked up by a read first.
- * An Idle that is expected (mdm_expect.c) is not.
- * Any thread.
+ * transaction; an Idle with nothing to do costs one read.  Who was not accepted
+ * lately is looked up by a read before it gets the writer's turn; only an Idle
+ * of an enrolment that is expected goes there at once, and for each of those
+ * that are expected a stranger gets one turn at most.  Any thread.
  */
 #include "apns/apns_scheduler.h"
 #include "mdm/mdm_connect_priv.h"
@@ -129,7 +129,7 @@ next_push(
 static bool
 refuse(struct mdm_visit *v, enum mdm_refusal why, struct err *e)
 {
-	mdm_auth_admit(v->s, v->m->fingerprint, false);
+	(void)mdm_unmark(&v->s->admitted, v->m->fingerprint);
 	return mdm_auth_refuse(v->s, v->m, &v->brief.who, why, e);
 }
 
@@ -283,26 +283,26 @@ look(struct mdm_visit *v, bool *work_out, struct err *e)
 	why = may_visit(v);
 	if (why != MDM_ACCEPTED)
 		return refuse(v, why, e);
-	mdm_auth_admit(v->s, v->m->fingerprint, true);
+	mdm_mark(&v->s->admitted, v->m->fingerprint);
 	*work_out = !is_being_erased(v) && is_worth_while(v);
 	return true;
 }
 
-/* A report does anyway, and the look is repeated there; but not a stranger's,
- * who could take one turn at most for each Idle that is expected. */
+/* A report does anyway, and the look is repeated there; but not a stranger's.
+ */
 static bool
 needs_writer(const struct mdm_visit *v)
 {
 	return v->status == MDM_IDLE
-	           ? mdm_expect_take(v->s, v->m->enrollment_id)
-	           : mdm_auth_admitted(v->s, v->m->fingerprint);
+	           ? mdm_unmark(&v->s->expected, v->m->enrollment_id)
+	           : mdm_marked(&v->s->admitted, v->m->fingerprint);
 }
 
 /* What the look would have done. */
 static void
 note_accepted(const struct mdm_visit *v)
 {
-	mdm_auth_admit(v->s, v->m->fingerprint, true);
+	mdm_mark(&v->s->admitted, v->m->fingerprint);
 	if (!v->brief.who.used)
 		mdm_db_first_seen(v->s->o.store, v->m->fingerprint, v->now);
 }

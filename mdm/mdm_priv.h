@@ -34,11 +34,10 @@ struct mdm_heard {
 	int64_t at;
 };
 
-/* Certificates that were accepted lately; see mdm_auth_admit(). */
-enum { MDM_ADMITTED = 4096 };
-
-/* Enrolments that will come soon; see mdm_expect.c. */
-enum { MDM_EXPECTED = 4096 };
+enum { MDM_MARKS = 4096 };
+struct mdm_marks {
+	_Atomic uint64_t slot[MDM_MARKS];
+};
 
 struct mdm_service {
 	pthread_mutex_t mutex; /* guards topics and heard */
@@ -48,8 +47,20 @@ struct mdm_service {
 	struct mdm_options o;
 	struct cert_verifier *verifier;
 	_Atomic int64_t counters[MDM_COUNTERS];
-	_Atomic uint64_t admitted[MDM_ADMITTED];
-	_Atomic uint64_t expected[MDM_EXPECTED];
+	/*
+	 * Certificates that the ledger accepted lately: so strangers are told
+	 * from devices without a transaction.  It decides nothing: who is
+	 * admitted may ask for the writer's turn, and is looked up there.
+	 */
+	struct mdm_marks admitted;
+	/*
+	 * Enrolments that will come soon.  An Idle of theirs goes straight to
+	 * the writer, without the look of a reader whether that is worth
+	 * while: with PostgreSQL it would be a round trip more.  Whoever is
+	 * wrongly expected costs a turn of the writer, whoever is forgotten a
+	 * look.
+	 */
+	struct mdm_marks expected;
 };
 
 /* A message, parsed; borrows from doc. */
@@ -73,10 +84,12 @@ const struct mdm_renderer *mdm_renderer_find(
 MUST_CHECK bool mdm_event(struct store_tx *tx, const struct store_event *ev,
     json_t *data, struct err *e);
 
-/* ---- mdm_expect.c ---- */
+/* ---- mdm_mark.c ---- */
 
-/* True if it is expected; from now on it is not. */
-bool mdm_expect_take(struct mdm_service *s, const char *enrollment_id);
+void mdm_mark(struct mdm_marks *m, const char *id);
+bool mdm_marked(const struct mdm_marks *m, const char *id);
+/* True if it was marked until now. */
+bool mdm_unmark(struct mdm_marks *m, const char *id);
 
 /* ---- mdm_auth.c ---- */
 
@@ -120,14 +133,6 @@ enum mdm_refusal mdm_auth_bound(const struct mdm_who *w, int64_t now);
 /* Whether it has to be written down that an identity which is to be changed
  * still speaks: it is not ended before it was silent for a day. */
 bool mdm_auth_outgoing_due(const struct mdm_who *w, int64_t now);
-/*
- * Remembers, or forgets, that the ledger accepted this certificate, so that
- * mdm_auth_admitted() can tell strangers from devices without a transaction.
- * It decides nothing: who is admitted may ask for the writer's turn, and is
- * looked up there.
- */
-void mdm_auth_admit(struct mdm_service *s, const char *fingerprint, bool in);
-bool mdm_auth_admitted(struct mdm_service *s, const char *fingerprint);
 /*
  * True if the feed has not been told of this refusal of whom (an id) within
  * the hour; it counts as told from now on.  When it cannot be remembered

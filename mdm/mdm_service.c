@@ -80,6 +80,12 @@ mdm_topic_fits(struct mdm_service *s, const char *topic)
 }
 
 void
+mdm_service_expect(struct mdm_service *s, const char *enrollment_id)
+{
+	mdm_mark(&s->expected, enrollment_id);
+}
+
+void
 mdm_count(struct mdm_service *s, enum mdm_counter c)
 {
 	atomic_fetch_add_explicit(&s->counters[c], 1, memory_order_relaxed);

@@ -18,26 +18,6 @@ enum { RSA_MAX = 4096 / 8, AROUND = 4096, CONTENT_MAX = LIMIT_SCEP_CRL + 64 };
 
 static const uint8_t version_0[] = { DER_INTEGER, 1, 0 };
 
-/* IssuerAndSerialNumber (RFC 5652 10.2.4). */
-static bool
-put_name(struct buf *out, X509 *x)
-{
-	size_t at = out->len;
-	uint8_t *name = NULL, *serial = NULL;
-	int name_len = i2d_X509_NAME(X509_get_issuer_name(x), &name);
-	int serial_len = i2d_ASN1_INTEGER(X509_get_serialNumber(x), &serial);
-	bool ok = name_len > 0 && serial_len > 0;
-
-	if (ok) {
-		buf_add(out, name, (size_t)name_len);
-		buf_add(out, serial, (size_t)serial_len);
-		der_wrap(out, at, DER_SEQUENCE);
-	}
-	OPENSSL_free(name);
-	OPENSSL_free(serial);
-	return ok;
-}
-
 /* The content's key for the recipient's; out has room for any RSA key. */
 static bool
 transport(
@@ -62,7 +42,7 @@ put_recipient(struct buf *out, X509 *recipient, EVP_PKEY_CTX *use,
 	if (!transport(use, content_key, secret, &len))
 		return false;
 	buf_add(out, version_0, sizeof(version_0));
-	if (!put_name(out, recipient))
+	if (!scep_put_issuer_and_serial(out, recipient))
 		return false;
 	algorithm = out->len;
 	der_put_oid(out, NID_rsaEncryption);

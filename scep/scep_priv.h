@@ -88,6 +88,8 @@ struct scep_sign {
 MUST_CHECK bool scep_sign(
     const struct scep_sign *in, struct buf **out, struct err *e);
 
+/* IssuerAndSerialNumber (RFC 5652 10.2.4); false: it cannot be encoded. */
+MUST_CHECK bool scep_put_issuer_and_serial(struct buf *out, X509 *x);
 /* EnvelopedData of content for one RSA recipient, whose key is given apart;
  * DER. */
 MUST_CHECK bool scep_envelope_make(struct slice content, X509 *recipient,

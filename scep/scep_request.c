@@ -131,19 +131,13 @@ make_csr(const struct scep_client_options *o, const EVP_MD *md,
 	return true;
 }
 
-static void
-use_free(EVP_PKEY_CTX **use)
-{
-	EVP_PKEY_CTX_free(*use);
-}
-
 /* content, enveloped and signed, becomes the message. */
 static bool
 wrap(struct scep_pending *p, enum scep_type type, struct slice content,
     struct err *e)
 {
 	AUTO(buf_free) struct buf *envelope = NULL;
-	AUTO(use_free) EVP_PKEY_CTX *use = NULL;
+	AUTO(cert_use_free) EVP_PKEY_CTX *use = NULL;
 	struct scep_sign in = {
 		.cert = p->self,
 		.key = p->key,

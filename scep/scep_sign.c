@@ -28,6 +28,20 @@ put_encoded(struct buf *out, uint8_t *der, int len)
 
 /* AlgorithmIdentifier of a digest: without parameters, as OpenSSL writes all
  * that we use (RFC 5754 2). */
+bool
+scep_put_issuer_and_serial(struct buf *out, X509 *x)
+{
+	size_t at = out->len;
+	uint8_t *name = NULL, *serial = NULL;
+	int name_len = i2d_X509_NAME(X509_get_issuer_name(x), &name);
+	int serial_len = i2d_ASN1_INTEGER(X509_get_serialNumber(x), &serial);
+	bool good = put_encoded(out, name, name_len);
+
+	good &= put_encoded(out, serial, serial_len);
+	der_wrap(out, at, DER_SEQUENCE);
+	return good;
+}
+
 static void
 put_digest_algorithm(struct buf *out, int digest_nid)
 {
@@ -63,19 +77,14 @@ oid(int nid)
 	return slice_of(OBJ_get0_data(o), OBJ_length(o));
 }
 
-/* RFC 5652 11.3: UTCTime through 2049, which is past our certificates. */
 static void
 signing_time(struct scep_attr_list *a)
 {
-	char text[CLOCK_TEXT_SIZE], digits[CLOCK_TEXT_SIZE];
-	size_t n = 0;
+	char text[DER_TIME_SIZE];
+	size_t len;
+	uint8_t tag = der_time(clock_now_ms(), text, &len);
 
-	clock_format_s(text, clock_now_ms());
-	for (const char *p = text + 2; *p != '\0'; p++)
-		if ((*p >= '0' && *p <= '9') || *p == 'Z')
-			digits[n++] = *p;
-	scep_attr_add(
-	    a, oid(NID_pkcs9_signingTime), V_ASN1_UTCTIME, slice_of(digits, n));
+	scep_attr_add(a, oid(NID_pkcs9_signingTime), tag, slice_of(text, len));
 }
 
 /* The SET of them, which is what is signed (RFC 5652 5.4). */
@@ -108,7 +117,7 @@ static bool
 sign(const struct scep_sign *in, struct slice over, struct buf *out)
 {
 	const EVP_MD *md = EVP_get_digestbynid(in->digest_nid);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	AUTO(cert_digest_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	uint8_t signature[SIGNATURE_MAX];
 	size_t len = sizeof(signature);
 	bool good;
@@ -116,23 +125,8 @@ sign(const struct scep_sign *in, struct slice over, struct buf *out)
 	good = ctx != NULL && md != NULL &&
 	       EVP_DigestSignInit(ctx, NULL, md, NULL, in->key) == 1 &&
 	       EVP_DigestSign(ctx, signature, &len, over.p, over.len) == 1;
-	EVP_MD_CTX_free(ctx);
 	if (good)
 		der_put(out, DER_OCTETS, slice_of(signature, len));
-	return good;
-}
-
-static bool
-put_issuer_and_serial(struct buf *out, X509 *x)
-{
-	size_t at = out->len;
-	uint8_t *name = NULL, *serial = NULL;
-	int name_len = i2d_X509_NAME(X509_get_issuer_name(x), &name);
-	int serial_len = i2d_ASN1_INTEGER(X509_get_serialNumber(x), &serial);
-	bool good = put_encoded(out, name, name_len);
-
-	good &= put_encoded(out, serial, serial_len);
-	der_wrap(out, at, DER_SEQUENCE);
 	return good;
 }
 
@@ -146,7 +140,7 @@ put_signer(const struct scep_sign *in, struct buf *out, struct err *e)
 	if (!put_attributes(in, attributes, e))
 		return false;
 	buf_add(out, version_1, sizeof(version_1));
-	if (!put_issuer_and_serial(out, in->cert))
+	if (!scep_put_issuer_and_serial(out, in->cert))
 		return err_openssl(e, ERR_INTERNAL, "name of a signer");
 	put_digest_algorithm(out, in->digest_nid);
 	/* The same bytes with another tag. */

@@ -14,17 +14,6 @@ enum { MAC_OUT_MAX = 4 << 20, CHAINS_FIRST = 1024 };
 
 static const char hello[] = "HELLO ";
 
-/* FNV-1a: tokens are random, or made by tests. */
-static uint64_t
-hash_of(const char *hex)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *hex != '\0'; hex++)
-		h = (h ^ (unsigned char)*hex) * UINT64_C(1099511628211);
-	return h;
-}
-
 static void
 grow(struct sim_apns *s)
 {
@@ -50,7 +39,7 @@ grow(struct sim_apns *s)
 static struct sim_apns_token *
 token_of(struct sim_apns *s, const char *hex)
 {
-	uint64_t hash = hash_of(hex);
+	uint64_t hash = slice_hash(slice_str(hex));
 	struct sim_apns_token *t = NULL;
 	size_t size = strlen(hex) + 1;
 

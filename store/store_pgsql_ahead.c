@@ -17,16 +17,14 @@
 
 static const uint64_t ANYTHING = 0, NOTHING = 1;
 
-/* FNV-1a; two things that share a number are taken for the same. */
+/* Two things that share a number are taken for the same. */
 static uint64_t
 about(const char *text)
 {
-	uint64_t h = 0xcbf29ce484222325;
+	uint64_t h = slice_hash(slice_str(text));
 
 	if (str_empty(text))
 		return ANYTHING;
-	for (; *text != '\0'; text++)
-		h = (h ^ (uint8_t)*text) * 0x100000001b3;
 	return h <= NOTHING ? h + 2 : h;
 }
 

@@ -142,7 +142,8 @@ struct store_rows {
 	struct store_tx *tx;
 };
 
-/* store_begin() of a task, which may have been run when it returns. */
+/* store_begin() of a write, which may have been run when it returns if it is a
+ * task; NULL: it is none. */
 MUST_CHECK bool store_begin_task(struct store *st, struct store_task *task,
     struct store_tx **out, struct err *e);
 /* Runs the task of another thread's transaction, with the turn; false: nothing

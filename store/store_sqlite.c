@@ -225,27 +225,6 @@ driver_undo(struct store_tx *base)
 	store_writer_undo(&q->writer, &((struct sq_tx *)base)->member);
 }
 
-static bool
-driver_commit(struct store_tx *base, struct err *e)
-{
-	struct sqlite *q = (struct sqlite *)base->st;
-	struct sq_tx *tx = (struct sq_tx *)base;
-	bool ok;
-
-	if (base->mode == STORE_READ) {
-		end_read(q, tx->reader);
-		return true;
-	}
-	if (!base->carried && !driver_keep(base, e)) {
-		store_writer_rollback(&q->writer, &tx->member);
-		mem_free(&tx);
-		return false;
-	}
-	ok = store_writer_commit(&q->writer, &tx->member, e);
-	mem_free(&tx);
-	return ok;
-}
-
 static void
 driver_rollback(struct store_tx *base)
 {
@@ -258,6 +237,26 @@ driver_rollback(struct store_tx *base)
 	}
 	store_writer_rollback(&q->writer, &tx->member);
 	mem_free(&tx);
+}
+
+static bool
+driver_commit(struct store_tx *base, struct err *e)
+{
+	struct sqlite *q = (struct sqlite *)base->st;
+	struct sq_tx *tx = (struct sq_tx *)base;
+	bool ok;
+
+	if (base->mode == STORE_READ) {
+		end_read(q, tx->reader);
+		return true;
+	}
+	if (!base->carried && !driver_keep(base, e)) {
+		driver_rollback(base);
+		return false;
+	}
+	ok = store_writer_commit(&q->writer, &tx->member, e);
+	mem_free(&tx);
+	return ok;
 }
 
 /* ---- statements ---- */

@@ -14,13 +14,11 @@
  * for a lock, or a server): somebody waits for the answer. */
 enum { TRIES = 7, PAUSE_FIRST_MS = 10, MOST_MS = 1500 };
 
-enum { REQUEST_SIZE = 48 };
-
 bool
 store_carry(struct store_tx *tx)
 {
 	struct store_task *t = tx->task;
-	char mine[REQUEST_SIZE];
+	char mine[LOG_REQUEST_SIZE];
 
 	str_copy_cut(mine, sizeof(mine), log_request_id());
 	log_set_request(t->request);
@@ -36,17 +34,8 @@ store_carry(struct store_tx *tx)
 }
 
 /* After a failure it has its own thread, without a question that was asked
- * with others', and each statement answers for itself. */
-static bool
-begin(struct store *st, struct store_task *t, bool first, struct store_tx **out,
-    struct err *e)
-{
-	if (first)
-		return store_begin_task(st, t, out, e);
-	return store_begin(st, STORE_WRITE, out, e);
-}
-
-/* *again_out: nothing was kept, and the next attempt may succeed. */
+ * with others', and each statement answers for itself.  *again_out: nothing was
+ * kept, and the next attempt may succeed. */
 static bool
 attempt(struct store *st, struct store_task *t, bool first, bool *again_out,
     struct err *e)
@@ -55,7 +44,7 @@ attempt(struct store *st, struct store_task *t, bool first, bool *again_out,
 	bool ok;
 
 	*again_out = true;
-	if (!begin(st, t, first, &tx, e)) {
+	if (!store_begin_task(st, first ? t : NULL, &tx, e)) {
 		*again_out = str_eq(e->slug, STORE_AGAIN);
 		return false;
 	}

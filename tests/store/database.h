@@ -77,13 +77,11 @@ test_template(void)
 	AUTO(store_close) struct store *st = NULL;
 	AUTO(str_free) char *address = NULL;
 	struct err e = { 0 };
-	uint64_t hash = 14695981039346656037U; /* FNV-1a */
+	uint64_t hash = 0;
 	char *name;
 
-	for (const struct embedded *f = store_schema; f->name != NULL; f++) {
-		for (size_t i = 0; i < f->len; i++)
-			hash = (hash ^ (uint8_t)f->text[i]) * 1099511628211U;
-	}
+	for (const struct embedded *f = store_schema; f->name != NULL; f++)
+		hash = 31 * hash + slice_hash(slice_of(f->text, f->len));
 	name = str_printf("schema_%016llx", (unsigned long long)hash);
 	test_server_do("SELECT pg_advisory_lock(1)", "", "");
 	if (!test_server_do("SELECT 1 FROM pg_database WHERE datname = '", name,

@@ -82,10 +82,32 @@ identifiers_have_numbers(void **state)
 	assert_true(slice_eq_str(buf_slice(out), "\x06\x03\x55\x04\x03"));
 }
 
+static void
+expect_time(int64_t at_s, uint8_t tag, const char *wanted)
+{
+	char text[DER_TIME_SIZE];
+	size_t len;
+
+	assert_int_equal(der_time(at_s * 1000, text, &len), tag);
+	assert_int_equal(len, strlen(wanted));
+	assert_memory_equal(text, wanted, len);
+}
+
+/* RFC 5280 4.1.2.5: from 2050 on another type. */
+static void
+times_change_their_type(void **state)
+{
+	(void)state;
+	expect_time(0, DER_UTC_TIME, "700101000000Z");
+	expect_time(2524607999, DER_UTC_TIME, "491231235959Z");
+	expect_time(2524608000, DER_GENERALIZED_TIME, "20500101000000Z");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(times_change_their_type),
 		cmocka_unit_test(lengths_take_as_few_octets_as_they_can),
 		cmocka_unit_test(an_element_is_its_head_and_its_body),
 		cmocka_unit_test(wrapping_makes_an_element_of_what_is_there),

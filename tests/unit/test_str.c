@@ -115,10 +115,21 @@ printf_and_free(void **state)
 	str_wipe(&secret);
 }
 
+/* From the page of FNV's authors. */
+static void
+hashes_as_others_do(void **state)
+{
+	(void)state;
+	assert_true(slice_hash(slice_str("")) == 0xcbf29ce484222325);
+	assert_true(slice_hash(slice_str("a")) == 0xaf63dc4c8601ec8c);
+	assert_true(slice_hash(slice_str("foobar")) == 0x85944171f73967e8);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hashes_as_others_do),
 		cmocka_unit_test(slices_compare_by_content),
 		cmocka_unit_test(strings_and_null),
 		cmocka_unit_test(utf8_is_strict),
