@@ -3,20 +3,20 @@
 # they are tests of each.c, and always taken together.
 option(MUTSU_TOGETHER "Compile many sources at once (together.awk)" OFF)
 function(together out name)
-	set(${out} ${ARGN} PARENT_SCOPE)
+	set(sources ${ARGN})
 	set(tests 0)
 	if("${ARGV2}" STREQUAL "TESTS")
 		set(tests 1)
-		list(REMOVE_AT ARGN 0)
-		set(${out} ${ARGN} PARENT_SCOPE)
+		list(POP_FRONT sources)
 	endif()
 	if(NOT MUTSU_TOGETHER AND NOT tests)
+		set(${out} ${sources} PARENT_SCOPE)
 		return()
 	endif()
 	set(dir ${CMAKE_BINARY_DIR}/together)
 	file(MAKE_DIRECTORY ${dir}/new)
 	execute_process(COMMAND awk -v out=${dir}/new/${name} -v most=12 -v tests=${tests}
-	    -v root=${CMAKE_SOURCE_DIR} -f ${CMAKE_SOURCE_DIR}/cmake/together.awk ${ARGN}
+	    -v root=${CMAKE_SOURCE_DIR} -f ${CMAKE_SOURCE_DIR}/cmake/together.awk ${sources}
 	    OUTPUT_VARIABLE made COMMAND_ERROR_IS_FATAL ANY)
 	string(REGEX MATCHALL "[^\n]+" made "${made}")
 	set(list "")
@@ -28,6 +28,6 @@ function(together out name)
 	# Names that are the same in two files are told by the build without it.
 	set_source_files_properties(${list} PROPERTIES COMPILE_OPTIONS -Wno-shadow)
 	set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY
-	    CMAKE_CONFIGURE_DEPENDS ${ARGN})
+	    CMAKE_CONFIGURE_DEPENDS ${sources})
 	set(${out} ${list} PARENT_SCOPE)
 endfunction()

@@ -3,7 +3,7 @@ PACKAGES_RUN=(gcc cmake ninja-build pkg-config libc6-dev libplist-dev
 	libssl-dev libmicrohttpd-dev libgnutls28-dev libnghttp2-dev
 	libsqlite3-dev libpq-dev libjansson-dev libcurl4-openssl-dev)
 PACKAGES_TEST=(libcmocka-dev clang-format clang-tidy cppcheck
-	libplist-utils nghttp2-server nghttp2-client curl openssl jq xxd sqlite3
+	libplist-utils nghttp2-server nghttp2-client curl openssl jq xxd sqlite3 python3
 	postgresql haproxy nginx-light strongswan-pki libstrongswan-extra-plugins certmonger scep
 	softhsm2 libengine-pkcs11-openssl)
 PACKAGES_BENCH=(libcmocka-dev nghttp2-server nghttp2-client nginx-light curl openssl jq scep)

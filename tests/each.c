@@ -2,7 +2,8 @@
  * Many tests in one program, since linking one for each took longer than
  * running it: the first argument says which, "scep_issue" of
  * unit/test_scep_issue.c.  EACH is a header with a line EACH_TEST(scep_issue)
- * for every one; CMakeLists.txt makes it, and renames the main() of each.
+ * for every one; CMakeLists.txt makes it, and together.awk renames the main()
+ * of each.
  */
 #include <stdio.h>
 

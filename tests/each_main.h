@@ -1,2 +1,0 @@
-/* Read first in every test, whose main() each.c calls by another name. */
-int main(void);
