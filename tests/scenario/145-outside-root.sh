@@ -9,7 +9,9 @@ sign() { # sign ROOT CSR OUT [EXTENSION]
 }
 ends() { local want=$1 c=0; shift; "$@" >"$T/out.log" 2>&1 || c=$?; [ $c = "$want" ] || fail "not $want but $c: $*"; }
 killed() { # killed WORDS...: ended at some moment, again and again, and then not
-	{ for s in 02 05 10 20 40; do timeout -s KILL 0.$s "$MUTSU" "$@" --data "$T/data" || :; done; } >/dev/null 2>&1
+	# In the foreground timeout waits for what it killed; else it ends with it,
+	# and the next one may find the database still in use.
+	{ for s in 02 05 10 20 40; do timeout --foreground -s KILL 0.$s "$MUTSU" "$@" --data "$T/data" || :; done; } >/dev/null 2>&1
 	m "$@" >/dev/null
 }
 enrol() { # enrol NAME ROOT: the root that it chains to
