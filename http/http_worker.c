@@ -1,11 +1,15 @@
 /*
  * The pool of workers.  Requests wait in one FIFO; idle workers wait each on
- * its own condition, the most recently idle first, since its stack and caches
+ * its own semaphore, the most recently idle first, since its stack and caches
  * are warm.  At most one worker is on its way up at any time; it wakes the
  * next when it finds more than it takes.  A burst of small requests is thus
  * done by few workers, and blocked ones are replaced at once.
+ *
+ * Nobody is woken with the lock held: he would run into it.
  */
 #include <assert.h>
+#include <errno.h>
+#include <semaphore.h>
 
 #include "core/log.h"
 #include "http/http_priv.h"
@@ -13,52 +17,69 @@
 struct http_worker {
 	struct http_pool *pool;
 	pthread_t thread;
-	pthread_cond_t wake;
-	bool called; /* pool's lock; woken to look at the queue */
+	sem_t wake; /* posted once each time it leaves the idle ones */
 	struct http_worker *next_idle;
 };
 
-/* With the lock held. */
-static void
-wake_one(struct http_pool *p)
+/* With the lock held; who is to be woken after it is let go, or NULL. */
+static struct http_worker *
+call_one(struct http_pool *p)
 {
 	struct http_worker *w = p->idle;
 
 	if (p->waking || w == NULL)
-		return;
+		return NULL;
 	p->idle = w->next_idle;
 	p->waking = true;
-	w->called = true;
-	pthread_cond_signal(&w->wake);
+	return w;
 }
 
-/* With the lock held; NULL when the pool stops and nothing waits. */
-static struct http_request *
-take(struct http_worker *w)
+static void
+unlock_and_wake(struct http_pool *p, struct http_worker *called)
+{
+	pthread_mutex_unlock(&p->lock);
+	if (called != NULL)
+		sem_post(&called->wake);
+}
+
+/* With the lock held, which is let go meanwhile. */
+static void
+sleep_until_called(struct http_worker *w)
 {
 	struct http_pool *p = w->pool;
+
+	w->next_idle = p->idle;
+	p->idle = w;
+	pthread_mutex_unlock(&p->lock);
+	while (sem_wait(&w->wake) != 0)
+		assert(errno == EINTR);
+	pthread_mutex_lock(&p->lock);
+	p->waking = false;
+}
+
+/* NULL when the pool stops and nothing waits. */
+static struct http_request *
+take(struct http_worker *w, bool *stop)
+{
+	struct http_pool *p = w->pool;
+	struct http_worker *called = NULL;
 	struct http_request *rq;
 
-	while (p->head == NULL && !p->stop) {
-		w->called = false;
-		w->next_idle = p->idle;
-		p->idle = w;
-		while (!w->called)
-			pthread_cond_wait(&w->wake, &p->lock);
-		p->waking = false;
-	}
+	pthread_mutex_lock(&p->lock);
+	while (p->head == NULL && !p->stop)
+		sleep_until_called(w);
+	*stop = p->stop;
 	rq = p->head;
-	if (rq == NULL) {
-		wake_one(p);
-		return NULL;
+	if (rq != NULL) {
+		p->head = rq->next;
+		if (p->head == NULL)
+			p->tail = NULL;
+		p->queued--;
+		rq->next = NULL;
 	}
-	p->head = rq->next;
-	if (p->head == NULL)
-		p->tail = NULL;
-	else
-		wake_one(p);
-	p->queued--;
-	rq->next = NULL;
+	if (rq == NULL || p->head != NULL)
+		called = call_one(p);
+	unlock_and_wake(p, called);
 	return rq;
 }
 
@@ -138,25 +159,20 @@ static void *
 work(void *arg)
 {
 	struct http_worker *w = arg;
-	struct http_pool *p = w->pool;
+	struct http_server *s = w->pool->server;
 	struct http_request *rq;
+	bool stop;
 
-	pthread_mutex_lock(&p->lock);
-	while ((rq = take(w)) != NULL) {
-		bool stop = p->stop;
-
-		pthread_mutex_unlock(&p->lock);
+	while ((rq = take(w, &stop)) != NULL) {
 		log_set_request(rq->id);
 		if (stop)
 			http_request_abandon(rq, HTTP_STOPPING);
 		else if (rq->phase == HTTP_AUTHORIZING)
 			run_authorizer(rq);
 		else
-			run_handler(p->server, rq);
+			run_handler(s, rq);
 		log_set_request(NULL);
-		pthread_mutex_lock(&p->lock);
 	}
-	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
@@ -180,7 +196,7 @@ http_pool_start(struct http_pool *p, struct err *e)
 		struct http_worker *w = &p->workers[i];
 
 		w->pool = p;
-		pthread_cond_init(&w->wake, NULL);
+		sem_init(&w->wake, 0, 0);
 		if (pthread_create(&w->thread, NULL, work, w) != 0)
 			return err_set(
 			    e, ERR_INTERNAL, "cannot start worker %d", i);
@@ -209,6 +225,7 @@ http_pool_queued(struct http_pool *p)
 bool
 http_pool_push(struct http_pool *p, struct http_request *rq)
 {
+	struct http_worker *called = NULL;
 	bool taken;
 
 	rq->next = NULL;
@@ -221,9 +238,9 @@ http_pool_push(struct http_pool *p, struct http_request *rq)
 			p->head = rq;
 		p->tail = rq;
 		p->queued++;
-		wake_one(p);
+		called = call_one(p);
 	}
-	pthread_mutex_unlock(&p->lock);
+	unlock_and_wake(p, called);
 	return taken;
 }
 
@@ -232,12 +249,11 @@ http_pool_stop(struct http_pool *p)
 {
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
-	wake_one(p);
-	pthread_mutex_unlock(&p->lock);
-	for (int i = 0; i < p->worker_count; i++) {
+	unlock_and_wake(p, call_one(p));
+	for (int i = 0; i < p->worker_count; i++)
 		pthread_join(p->workers[i].thread, NULL);
-		pthread_cond_destroy(&p->workers[i].wake);
-	}
+	for (int i = 0; i < p->worker_count; i++)
+		sem_destroy(&p->workers[i].wake);
 	p->worker_count = 0;
 }
 
