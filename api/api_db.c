@@ -5,14 +5,6 @@
  */
 #include "api/api_priv.h"
 
-static void
-copy(char *dst, size_t size, const struct store_rows *r, int col)
-{
-	const char *s = store_text(r, col);
-
-	str_copy_cut(dst, size, s == NULL ? "" : s);
-}
-
 /* ---- tokens ---- */
 
 static bool
@@ -26,8 +18,8 @@ read_token(
 	*found = there;
 	if (!there)
 		return true;
-	copy(out->name, sizeof(out->name), r, 0);
-	copy(out->role, sizeof(out->role), r, 1);
+	store_text_copy(r, 0, out->name, sizeof(out->name));
+	store_text_copy(r, 1, out->role, sizeof(out->role));
 	out->revoked = !store_null(r, 2);
 	return true;
 }
@@ -127,7 +119,7 @@ api_db_channel(struct store_tx *tx, const char *device_id,
 		return false;
 	*found = there;
 	if (there)
-		copy(out, LIMIT_ID + 1, r, 0);
+		store_text_copy(r, 0, out, LIMIT_ID + 1);
 	return true;
 }
 
@@ -146,7 +138,7 @@ api_db_order_by_key(struct store_tx *tx, const char *by, const char *key,
 		return false;
 	out[0] = '\0';
 	if (there)
-		copy(out, UUID_SIZE, r, 0);
+		store_text_copy(r, 0, out, UUID_SIZE);
 	return true;
 }
 

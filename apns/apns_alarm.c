@@ -48,8 +48,8 @@ find_due(
 		if (d->step < 0 ||
 		    (!store_null(r, 3) && store_int(r, 3) <= d->step))
 			continue;
-		str_copy_cut(d->id, sizeof(d->id), store_text(r, 0));
-		str_copy_cut(d->topic, sizeof(d->topic), store_text(r, 1));
+		store_text_copy(r, 0, d->id, sizeof(d->id));
+		store_text_copy(r, 1, d->topic, sizeof(d->topic));
 		out->count++;
 	}
 	return true;

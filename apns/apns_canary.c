@@ -48,9 +48,8 @@ apns_canary_find(struct store_tx *tx, const char *topic, const char *device_id,
 	if (!there)
 		return true;
 	c = mem_zalloc(1, sizeof(*c));
-	str_copy_cut(c->device_id, sizeof(c->device_id), store_text(r, 0));
-	if (!store_null(r, 1))
-		str_copy_cut(c->serial, sizeof(c->serial), store_text(r, 1));
+	store_text_copy(r, 0, c->device_id, sizeof(c->device_id));
+	store_text_copy(r, 1, c->serial, sizeof(c->serial));
 	token = store_blob(r, 2);
 	c->token = buf_new(token.len + 1);
 	buf_add(c->token, token.p, token.len);

@@ -163,8 +163,8 @@ read_row(const struct store_rows *r, const struct seal *seal,
 	AUTO(buf_wipe) struct buf *key = buf_new(SEALED_MAX);
 	char context[CONTEXT_MAX];
 
-	str_copy_cut(c->id, sizeof(c->id), store_text(r, 0));
-	str_copy_cut(c->topic, sizeof(c->topic), store_text(r, 1));
+	store_text_copy(r, 0, c->id, sizeof(c->id));
+	store_text_copy(r, 1, c->topic, sizeof(c->topic));
 	c->cert_pem = str_dup(store_text(r, 2));
 	c->not_after = store_int(r, 4);
 	seal_context(context, c->id);

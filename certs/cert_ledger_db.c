@@ -33,23 +33,15 @@ cert_ledger_db_add(
 }
 
 static void
-copy(char *out, size_t size, const struct store_rows *rows, int col)
-{
-	const char *text = store_text(rows, col);
-
-	str_copy_cut(out, size, text != NULL ? text : "");
-}
-
-static void
 read_entry(const struct store_rows *rows, struct cert_entry *out)
 {
-	copy(out->fingerprint, sizeof(out->fingerprint), rows, 0);
-	copy(out->serial, sizeof(out->serial), rows, 1);
-	copy(out->subject, sizeof(out->subject), rows, 2);
-	copy(out->template, sizeof(out->template), rows, 3);
-	copy(out->purpose, sizeof(out->purpose), rows, 4);
-	copy(out->device_id, sizeof(out->device_id), rows, 5);
-	copy(out->user_id, sizeof(out->user_id), rows, 6);
+	store_text_copy(rows, 0, out->fingerprint, sizeof(out->fingerprint));
+	store_text_copy(rows, 1, out->serial, sizeof(out->serial));
+	store_text_copy(rows, 2, out->subject, sizeof(out->subject));
+	store_text_copy(rows, 3, out->template, sizeof(out->template));
+	store_text_copy(rows, 4, out->purpose, sizeof(out->purpose));
+	store_text_copy(rows, 5, out->device_id, sizeof(out->device_id));
+	store_text_copy(rows, 6, out->user_id, sizeof(out->user_id));
 	out->revoked = !str_eq(store_text(rows, 7), "issued");
 	out->not_before = store_int(rows, 8);
 	out->not_after = store_int(rows, 9);
@@ -173,6 +165,6 @@ cert_ledger_db_live(struct store_tx *tx, const char *device_id,
 	    !store_next(rows, found, e))
 		return false;
 	if (*found)
-		copy(fingerprint_out, SHA256_HEX_SIZE, rows, 0);
+		store_text_copy(rows, 0, fingerprint_out, SHA256_HEX_SIZE);
 	return true;
 }

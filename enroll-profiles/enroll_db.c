@@ -5,14 +5,6 @@
  */
 #include "enroll-profiles/enroll_priv.h"
 
-void
-enroll_db_copy(const struct store_rows *r, int col, char *dst, size_t size)
-{
-	const char *s = store_text(r, col);
-
-	str_copy_cut(dst, size, s == NULL ? "" : s);
-}
-
 struct store_value
 enroll_db_text(const char *s)
 {
@@ -37,10 +29,10 @@ enroll_db_user(struct store_tx *tx, const char *name_or_id,
 	*found = there;
 	if (!there)
 		return true;
-	enroll_db_copy(r, 0, out->id, sizeof(out->id));
-	enroll_db_copy(r, 1, out->name, sizeof(out->name));
-	enroll_db_copy(r, 2, out->full_name, sizeof(out->full_name));
-	enroll_db_copy(r, 3, out->email, sizeof(out->email));
+	store_text_copy(r, 0, out->id, sizeof(out->id));
+	store_text_copy(r, 1, out->name, sizeof(out->name));
+	store_text_copy(r, 2, out->full_name, sizeof(out->full_name));
+	store_text_copy(r, 3, out->email, sizeof(out->email));
 	out->created_at = store_int(r, 4);
 	return true;
 }
@@ -122,7 +114,7 @@ enroll_db_user_device(struct store_tx *tx, const char *user_id, char out[37],
 	    !store_next(r, found, e))
 		return false;
 	if (*found)
-		enroll_db_copy(r, 0, out, UUID_SIZE);
+		store_text_copy(r, 0, out, UUID_SIZE);
 	return true;
 }
 
@@ -151,7 +143,7 @@ enroll_db_channel(struct store_tx *tx, const char *device_id,
 		return false;
 	*found = there;
 	if (there)
-		enroll_db_copy(r, 0, out, LIMIT_ID + 1);
+		store_text_copy(r, 0, out, LIMIT_ID + 1);
 	return true;
 }
 
@@ -174,19 +166,19 @@ one_rollout(struct store_tx *tx, const char *sql,
 		return false;
 	if (!*found)
 		return true;
-	enroll_db_copy(r, 0, out->id, sizeof(out->id));
-	enroll_db_copy(r, 1, out->device_id, sizeof(out->device_id));
-	enroll_db_copy(r, 2, out->user_id, sizeof(out->user_id));
-	enroll_db_copy(r, 3, out->state, sizeof(out->state));
-	enroll_db_copy(r, 4, out->reason, sizeof(out->reason));
-	enroll_db_copy(r, 5, out->command_id, sizeof(out->command_id));
-	enroll_db_copy(
+	store_text_copy(r, 0, out->id, sizeof(out->id));
+	store_text_copy(r, 1, out->device_id, sizeof(out->device_id));
+	store_text_copy(r, 2, out->user_id, sizeof(out->user_id));
+	store_text_copy(r, 3, out->state, sizeof(out->state));
+	store_text_copy(r, 4, out->reason, sizeof(out->reason));
+	store_text_copy(r, 5, out->command_id, sizeof(out->command_id));
+	store_text_copy(
 	    r, 6, out->profile_identifier, sizeof(out->profile_identifier));
-	enroll_db_copy(r, 7, out->fingerprint, sizeof(out->fingerprint));
+	store_text_copy(r, 7, out->fingerprint, sizeof(out->fingerprint));
 	out->attempts = store_int(r, 8);
 	out->retry_at = store_int(r, 9);
 	out->created_at = store_int(r, 10);
-	enroll_db_copy(r, 11, out->challenge_id, sizeof(out->challenge_id));
+	store_text_copy(r, 11, out->challenge_id, sizeof(out->challenge_id));
 	return true;
 }
 
@@ -311,7 +303,7 @@ enroll_db_fingerprint(struct store_tx *tx, const char *sql,
 	if (!store_query(tx, sql, args, &r, e) || !store_next(r, found, e))
 		return false;
 	if (*found)
-		enroll_db_copy(r, 0, out, SHA256_HEX_SIZE);
+		store_text_copy(r, 0, out, SHA256_HEX_SIZE);
 	return true;
 }
 

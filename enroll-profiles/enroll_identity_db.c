@@ -38,13 +38,13 @@ read_renewal(struct store_rows *r, struct enroll_renewal *out, bool *found,
 	*found = there;
 	if (!there)
 		return true;
-	enroll_db_copy(r, 0, out->device_id, sizeof(out->device_id));
-	enroll_db_copy(
+	store_text_copy(r, 0, out->device_id, sizeof(out->device_id));
+	store_text_copy(
 	    r, 1, out->old_fingerprint, sizeof(out->old_fingerprint));
-	enroll_db_copy(r, 2, out->state, sizeof(out->state));
-	enroll_db_copy(r, 3, out->reason, sizeof(out->reason));
-	enroll_db_copy(r, 4, out->command_id, sizeof(out->command_id));
-	enroll_db_copy(r, 5, out->fingerprint, sizeof(out->fingerprint));
+	store_text_copy(r, 2, out->state, sizeof(out->state));
+	store_text_copy(r, 3, out->reason, sizeof(out->reason));
+	store_text_copy(r, 4, out->command_id, sizeof(out->command_id));
+	store_text_copy(r, 5, out->fingerprint, sizeof(out->fingerprint));
 	out->attempts = store_int(r, 6);
 	out->retry_at = store_int(r, 7);
 	out->created_at = store_int(r, 8);
@@ -148,8 +148,8 @@ enroll_db_renewal_alarmed(
 static void
 read_identity(const struct store_rows *r, struct enroll_identity *out)
 {
-	enroll_db_copy(r, 0, out->fingerprint, sizeof(out->fingerprint));
-	enroll_db_copy(r, 1, out->device_id, sizeof(out->device_id));
+	store_text_copy(r, 0, out->fingerprint, sizeof(out->fingerprint));
+	store_text_copy(r, 1, out->device_id, sizeof(out->device_id));
 	out->not_before = store_int(r, 2);
 	out->not_after = store_int(r, 3);
 }
@@ -254,7 +254,7 @@ enroll_db_identity_end_next(struct store_rows *r,
 	if (!store_next(r, more, e))
 		return false;
 	if (*more) {
-		enroll_db_copy(r, 0, out->device_id, sizeof(out->device_id));
+		store_text_copy(r, 0, out->device_id, sizeof(out->device_id));
 		out->not_before = store_int(r, 1);
 		out->not_after = store_int(r, 2);
 		out->alarmed_days = store_null(r, 3) ? -1 : store_int(r, 3);
@@ -277,7 +277,7 @@ enroll_db_topic(struct store_tx *tx, const char *device_id,
 	    !store_next(r, &found, e))
 		return false;
 	if (found)
-		enroll_db_copy(r, 0, out, LIMIT_TOPIC + 1);
+		store_text_copy(r, 0, out, LIMIT_TOPIC + 1);
 	return true;
 }
 

@@ -187,9 +187,6 @@ MUST_CHECK bool enroll_rollout_retry(struct enroll_service *s,
 
 /* ---- enroll_db.c: all SQL of this directory ---- */
 
-/* Copies a text of the present row, cut to size; "" for NULL. */
-void enroll_db_copy(
-    const struct store_rows *r, int col, char *dst, size_t size);
 /* SQL NULL instead of an empty text. */
 struct store_value enroll_db_text(const char *s);
 

@@ -25,14 +25,6 @@ mdm_db_exists(struct store_tx *tx, const char *sql,
 	return mdm_db_one(tx, sql, args, &r, out, e);
 }
 
-void
-mdm_db_copy(char *dst, size_t size, const struct store_rows *r, int col)
-{
-	const char *s = store_text(r, col);
-
-	str_copy_cut(dst, size, s != NULL ? s : "");
-}
-
 struct store_value
 mdm_db_text(const char *s)
 {

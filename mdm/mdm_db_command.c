@@ -21,20 +21,23 @@ mdm_db_command_read(
     const struct store_rows *r, int col, struct mdm_db_command *out)
 {
 	*out = (struct mdm_db_command){ 0 };
-	mdm_db_copy(out->id, sizeof(out->id), r, col);
-	mdm_db_copy(out->enrollment_id, sizeof(out->enrollment_id), r, col + 1);
-	mdm_db_copy(out->request_type, sizeof(out->request_type), r, col + 2);
-	mdm_db_copy(out->state, sizeof(out->state), r, col + 3);
-	mdm_db_copy(out->order_id, sizeof(out->order_id), r, col + 4);
-	mdm_db_copy(out->renderer, sizeof(out->renderer), r, col + 5);
-	mdm_db_copy(out->renderer_ref, sizeof(out->renderer_ref), r, col + 6);
+	store_text_copy(r, col, out->id, sizeof(out->id));
+	store_text_copy(
+	    r, col + 1, out->enrollment_id, sizeof(out->enrollment_id));
+	store_text_copy(
+	    r, col + 2, out->request_type, sizeof(out->request_type));
+	store_text_copy(r, col + 3, out->state, sizeof(out->state));
+	store_text_copy(r, col + 4, out->order_id, sizeof(out->order_id));
+	store_text_copy(r, col + 5, out->renderer, sizeof(out->renderer));
+	store_text_copy(
+	    r, col + 6, out->renderer_ref, sizeof(out->renderer_ref));
 	out->urgent = store_int(r, col + 7) != 0;
 	out->done = !store_null(r, col + 8);
 	out->deliveries = store_int(r, col + 9);
 	out->not_now = store_int(r, col + 10);
 	out->expires_at = store_int(r, col + 11);
 	out->queued_at = store_int(r, col + 12);
-	mdm_db_copy(out->device_id, sizeof(out->device_id), r, col + 13);
+	store_text_copy(r, col + 13, out->device_id, sizeof(out->device_id));
 	out->answered = store_int(r, col + 14) != 0;
 }
 

@@ -11,18 +11,18 @@ mdm_db_device_read(const struct store_rows *r, int col, struct mdm_device *out)
 {
 	struct mdm_device d = { 0 };
 
-	mdm_db_copy(d.id, sizeof(d.id), r, col);
-	mdm_db_copy(d.udid, sizeof(d.udid), r, col + 1);
-	mdm_db_copy(d.serial, sizeof(d.serial), r, col + 2);
-	mdm_db_copy(d.state, sizeof(d.state), r, col + 3);
-	mdm_db_copy(d.name, sizeof(d.name), r, col + 4);
-	mdm_db_copy(d.model_id, sizeof(d.model_id), r, col + 5);
-	mdm_db_copy(d.model_name, sizeof(d.model_name), r, col + 6);
+	store_text_copy(r, col, d.id, sizeof(d.id));
+	store_text_copy(r, col + 1, d.udid, sizeof(d.udid));
+	store_text_copy(r, col + 2, d.serial, sizeof(d.serial));
+	store_text_copy(r, col + 3, d.state, sizeof(d.state));
+	store_text_copy(r, col + 4, d.name, sizeof(d.name));
+	store_text_copy(r, col + 5, d.model_id, sizeof(d.model_id));
+	store_text_copy(r, col + 6, d.model_name, sizeof(d.model_name));
 	d.name_too_long = store_int(r, col + 7) != 0;
 	d.chip = mdm_chip_from_name(store_text(r, col + 8));
-	mdm_db_copy(d.os_version, sizeof(d.os_version), r, col + 9);
-	mdm_db_copy(d.os_build, sizeof(d.os_build), r, col + 10);
-	mdm_db_copy(d.user_id, sizeof(d.user_id), r, col + 11);
+	store_text_copy(r, col + 9, d.os_version, sizeof(d.os_version));
+	store_text_copy(r, col + 10, d.os_build, sizeof(d.os_build));
+	store_text_copy(r, col + 11, d.user_id, sizeof(d.user_id));
 	d.enrolled_at = store_int(r, col + 12);
 	d.last_seen_at = store_int(r, col + 13);
 	d.created_at = store_int(r, col + 14);

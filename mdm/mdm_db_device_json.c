@@ -22,7 +22,7 @@ mdm_db_device_more(struct store_tx *tx, const char *id, char user_out[256],
 	user_out[0] = '\0';
 	*open_out = 0;
 	if (found) {
-		mdm_db_copy(user_out, 256, r, 0);
+		store_text_copy(r, 0, user_out, 256);
 		*open_out = store_int(r, 1);
 	}
 	return true;

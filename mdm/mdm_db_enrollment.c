@@ -32,7 +32,7 @@ mdm_db_enrollment_identity(
 		return false;
 	out[0] = '\0';
 	if (found)
-		mdm_db_copy(out, 65, r, 0);
+		store_text_copy(r, 0, out, 65);
 	return true;
 }
 
@@ -103,7 +103,7 @@ one_id(struct store_tx *tx, const char *sql, const char *device_id,
 		return false;
 	out[0] = '\0';
 	if (found)
-		mdm_db_copy(out, MDM_ENROLLMENT_ID, r, 0);
+		store_text_copy(r, 0, out, MDM_ENROLLMENT_ID);
 	return true;
 }
 

@@ -29,18 +29,18 @@ read_one(struct store_tx *tx, const char *sql, const struct store_value *args,
 	*out = (struct mdm_db_order){ 0 };
 	if (!found)
 		return true;
-	mdm_db_copy(out->id, sizeof(out->id), r, 0);
-	mdm_db_copy(out->device_id, sizeof(out->device_id), r, 1);
-	mdm_db_copy(out->kind, sizeof(out->kind), r, 2);
-	mdm_db_copy(out->state, sizeof(out->state), r, 3);
-	mdm_db_copy(out->command_id, sizeof(out->command_id), r, 4);
-	mdm_db_copy(out->reason_code, sizeof(out->reason_code), r, 5);
-	mdm_db_copy(out->reason, sizeof(out->reason), r, 6);
-	mdm_db_copy(out->message, sizeof(out->message), r, 7);
-	mdm_db_copy(out->phone, sizeof(out->phone), r, 8);
-	mdm_db_copy(out->note, sizeof(out->note), r, 9);
+	store_text_copy(r, 0, out->id, sizeof(out->id));
+	store_text_copy(r, 1, out->device_id, sizeof(out->device_id));
+	store_text_copy(r, 2, out->kind, sizeof(out->kind));
+	store_text_copy(r, 3, out->state, sizeof(out->state));
+	store_text_copy(r, 4, out->command_id, sizeof(out->command_id));
+	store_text_copy(r, 5, out->reason_code, sizeof(out->reason_code));
+	store_text_copy(r, 6, out->reason, sizeof(out->reason));
+	store_text_copy(r, 7, out->message, sizeof(out->message));
+	store_text_copy(r, 8, out->phone, sizeof(out->phone));
+	store_text_copy(r, 9, out->note, sizeof(out->note));
 	out->expires_at = store_int(r, 10);
-	mdm_db_copy(out->obliteration, sizeof(out->obliteration), r, 12);
+	store_text_copy(r, 12, out->obliteration, sizeof(out->obliteration));
 	pin = store_blob(r, 11);
 	if (pin.len > 0) {
 		out->pin = buf_new(pin.len + 1);

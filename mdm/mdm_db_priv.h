@@ -28,8 +28,6 @@ enum {
 MUST_CHECK bool mdm_db_one(struct store_tx *tx, const char *sql,
     const struct store_value *args, struct store_rows **out, bool *found_out,
     struct err *e);
-/* Copies a text column, "" for NULL. */
-void mdm_db_copy(char *dst, size_t size, const struct store_rows *r, int col);
 /* SQL NULL for "" and NULL. */
 struct store_value mdm_db_text(const char *s);
 /* True if the query has a row. */

@@ -40,13 +40,15 @@ enum {
 static void
 read_enrollment(const struct store_rows *r, struct mdm_target *t)
 {
-	mdm_db_copy(
-	    t->enrollment_id, sizeof(t->enrollment_id), r, COL_ENROLLMENT);
-	mdm_db_copy(t->state, sizeof(t->state), r, COL_STATE);
-	mdm_db_copy(t->push_state, sizeof(t->push_state), r, COL_PUSH_STATE);
-	mdm_db_copy(t->push_last_reason, sizeof(t->push_last_reason), r,
-	    COL_PUSH_REASON);
-	mdm_db_copy(t->push_last_id, sizeof(t->push_last_id), r, COL_PUSH_ID);
+	store_text_copy(
+	    r, COL_ENROLLMENT, t->enrollment_id, sizeof(t->enrollment_id));
+	store_text_copy(r, COL_STATE, t->state, sizeof(t->state));
+	store_text_copy(
+	    r, COL_PUSH_STATE, t->push_state, sizeof(t->push_state));
+	store_text_copy(r, COL_PUSH_REASON, t->push_last_reason,
+	    sizeof(t->push_last_reason));
+	store_text_copy(
+	    r, COL_PUSH_ID, t->push_last_id, sizeof(t->push_last_id));
 	t->has_token = store_int(r, COL_TOKEN) != 0;
 	t->push_last_status = store_int(r, COL_PUSH_STATUS);
 	t->push_claim_until = store_int(r, COL_PUSH_CLAIM);
@@ -66,8 +68,8 @@ static void
 read_target(const struct store_rows *r, struct mdm_target *out)
 {
 	out->device = true;
-	mdm_db_copy(out->device_id, sizeof(out->device_id), r, COL_DEVICE);
-	mdm_db_copy(out->serial, sizeof(out->serial), r, COL_SERIAL);
+	store_text_copy(r, COL_DEVICE, out->device_id, sizeof(out->device_id));
+	store_text_copy(r, COL_SERIAL, out->serial, sizeof(out->serial));
 	out->chip = mdm_chip_from_name(store_text(r, COL_CHIP));
 	out->taken = store_int(r, COL_TAKEN) != 0;
 	out->found = !store_null(r, COL_ENROLLMENT);

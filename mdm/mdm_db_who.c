@@ -10,23 +10,23 @@ mdm_db_who_read(const struct store_rows *r, struct mdm_who *out)
 {
 	struct mdm_who w = { .certificate = true };
 
-	mdm_db_copy(w.purpose, sizeof(w.purpose), r, 0);
+	store_text_copy(r, 0, w.purpose, sizeof(w.purpose));
 	w.revoked = !str_eq(store_text(r, 1), "issued");
 	w.not_before = store_int(r, 2);
 	w.not_after = store_int(r, 3);
-	mdm_db_copy(w.owner_id, sizeof(w.owner_id), r, 4);
+	store_text_copy(r, 4, w.owner_id, sizeof(w.owner_id));
 	w.enrollment = !store_null(r, MDM_DB_WHO_DEVICE);
-	mdm_db_copy(w.template, sizeof(w.template), r, 12);
+	store_text_copy(r, 12, w.template, sizeof(w.template));
 	w.used = !store_null(r, 13);
 	w.outgoing = !store_null(r, 14);
 	w.outgoing_at = store_int(r, 14);
 	if (w.enrollment) {
-		mdm_db_copy(
-		    w.device_id, sizeof(w.device_id), r, MDM_DB_WHO_DEVICE);
-		mdm_db_copy(w.state, sizeof(w.state), r, 6);
+		store_text_copy(
+		    r, MDM_DB_WHO_DEVICE, w.device_id, sizeof(w.device_id));
+		store_text_copy(r, 6, w.state, sizeof(w.state));
 		w.seen_at = store_int(r, 7);
 		w.push_due = !store_null(r, 8);
-		mdm_db_copy(w.device_state, sizeof(w.device_state), r, 9);
+		store_text_copy(r, 9, w.device_state, sizeof(w.device_state));
 		w.chip = mdm_chip_from_name(store_text(r, 10));
 		w.device_changed_at = store_int(r, 11);
 	}
@@ -110,6 +110,6 @@ mdm_db_other_identity(struct store_tx *tx, const char *device_id,
 		return false;
 	out[0] = '\0';
 	if (found)
-		mdm_db_copy(out, 65, r, 0);
+		store_text_copy(r, 0, out, 65);
 	return true;
 }

@@ -50,24 +50,25 @@ scep_db_waiting_read(
 	if (!*found)
 		return true;
 	*out = (struct scep_waiting){ 0 };
-	scep_db_text(r, 0, out->id, sizeof(out->id));
-	scep_db_text(r, 1, out->transaction_id, sizeof(out->transaction_id));
-	scep_db_text(r, 2, out->state, sizeof(out->state));
-	scep_db_text(r, 3, out->template, sizeof(out->template));
-	scep_db_text(r, 4, out->signer_spki, sizeof(out->signer_spki));
-	scep_db_text(r, 5, out->spki, sizeof(out->spki));
-	scep_db_text(r, 6, out->fingerprint, sizeof(out->fingerprint));
-	scep_db_text(r, 7, out->peer, sizeof(out->peer));
+	store_text_copy(r, 0, out->id, sizeof(out->id));
+	store_text_copy(r, 1, out->transaction_id, sizeof(out->transaction_id));
+	store_text_copy(r, 2, out->state, sizeof(out->state));
+	store_text_copy(r, 3, out->template, sizeof(out->template));
+	store_text_copy(r, 4, out->signer_spki, sizeof(out->signer_spki));
+	store_text_copy(r, 5, out->spki, sizeof(out->spki));
+	store_text_copy(r, 6, out->fingerprint, sizeof(out->fingerprint));
+	store_text_copy(r, 7, out->peer, sizeof(out->peer));
 	out->subject = str_dup(store_text(r, 8));
 	csr = store_blob(r, 9);
 	out->csr = buf_new(csr.len);
 	buf_add(out->csr, csr.p, csr.len);
 	out->expires_at = store_int(r, 10);
-	scep_db_text(r, 11, out->challenge_id, sizeof(out->challenge_id));
-	scep_db_text(r, 12, out->purpose, sizeof(out->purpose));
-	scep_db_text(r, 13, out->enrollment_ref, sizeof(out->enrollment_ref));
-	scep_db_text(r, 14, out->device_id, sizeof(out->device_id));
-	scep_db_text(r, 15, out->user_id, sizeof(out->user_id));
+	store_text_copy(r, 11, out->challenge_id, sizeof(out->challenge_id));
+	store_text_copy(r, 12, out->purpose, sizeof(out->purpose));
+	store_text_copy(
+	    r, 13, out->enrollment_ref, sizeof(out->enrollment_ref));
+	store_text_copy(r, 14, out->device_id, sizeof(out->device_id));
+	store_text_copy(r, 15, out->user_id, sizeof(out->user_id));
 	return true;
 }
 
@@ -146,7 +147,7 @@ scep_db_waiting_one(struct store_tx *tx, const char *sql,
 	if (!store_query(tx, sql, args, &r, e) || !store_next(r, found, e))
 		return false;
 	if (*found)
-		scep_db_text(r, 0, id_out, UUID_SIZE);
+		store_text_copy(r, 0, id_out, UUID_SIZE);
 	return true;
 }
 

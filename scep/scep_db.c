@@ -16,14 +16,6 @@ scep_or_null(const char *s)
 	return str_empty(s) ? NULL : s;
 }
 
-void
-scep_db_text(const struct store_rows *r, int col, char *dst, size_t size)
-{
-	const char *s = store_text(r, col);
-
-	str_copy_cut(dst, size, s != NULL ? s : "");
-}
-
 bool
 scep_db_challenge_add(
     struct store_tx *tx, const struct scep_challenge *c, struct err *e)

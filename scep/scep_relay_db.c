@@ -74,11 +74,12 @@ scep_db_errand_get(struct store_tx *tx, const char *id, struct scep_errand *out,
 		return false;
 	if (!*found)
 		return true;
-	scep_db_text(
+	store_text_copy(
 	    r, SCEP_WAITING_COUNT + 0, out->upstream, sizeof(out->upstream));
-	scep_db_text(r, SCEP_WAITING_COUNT + 1, out->old_fingerprint,
+	store_text_copy(r, SCEP_WAITING_COUNT + 1, out->old_fingerprint,
 	    sizeof(out->old_fingerprint));
-	scep_db_text(r, SCEP_WAITING_COUNT + 2, out->claim, sizeof(out->claim));
+	store_text_copy(
+	    r, SCEP_WAITING_COUNT + 2, out->claim, sizeof(out->claim));
 	out->seen = store_int(r, SCEP_WAITING_COUNT + 3);
 	out->tries = store_int(r, SCEP_WAITING_COUNT + 4);
 	out->polls = store_int(r, SCEP_WAITING_COUNT + 5);
@@ -128,7 +129,7 @@ scep_db_errand_next(
 	    !store_next(one, &found, e))
 		return false;
 	if (found) {
-		str_copy_cut(id_out, UUID_SIZE, store_text(one, 0));
+		store_text_copy(one, 0, id_out, UUID_SIZE);
 		*at_out = store_int(r, 2);
 	}
 	return true;

@@ -26,9 +26,9 @@ scep_db_secret_find(struct store_tx *tx, const char *template, const char *kind,
 		return false;
 	if (!*found)
 		return true;
-	scep_db_text(r, 0, s.template, sizeof(s.template));
-	scep_db_text(r, 1, s.kind, sizeof(s.kind));
-	scep_db_text(r, 2, s.mac, sizeof(s.mac));
+	store_text_copy(r, 0, s.template, sizeof(s.template));
+	store_text_copy(r, 1, s.kind, sizeof(s.kind));
+	store_text_copy(r, 2, s.mac, sizeof(s.mac));
 	s.names = str_dup(store_text(r, 3));
 	s.created_at = store_int(r, 4);
 	sealed = store_blob(r, 5);

@@ -149,8 +149,6 @@ MUST_CHECK bool scep_get_crl(struct scep_service *s,
 
 /* s, or NULL for "". */
 const char *scep_or_null(const char *s);
-/* Copies a text of the present row, cut to size; "" for NULL. */
-void scep_db_text(const struct store_rows *r, int col, char *dst, size_t size);
 
 MUST_CHECK bool scep_db_by_serial(struct store_tx *tx, const char *authority_id,
     const char *serial, char fingerprint_out[SHA256_HEX_SIZE], bool *found,

@@ -292,6 +292,14 @@ store_text(const struct store_rows *r, int col)
 	return r->tx->st->driver->text(r, col);
 }
 
+void
+store_text_copy(const struct store_rows *r, int col, char *out, size_t size)
+{
+	const char *s = store_text(r, col);
+
+	str_copy_cut(out, size, s != NULL ? s : "");
+}
+
 int64_t
 store_int(const struct store_rows *r, int col)
 {

@@ -174,6 +174,9 @@ const char *store_text(const struct store_rows *r, int col);
 int64_t store_int(const struct store_rows *r, int col);
 struct slice store_blob(const struct store_rows *r, int col);
 bool store_null(const struct store_rows *r, int col);
+/* Copies a text as str_copy_cut() does; "" for NULL.  size includes the NUL. */
+void store_text_copy(
+    const struct store_rows *r, int col, char *out, size_t size);
 
 /*
  * Telemetry: a statement to be run soon (within a second), by the way, in

@@ -56,6 +56,31 @@ values_round_trip(void **state)
 }
 
 static void
+texts_are_copied_as_far_as_they_fit(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	struct err e = { 0 };
+	char whole[6], less[5] = "old";
+	bool more;
+
+	write_sql(f->st, "INSERT INTO t (id, a) VALUES (1, $1), (2, NULL)",
+	    S_ARGS(S_TEXT("caf\xc3\xa9")));
+	must(store_begin(f->st, STORE_READ, &tx, &e), &e);
+	must(store_query(tx, "SELECT a FROM t ORDER BY id", S_ARGS(), &r, &e),
+	    &e);
+	must(store_next(r, &more, &e), &e);
+	store_text_copy(r, 0, whole, sizeof(whole));
+	assert_string_equal(whole, "caf\xc3\xa9");
+	store_text_copy(r, 0, less, sizeof(less));
+	assert_string_equal(less, "caf");
+	must(store_next(r, &more, &e), &e);
+	store_text_copy(r, 0, less, sizeof(less));
+	assert_string_equal(less, "");
+}
+
+static void
 parameters_go_by_number(void **state)
 {
 	struct fixture *f = *state;
@@ -357,6 +382,7 @@ main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(values_round_trip),
+		TEST(texts_are_copied_as_far_as_they_fit),
 		TEST(parameters_go_by_number),
 		TEST(bad_sql_is_our_fault),
 		TEST(constraint_leaves_transaction_usable),
