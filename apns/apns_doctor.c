@@ -48,12 +48,6 @@ patient_clear(struct patient *p)
 		freeaddrinfo(p->addresses);
 }
 
-static void
-trust_free(X509_STORE **s)
-{
-	X509_STORE_free(TAKE(*s));
-}
-
 /* True unless it is a fault. */
 static bool PRINTF(5, 6) tell(const struct patient *p, const char *name,
     enum apns_finding finding, const char *advice, const char *fmt, ...)
@@ -232,7 +226,7 @@ static bool
 make_session(struct patient *p, struct err *e)
 {
 	struct apns_client_options trust = { .ca_file = p->o->ca_file };
-	AUTO(trust_free) X509_STORE *store = NULL;
+	AUTO(cert_store_free) X509_STORE *store = NULL;
 
 	return apns_tls_trust(&trust, &store, e) &&
 	       apns_tls_context(

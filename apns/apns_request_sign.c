@@ -13,13 +13,6 @@
 /* The portal knows three certificates; another root would be refused. */
 enum { CHAIN_MIN = 2 };
 
-static void
-md_free(EVP_MD_CTX **c)
-{
-	EVP_MD_CTX_free(*c);
-	*c = NULL;
-}
-
 static bool
 read_key(const struct apns_vendor *v, EVP_PKEY **out, struct err *e)
 {
@@ -76,7 +69,7 @@ check_chain(struct slice pem, STACK_OF(X509) * *out, struct err *e)
 static bool
 sign(EVP_PKEY *key, struct slice data, struct buf *out, struct err *e)
 {
-	AUTO(md_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	AUTO(cert_digest_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	uint8_t signature[1024];
 	size_t len = sizeof(signature);
 
@@ -183,7 +176,7 @@ static bool
 check_signature(
     X509 *vendor, struct slice csr, struct slice signature, struct err *e)
 {
-	AUTO(md_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	AUTO(cert_digest_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY *key = X509_get0_pubkey(vendor);
 
 	if (key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)

@@ -9,18 +9,6 @@
 #include "apns/apns_client_priv.h"
 #include "certs/cert_x509.h"
 
-static void
-context_free(SSL_CTX **ctx)
-{
-	SSL_CTX_free(TAKE(*ctx));
-}
-
-static void
-store_free(X509_STORE **store)
-{
-	X509_STORE_free(TAKE(*store));
-}
-
 static bool
 use_certificate(
     SSL_CTX *ctx, const char *cert_pem, const char *key_pem, struct err *e)
@@ -58,7 +46,7 @@ bool
 apns_tls_trust(
     const struct apns_client_options *o, X509_STORE **out, struct err *e)
 {
-	AUTO(store_free) X509_STORE *store = X509_STORE_new();
+	AUTO(cert_store_free) X509_STORE *store = X509_STORE_new();
 
 	if (store == NULL)
 		return err_openssl(e, ERR_INTERNAL, "trust anchors");
@@ -80,7 +68,7 @@ apns_tls_context(X509_STORE *trust, const char *cert_pem, const char *key_pem,
     SSL_CTX **out, struct err *e)
 {
 	static const uint8_t protocols[] = { 2, 'h', '2' };
-	AUTO(context_free) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	AUTO(cert_ssl_ctx_free) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
 	if (ctx == NULL ||
 	    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||

@@ -283,13 +283,6 @@ cert_issued_clear(struct cert_issued *i)
 	buf_free(&i->der);
 }
 
-static void
-pubkey_free(X509_PUBKEY **p)
-{
-	X509_PUBKEY_free(*p);
-	*p = NULL;
-}
-
 static bool
 is_address(const char *host)
 {
@@ -322,7 +315,7 @@ cert_authority_tls(const struct cert_authority *a, const char *host,
     struct buf **cert_out, struct buf **key_out, struct err *e)
 {
 	AUTO(cert_key_free) EVP_PKEY *key = NULL;
-	AUTO(pubkey_free) X509_PUBKEY *pub = NULL;
+	AUTO(cert_pubkey_free) X509_PUBKEY *pub = NULL;
 	AUTO(cert_issued_clear) struct cert_issued issued = { 0 };
 	AUTO(buf_wipe) struct buf *key_pem = NULL;
 	bool address = is_address(host);

@@ -14,13 +14,6 @@ pkcs7_free(PKCS7 **p)
 	*p = NULL;
 }
 
-static void
-openssl_free(unsigned char **p)
-{
-	OPENSSL_free(*p);
-	*p = NULL;
-}
-
 static bool
 add_upwards(
     const struct cert_authority *a, const struct cert_member *m, PKCS7 *p)
@@ -42,7 +35,7 @@ cert_authority_chain(const struct cert_authority *a,
     const struct cert_member *ra, struct buf **out, struct err *e)
 {
 	AUTO(pkcs7_free) PKCS7 *p = PKCS7_new();
-	AUTO(openssl_free) unsigned char *der = NULL;
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
 	int len;
 
 	if (p == NULL || !PKCS7_set_type(p, NID_pkcs7_signed))

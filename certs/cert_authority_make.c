@@ -54,13 +54,6 @@ static const struct rank {
 	    offsetof(struct cert_authority_options, issuing_key) },
 };
 
-static void
-pubkey_free(X509_PUBKEY **p)
-{
-	X509_PUBKEY_free(*p);
-	*p = NULL;
-}
-
 void
 cert_member_free(struct cert_member **m)
 {
@@ -142,7 +135,7 @@ sign(struct cert_member *m, const struct cert_make *in, struct err *e)
 {
 	const struct rank *rank = &ranks[in->rank];
 	AUTO(buf_free) struct buf *extensions = NULL;
-	AUTO(pubkey_free) X509_PUBKEY *pub = NULL;
+	AUTO(cert_pubkey_free) X509_PUBKEY *pub = NULL;
 	AUTO(cert_built_clear) struct cert_built built = { 0 };
 	AUTO(str_free) char *cn = common_name(in);
 	struct cert_subject subject = { .cn = cn,

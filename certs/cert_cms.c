@@ -8,20 +8,6 @@
 #include "certs/cert_signed_priv.h"
 #include "core/clock.h"
 
-static void
-store_free(X509_STORE **s)
-{
-	X509_STORE_free(*s);
-	*s = NULL;
-}
-
-static void
-store_ctx_free(X509_STORE_CTX **c)
-{
-	X509_STORE_CTX_free(*c);
-	*c = NULL;
-}
-
 static bool
 sign(CMS_ContentInfo *cms, BIO *in, struct buf **out, unsigned flags,
     struct err *e)
@@ -80,8 +66,8 @@ static bool
 check_chain(X509 *signer, STACK_OF(X509) * chain, STACK_OF(X509) * anchors,
     struct err *e)
 {
-	AUTO(store_free) X509_STORE *store = X509_STORE_new();
-	AUTO(store_ctx_free) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	AUTO(cert_store_free) X509_STORE *store = X509_STORE_new();
+	AUTO(cert_store_ctx_free) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	X509_VERIFY_PARAM *param;
 
 	if (store == NULL || ctx == NULL)

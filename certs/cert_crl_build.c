@@ -18,13 +18,6 @@ enum { SERIAL_MAX = 1 + 32, ENTRY_MAX = 127 };
 enum { CRL_MAX = 256 << 20, AROUND = 16 << 10 };
 
 static void
-time_free(ASN1_TIME **t)
-{
-	ASN1_TIME_free(*t);
-	*t = NULL;
-}
-
-static void
 integer_free(ASN1_INTEGER **n)
 {
 	ASN1_INTEGER_free(*n);
@@ -36,13 +29,6 @@ key_id_free(AUTHORITY_KEYID **id)
 {
 	AUTHORITY_KEYID_free(*id);
 	*id = NULL;
-}
-
-static void
-openssl_free(unsigned char **p)
-{
-	OPENSSL_free(*p);
-	*p = NULL;
 }
 
 void
@@ -57,9 +43,9 @@ cert_crl_draft_clear(struct cert_crl_draft *d)
 static bool
 set_times(struct cert_crl_draft *d)
 {
-	AUTO(time_free)
+	AUTO(cert_time_free)
 	ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)(d->this_update / MS_S));
-	AUTO(time_free)
+	AUTO(cert_time_free)
 	ASN1_TIME *to = ASN1_TIME_set(NULL, (time_t)(d->next_update / MS_S));
 
 	return from != NULL && to != NULL &&
@@ -209,7 +195,7 @@ put_sorted(const struct cert_crl_draft *d, struct buf *out)
 /* An element that OpenSSL encodes. */
 #define PUT(out, type, object)                                                 \
 	({                                                                     \
-		AUTO(openssl_free) unsigned char *der_ = NULL;                 \
+		AUTO(cert_openssl_free) unsigned char *der_ = NULL;            \
 		int len_ = i2d_##type(object, &der_);                          \
 		if (len_ > 0)                                                  \
 			buf_add(out, der_, (size_t)len_);                      \

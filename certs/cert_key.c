@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
+#include <openssl/ssl.h>
 #include <string.h>
 
 #include "certs/cert_key.h"
@@ -68,6 +69,55 @@ cert_req_free(X509_REQ **r)
 {
 	X509_REQ_free(*r);
 	*r = NULL;
+}
+
+void
+cert_pubkey_free(X509_PUBKEY **p)
+{
+	X509_PUBKEY_free(*p);
+	*p = NULL;
+}
+
+void
+cert_algorithm_free(X509_ALGOR **a)
+{
+	X509_ALGOR_free(*a);
+	*a = NULL;
+}
+
+void
+cert_time_free(ASN1_TIME **t)
+{
+	ASN1_TIME_free(*t);
+	*t = NULL;
+}
+
+void
+cert_store_free(X509_STORE **s)
+{
+	X509_STORE_free(*s);
+	*s = NULL;
+}
+
+void
+cert_store_ctx_free(X509_STORE_CTX **c)
+{
+	X509_STORE_CTX_free(*c);
+	*c = NULL;
+}
+
+void
+cert_ssl_ctx_free(SSL_CTX **c)
+{
+	SSL_CTX_free(*c);
+	*c = NULL;
+}
+
+void
+cert_openssl_free(unsigned char **p)
+{
+	OPENSSL_free(*p);
+	*p = NULL;
 }
 
 static void
@@ -206,19 +256,12 @@ p8_key_free(PKCS8_PRIV_KEY_INFO **p)
 	*p = NULL;
 }
 
-static void
-algorithm_free(X509_ALGOR **a)
-{
-	X509_ALGOR_free(*a);
-	*a = NULL;
-}
-
 bool
 cert_key_encrypt(
     EVP_PKEY *k, struct slice passphrase, struct buf **out, struct err *e)
 {
 	AUTO(p8_key_free) PKCS8_PRIV_KEY_INFO *plain = EVP_PKEY2PKCS8(k);
-	AUTO(algorithm_free)
+	AUTO(cert_algorithm_free)
 	X509_ALGOR *scrypt = PKCS5_pbe2_set_scrypt(
 	    EVP_aes_256_cbc(), NULL, 0, NULL, SCRYPT_N, SCRYPT_R, SCRYPT_P);
 	AUTO(p8_free) X509_SIG *sealed = NULL;

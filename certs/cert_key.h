@@ -17,6 +17,14 @@ void cert_bio_free(BIO **b);
 void cert_digest_free(EVP_MD_CTX **c);
 void cert_use_free(EVP_PKEY_CTX **c);
 void cert_req_free(X509_REQ **r);
+void cert_pubkey_free(X509_PUBKEY **p);
+void cert_algorithm_free(X509_ALGOR **a);
+void cert_time_free(ASN1_TIME **t);
+void cert_store_free(X509_STORE **s);
+void cert_store_ctx_free(X509_STORE_CTX **c);
+void cert_ssl_ctx_free(SSL_CTX **c);
+/* What i2d_*() and the like allocated. */
+void cert_openssl_free(unsigned char **p);
 
 enum cert_key_kind {
 	CERT_RSA_DEFAULT,

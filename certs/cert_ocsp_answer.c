@@ -23,20 +23,6 @@ basic_free(OCSP_BASICRESP **b)
 	*b = NULL;
 }
 
-static void
-time_free(ASN1_TIME **t)
-{
-	ASN1_TIME_free(*t);
-	*t = NULL;
-}
-
-static void
-openssl_free(unsigned char **p)
-{
-	OPENSSL_free(*p);
-	*p = NULL;
-}
-
 /* ---- the service ---- */
 
 struct cert_ocsp *
@@ -149,13 +135,13 @@ static bool
 add_single(OCSP_BASICRESP *b, const struct job *j, int i)
 {
 	const struct cert_ocsp_found *f = &j->found[i];
-	AUTO(time_free)
+	AUTO(cert_time_free)
 	ASN1_TIME *from =
 	    ASN1_TIME_adj(NULL, (time_t)(j->this_update / MS_S), 0, 0);
-	AUTO(time_free)
+	AUTO(cert_time_free)
 	ASN1_TIME *to =
 	    ASN1_TIME_adj(NULL, (time_t)(j->next_update / MS_S), 0, 0);
-	AUTO(time_free) ASN1_TIME *at = NULL;
+	AUTO(cert_time_free) ASN1_TIME *at = NULL;
 	int status = !f->known    ? V_OCSP_CERTSTATUS_UNKNOWN
 	             : f->revoked ? V_OCSP_CERTSTATUS_REVOKED
 	                          : V_OCSP_CERTSTATUS_GOOD;
@@ -175,7 +161,7 @@ encode(OCSP_BASICRESP *basic, struct buf **out, struct err *e)
 	AUTO(response_free)
 	OCSP_RESPONSE *r =
 	    OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
-	AUTO(openssl_free) unsigned char *der = NULL;
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
 	int len = r != NULL ? i2d_OCSP_RESPONSE(r, &der) : -1;
 
 	if (len <= 0)
@@ -211,7 +197,7 @@ sign(struct cert_ocsp *o, const struct job *j, struct buf **out, struct err *e)
 static bool
 key_of(const struct job *j, uint8_t out[SHA256_SIZE])
 {
-	AUTO(openssl_free) unsigned char *der = NULL;
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
 	int len = i2d_OCSP_CERTID(cert_ocsp_single(&j->q, 0), &der);
 
 	if (len <= 0) {

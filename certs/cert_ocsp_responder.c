@@ -8,13 +8,6 @@
 enum { LIFE_DAYS = 30, KEY_MAX = 16 << 10 };
 
 static void
-pubkey_free(X509_PUBKEY **p)
-{
-	X509_PUBKEY_free(*p);
-	*p = NULL;
-}
-
-static void
 fill_times(struct cert_ocsp_responder *r)
 {
 	int64_t from = cert_not_before(r->certificate);
@@ -38,7 +31,7 @@ issue(const struct cert_member *m, struct cert_ocsp_responder *r,
 	struct cert_build_usage usage = { "critical,CA:FALSE",
 		"critical,digitalSignature", "OCSPSigning", "ignored" };
 	struct cert_build_term term = { clock_now_ms(), LIFE_DAYS, MS_H };
-	AUTO(pubkey_free) X509_PUBKEY *pub = NULL;
+	AUTO(cert_pubkey_free) X509_PUBKEY *pub = NULL;
 	AUTO(buf_free) struct buf *usages = NULL;
 	AUTO(cert_built_clear) struct cert_built built = { 0 };
 	char o[256];

@@ -45,26 +45,14 @@ rsa_key(struct slice modulus, struct slice exponent)
 	return key;
 }
 
-static void
-time_free(ASN1_TIME **t)
-{
-	ASN1_TIME_free(*t);
-}
-
 static int64_t
 time_ms(struct slice der)
 {
 	const uint8_t *p = der.p;
-	AUTO(time_free)
+	AUTO(cert_time_free)
 	ASN1_TIME *t = d2i_ASN1_TIME(NULL, &p, (long)der.len);
 
 	return cert_time_ms(t);
-}
-
-static void
-algorithm_free(X509_ALGOR **a)
-{
-	X509_ALGOR_free(*a);
 }
 
 /* The digest of a signature algorithm, where it is one for keys of this kind
@@ -73,7 +61,7 @@ static const EVP_MD *
 digest_of(struct slice algorithm, const EVP_PKEY *key)
 {
 	const uint8_t *p = algorithm.p;
-	AUTO(algorithm_free)
+	AUTO(cert_algorithm_free)
 	X509_ALGOR *a = d2i_X509_ALGOR(NULL, &p, (long)algorithm.len);
 	int wanted = EVP_PKEY_get_base_id(key) == EVP_PKEY_EC
 	                 ? NID_X9_62_id_ecPublicKey

@@ -343,25 +343,11 @@ cert_outside_check_new(
 
 /* ---- the last word ---- */
 
-static void
-store_free(X509_STORE **s)
-{
-	X509_STORE_free(*s);
-	*s = NULL;
-}
-
-static void
-context_free(X509_STORE_CTX **c)
-{
-	X509_STORE_CTX_free(*c);
-	*c = NULL;
-}
-
 bool
 cert_outside_verify(X509 *leaf, const STACK_OF(X509) * chain, struct err *e)
 {
-	AUTO(store_free) X509_STORE *store = X509_STORE_new();
-	AUTO(context_free) X509_STORE_CTX *c = X509_STORE_CTX_new();
+	AUTO(cert_store_free) X509_STORE *store = X509_STORE_new();
+	AUTO(cert_store_ctx_free) X509_STORE_CTX *c = X509_STORE_CTX_new();
 	X509_VERIFY_PARAM *how;
 
 	if (store == NULL || c == NULL ||

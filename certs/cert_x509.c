@@ -16,13 +16,6 @@
 /* DER as PEM grows by a third, and by its two lines. */
 enum { PEM_MAX = LIMIT_CERT_CHAIN * (LIMIT_CERT * 4 / 3 + 256) };
 
-static void
-openssl_free(unsigned char **p)
-{
-	OPENSSL_free(*p);
-	*p = NULL;
-}
-
 bool
 cert_parse(struct slice der, X509 **out, struct err *e)
 {
@@ -104,7 +97,7 @@ cert_parse_pem(struct slice pem, X509 **out, struct err *e)
 bool
 cert_der(const X509 *x, struct buf **out, struct err *e)
 {
-	AUTO(openssl_free) unsigned char *der = NULL;
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
 	int len = i2d_X509(x, &der);
 
 	if (len <= 0)
@@ -131,7 +124,7 @@ cert_pem(const X509 *x, struct buf *out, struct err *e)
 void
 cert_fingerprint(const X509 *x, char out[SHA256_HEX_SIZE])
 {
-	AUTO(openssl_free) unsigned char *der = NULL;
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
 	int len = i2d_X509(x, &der);
 
 	/* A certificate that was parsed or signed can be written. */
@@ -141,7 +134,7 @@ cert_fingerprint(const X509 *x, char out[SHA256_HEX_SIZE])
 bool
 cert_spki(EVP_PKEY *k, char out[SHA256_HEX_SIZE], struct err *e)
 {
-	AUTO(openssl_free) unsigned char *der = NULL;
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
 	int len = i2d_PUBKEY(k, &der);
 
 	if (len <= 0)
@@ -153,7 +146,7 @@ cert_spki(EVP_PKEY *k, char out[SHA256_HEX_SIZE], struct err *e)
 bool
 cert_spki_pub(const X509_PUBKEY *pub, char out[SHA256_HEX_SIZE], struct err *e)
 {
-	AUTO(openssl_free) unsigned char *der = NULL;
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
 	int len = i2d_X509_PUBKEY(pub, &der);
 
 	if (len <= 0)
@@ -225,7 +218,7 @@ cert_serial(const X509 *x, char *out, size_t size)
 void
 cert_subject_value(const X509 *x, int nid, char *out, size_t size)
 {
-	AUTO(openssl_free) unsigned char *text = NULL;
+	AUTO(cert_openssl_free) unsigned char *text = NULL;
 	const X509_NAME *name = X509_get_subject_name(x);
 	int at = X509_NAME_get_index_by_NID(name, nid, -1);
 	const X509_NAME_ENTRY *entry;

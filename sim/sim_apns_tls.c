@@ -6,12 +6,6 @@
 #include "certs/cert_x509.h"
 #include "sim/sim_apns_priv.h"
 
-static void
-context_free(SSL_CTX **ctx)
-{
-	SSL_CTX_free(TAKE(*ctx));
-}
-
 static int
 choose_h2(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     const unsigned char *in, unsigned in_len, void *arg)
@@ -65,7 +59,7 @@ trust_clients(SSL_CTX *ctx, const struct sim_apns_options *o, struct err *e)
 bool
 sim_apns_context(const struct sim_apns_options *o, SSL_CTX **out, struct err *e)
 {
-	AUTO(context_free) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	AUTO(cert_ssl_ctx_free) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	if (ctx == NULL ||
 	    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
