@@ -31,7 +31,7 @@ cert_cms_sign(struct slice content, X509 *signer, EVP_PKEY *key,
     STACK_OF(X509) * chain, struct buf **out, struct err *e)
 {
 	static const unsigned flags = CMS_BINARY | CMS_NOSMIMECAP | CMS_PARTIAL;
-	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_bio_free) BIO *in = NULL;
 
 	if (!cert_signed_bio(content, &in, e))
@@ -49,7 +49,7 @@ cert_cms_sign_detached(struct slice content, X509 *signer, EVP_PKEY *key,
 {
 	static const unsigned flags =
 	    CMS_BINARY | CMS_NOSMIMECAP | CMS_PARTIAL | CMS_DETACHED;
-	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_bio_free) BIO *in = NULL;
 
 	if (!cert_signed_bio(content, &in, e))
@@ -92,7 +92,7 @@ bool
 cert_cms_open(struct slice der, STACK_OF(X509) * anchors,
     struct buf **content_out, X509 **signer_out, struct err *e)
 {
-	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
 	AUTO(cert_x509_free) X509 *signer = NULL;
 	AUTO(cert_bio_free) BIO *content = NULL;

@@ -72,6 +72,13 @@ cert_req_free(X509_REQ **r)
 }
 
 void
+cert_cms_free(CMS_ContentInfo **c)
+{
+	CMS_ContentInfo_free(*c);
+	*c = NULL;
+}
+
+void
 cert_pubkey_free(X509_PUBKEY **p)
 {
 	X509_PUBKEY_free(*p);

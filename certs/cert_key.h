@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <openssl/cms.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -17,6 +18,7 @@ void cert_bio_free(BIO **b);
 void cert_digest_free(EVP_MD_CTX **c);
 void cert_use_free(EVP_PKEY_CTX **c);
 void cert_req_free(X509_REQ **r);
+void cert_cms_free(CMS_ContentInfo **c);
 void cert_pubkey_free(X509_PUBKEY **p);
 void cert_algorithm_free(X509_ALGOR **a);
 void cert_time_free(ASN1_TIME **t);

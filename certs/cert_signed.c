@@ -7,13 +7,6 @@
 #include "certs/cert_signed_priv.h"
 #include "core/limits.h"
 
-void
-cert_signed_free(CMS_ContentInfo **cms)
-{
-	CMS_ContentInfo_free(*cms);
-	*cms = NULL;
-}
-
 bool
 cert_signed_bio(struct slice in, BIO **out, struct err *e)
 {
@@ -70,7 +63,7 @@ bool
 cert_signed_parse(struct slice der, CMS_ContentInfo **out,
     CMS_SignerInfo **si_out, struct err *e)
 {
-	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	const unsigned char *p = der.p;
 	STACK_OF(CMS_SignerInfo) * signers;
 

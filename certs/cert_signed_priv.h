@@ -8,7 +8,6 @@
 
 #include "certs/cert_x509.h"
 
-void cert_signed_free(CMS_ContentInfo **cms);
 /* A memory BIO over borrowed bytes, which may be none. */
 MUST_CHECK bool cert_signed_bio(struct slice in, BIO **out, struct err *e);
 /*

@@ -129,7 +129,7 @@ static bool
 check_any(struct cert_verifier *v, struct slice der, struct slice body,
     struct cert_signer *out, struct err *e)
 {
-	AUTO(cert_signed_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
 	AUTO(cert_x509_free) X509 *signer = NULL;
 	AUTO(cert_bio_free) BIO *bio = NULL;

@@ -5,12 +5,6 @@
  */
 #include "enroll-profiles/enroll_priv.h"
 
-struct store_value
-enroll_db_text(const char *s)
-{
-	return store_value_text(str_empty(s) ? NULL : s);
-}
-
 /* ---- users ---- */
 
 bool
@@ -44,8 +38,8 @@ enroll_db_user_add(
 	return store_exec(tx,
 	    "INSERT INTO users (id, name, full_name, email, created_at) "
 	    "VALUES ($1, $2, $3, $4, $5)",
-	    S_ARGS(S_TEXT(u->id), S_TEXT(u->name), enroll_db_text(u->full_name),
-	        enroll_db_text(u->email), S_INT(u->created_at)),
+	    S_ARGS(S_TEXT(u->id), S_TEXT(u->name), S_MAYBE(u->full_name),
+	        S_MAYBE(u->email), S_INT(u->created_at)),
 	    NULL, e);
 }
 
@@ -55,8 +49,7 @@ enroll_db_user_update(
 {
 	return store_exec(tx,
 	    "UPDATE users SET full_name = $1, email = $2 WHERE id = $3",
-	    S_ARGS(enroll_db_text(u->full_name), enroll_db_text(u->email),
-	        S_TEXT(u->id)),
+	    S_ARGS(S_MAYBE(u->full_name), S_MAYBE(u->email), S_TEXT(u->id)),
 	    NULL, e);
 }
 
@@ -270,9 +263,9 @@ enroll_db_rollout_add(
 	    "command_id, profile_identifier, attempts, created_at, "
 	    "updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
 	    S_ARGS(S_TEXT(r->id), S_TEXT(r->device_id), S_TEXT(r->user_id),
-	        S_TEXT(r->state), enroll_db_text(r->reason),
-	        enroll_db_text(r->command_id), S_TEXT(r->profile_identifier),
-	        S_INT(r->attempts), S_INT(r->created_at)),
+	        S_TEXT(r->state), S_MAYBE(r->reason), S_MAYBE(r->command_id),
+	        S_TEXT(r->profile_identifier), S_INT(r->attempts),
+	        S_INT(r->created_at)),
 	    NULL, e);
 }
 
@@ -284,10 +277,10 @@ enroll_db_rollout_save(
 	    "UPDATE rollout SET state = $1, reason = $2, command_id = $3, "
 	    "fingerprint = $4, attempts = $5, retry_at = $6, updated_at = $7, "
 	    "challenge_id = $9 WHERE id = $8",
-	    S_ARGS(S_TEXT(r->state), enroll_db_text(r->reason),
-	        enroll_db_text(r->command_id), enroll_db_text(r->fingerprint),
-	        S_INT(r->attempts), S_TIME(r->retry_at), S_INT(clock_now_ms()),
-	        S_TEXT(r->id), enroll_db_text(r->challenge_id)),
+	    S_ARGS(S_TEXT(r->state), S_MAYBE(r->reason), S_MAYBE(r->command_id),
+	        S_MAYBE(r->fingerprint), S_INT(r->attempts),
+	        S_TIME(r->retry_at), S_INT(clock_now_ms()), S_TEXT(r->id),
+	        S_MAYBE(r->challenge_id)),
 	    NULL, e);
 }
 

@@ -117,10 +117,9 @@ enroll_db_renewal_save(
 	    "UPDATE identity_renewal SET state = $2, reason = $3, "
 	    "command_id = $4, fingerprint = $5, attempts = $6, retry_at = $7, "
 	    "updated_at = $8 WHERE device_id = $1",
-	    S_ARGS(S_TEXT(r->device_id), S_TEXT(r->state),
-	        enroll_db_text(r->reason), enroll_db_text(r->command_id),
-	        enroll_db_text(r->fingerprint), S_INT(r->attempts),
-	        S_TIME(r->retry_at), S_INT(clock_now_ms())),
+	    S_ARGS(S_TEXT(r->device_id), S_TEXT(r->state), S_MAYBE(r->reason),
+	        S_MAYBE(r->command_id), S_MAYBE(r->fingerprint),
+	        S_INT(r->attempts), S_TIME(r->retry_at), S_INT(clock_now_ms())),
 	    NULL, e);
 }
 

@@ -187,9 +187,6 @@ MUST_CHECK bool enroll_rollout_retry(struct enroll_service *s,
 
 /* ---- enroll_db.c: all SQL of this directory ---- */
 
-/* SQL NULL instead of an empty text. */
-struct store_value enroll_db_text(const char *s);
-
 struct enroll_user_row {
 	char id[37], name[LIMIT_NAME + 1], full_name[LIMIT_NAME + 1];
 	char email[LIMIT_NAME + 1];

@@ -24,9 +24,3 @@ mdm_db_exists(struct store_tx *tx, const char *sql,
 
 	return mdm_db_one(tx, sql, args, &r, out, e);
 }
-
-struct store_value
-mdm_db_text(const char *s)
-{
-	return store_value_text(str_empty(s) ? NULL : s);
-}

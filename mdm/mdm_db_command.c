@@ -137,10 +137,10 @@ mdm_db_command_add(struct store_tx *tx, const char *id,
 	    "$4, $5, $6, 'queued', $7, (SELECT COALESCE(MAX(sort_key), 0) + 1 "
 	    "FROM command), $8, $9, $10, $11, $12)",
 	    S_ARGS(S_TEXT(id), S_TEXT(c->enrollment_id),
-	        S_TEXT(c->request_type), S_BLOB(body), mdm_db_text(c->renderer),
-	        mdm_db_text(c->renderer_ref), S_INT(c->urgent),
-	        S_TEXT(c->origin), mdm_db_text(c->order_id), S_INT(now),
-	        S_TEXT(c->by), S_TIME(c->expires_at)),
+	        S_TEXT(c->request_type), S_BLOB(body), S_MAYBE(c->renderer),
+	        S_MAYBE(c->renderer_ref), S_INT(c->urgent), S_TEXT(c->origin),
+	        S_MAYBE(c->order_id), S_INT(now), S_TEXT(c->by),
+	        S_TIME(c->expires_at)),
 	    e);
 }
 
@@ -178,7 +178,7 @@ mdm_db_command_end(struct store_tx *tx, const char *id,
 	    "WHERE id = $1",
 	    S_ARGS(S_TEXT(id), S_TEXT(how->state), S_INT(now),
 	        S_BLOB(how->result), how->has_code ? S_INT(how->code) : S_NULL,
-	        mdm_db_text(how->domain), mdm_db_text(how->text)),
+	        S_MAYBE(how->domain), S_MAYBE(how->text)),
 	    e);
 }
 

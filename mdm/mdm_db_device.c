@@ -83,7 +83,7 @@ mdm_db_device_add(
 	return store_exec(tx,
 	    "INSERT INTO device (id, udid, serial, state, created_at, "
 	    "updated_at) VALUES ($1, $2, $3, $4, $5, $5)",
-	    S_ARGS(S_TEXT(d->id), S_TEXT(d->udid), mdm_db_text(d->serial),
+	    S_ARGS(S_TEXT(d->id), S_TEXT(d->udid), S_MAYBE(d->serial),
 	        S_TEXT(d->state), S_INT(d->created_at)),
 	    NULL, e);
 }
@@ -98,11 +98,11 @@ mdm_db_device_save(
 	    "os_version = $10, os_build = $11, enrolled_at = $12, "
 	    "last_seen_at = $13, updated_at = $14, chip_heard = $15 "
 	    "WHERE id = $1",
-	    S_ARGS(S_TEXT(d->id), S_TEXT(d->udid), mdm_db_text(d->serial),
-	        S_TEXT(d->state), mdm_db_text(d->name), S_INT(d->name_too_long),
-	        mdm_db_text(d->model_id), mdm_db_text(d->model_name),
-	        S_TEXT(mdm_chip_name(d->chip)), mdm_db_text(d->os_version),
-	        mdm_db_text(d->os_build), S_TIME(d->enrolled_at),
+	    S_ARGS(S_TEXT(d->id), S_TEXT(d->udid), S_MAYBE(d->serial),
+	        S_TEXT(d->state), S_MAYBE(d->name), S_INT(d->name_too_long),
+	        S_MAYBE(d->model_id), S_MAYBE(d->model_name),
+	        S_TEXT(mdm_chip_name(d->chip)), S_MAYBE(d->os_version),
+	        S_MAYBE(d->os_build), S_TIME(d->enrolled_at),
 	        S_TIME(d->last_seen_at), S_INT(d->updated_at),
 	        S_INT(d->chip_heard)),
 	    e);

@@ -61,7 +61,7 @@ mdm_db_enrollment_token(struct store_tx *tx, const struct mdm_token *t,
 	        "WHEN enrollment.push_last_reason = 'topic_mismatch' THEN NULL "
 	        "ELSE enrollment.push_last_reason END",
 	        S_ARGS(S_TEXT(t->enrollment_id), S_TEXT(t->device_id),
-	            S_TEXT(t->channel), mdm_db_text(t->short_name),
+	            S_TEXT(t->channel), S_MAYBE(t->short_name),
 	            S_TEXT(t->topic), S_BLOB(t->token), S_TEXT(t->magic),
 	            S_INT(t->now), S_TEXT(t->push_state)),
 	        NULL, e))

@@ -28,8 +28,6 @@ enum {
 MUST_CHECK bool mdm_db_one(struct store_tx *tx, const char *sql,
     const struct store_value *args, struct store_rows **out, bool *found_out,
     struct err *e);
-/* SQL NULL for "" and NULL. */
-struct store_value mdm_db_text(const char *s);
 /* True if the query has a row. */
 MUST_CHECK bool mdm_db_exists(struct store_tx *tx, const char *sql,
     const struct store_value *args, bool *out, struct err *e);

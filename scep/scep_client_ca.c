@@ -59,7 +59,7 @@ scep_client_caps(const char *text)
 bool
 scep_client_certificates(struct slice der, STACK_OF(X509) * *out, struct err *e)
 {
-	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_stack_free) STACK_OF(X509) *certs = NULL;
 	const uint8_t *p = der.p;
 
@@ -155,7 +155,7 @@ bool
 scep_client_read_next(struct slice body, STACK_OF(X509) * chain,
     STACK_OF(X509) * *out, struct err *e)
 {
-	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_bio_free) BIO *content = BIO_new(BIO_s_mem());
 	const uint8_t *p = body.p;
 	char *inner = NULL;

@@ -24,10 +24,3 @@ scep_der_next(struct slice *in, int *tag, int *xclass, struct slice *body)
 	in->p = p + len;
 	return true;
 }
-
-void
-scep_cms_free(CMS_ContentInfo **c)
-{
-	CMS_ContentInfo_free(*c);
-	*c = NULL;
-}

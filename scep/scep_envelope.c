@@ -136,7 +136,7 @@ static bool
 read_envelope(
     const struct scep_message *m, CMS_ContentInfo **out, struct scep_verdict *v)
 {
-	AUTO(scep_cms_free) CMS_ContentInfo *env = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *env = NULL;
 	const uint8_t *p, *end;
 
 	if (m->envelope == NULL) {
@@ -160,7 +160,7 @@ void
 scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
     struct buf **plain_out, struct scep_verdict *verdict)
 {
-	AUTO(scep_cms_free) CMS_ContentInfo *env = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *env = NULL;
 	AUTO(bio_wipe) BIO *plain = NULL;
 	const char *p = NULL;
 	long len;

@@ -68,7 +68,7 @@ static bool
 read_signed(const struct scep_reader *r, struct slice der,
     CMS_ContentInfo **out, struct err *e)
 {
-	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 
 	if (der.len > LIMIT_BODY_SCEP)
 		return err_set(
@@ -191,7 +191,7 @@ bool
 scep_parse(const struct scep_reader *r, struct slice der,
     struct scep_message **out, struct scep_verdict *verdict, struct err *e)
 {
-	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(scep_message_free) struct scep_message *m = NULL;
 	struct scep_attr_value attrs[SCEP_ATTRS];
 	CMS_SignerInfo *si = NULL;

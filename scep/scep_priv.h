@@ -121,6 +121,3 @@ bool scep_digest_allowed(int nid);
  * contents.  False at the end and on anything malformed.
  */
 bool scep_der_next(struct slice *in, int *tag, int *xclass, struct slice *body);
-
-/* For AUTO(). */
-void scep_cms_free(CMS_ContentInfo **c);

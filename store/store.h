@@ -122,7 +122,8 @@ struct store_value store_value_blob(struct slice s); /* p NULL: SQL NULL */
 #define S_BLOB(s)	store_value_blob(s)
 #define S_INT(i)	((struct store_value){ .type = STORE_INT, .n = (i) })
 #define S_NULL		((struct store_value){ .type = STORE_NULL })
-/* NULL instead of 0: for times that may be absent. */
+/* NULL instead of "" and of 0: for texts and times that may be absent. */
+#define S_MAYBE(s)	store_value_text(str_empty(s) ? NULL : (s))
 #define S_TIME(i)	((i) != 0 ? S_INT(i) : S_NULL)
 /* Begins with a value that is skipped, so that S_ARGS() is right too. */
 #define S_ARGS(...)	((const struct store_value[]){ S_NULL, ##__VA_ARGS__, { .type = STORE_END } } + 1)

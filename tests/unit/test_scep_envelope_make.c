@@ -59,7 +59,7 @@ static void
 opens(struct slice content, int cipher)
 {
 	AUTO(buf_free) struct buf *der = NULL;
-	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_bio_free) BIO *plain = BIO_new(BIO_s_mem());
 	struct err e;
 	char *p;
@@ -131,7 +131,7 @@ degenerate_is_what_openssl_reads(void **state)
 {
 	AUTO(buf_free) struct buf *out = forge_buf();
 	AUTO(buf_free) struct buf *der = forge_buf();
-	AUTO(scep_cms_free) CMS_ContentInfo *cms = NULL;
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	STACK_OF(X509) * certs;
 
 	(void)state;
