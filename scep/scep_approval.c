@@ -115,23 +115,13 @@ scep_approval_known(struct scep_service *s, const struct scep_request *rq,
 }
 
 bool
-scep_approval_poll(struct scep_service *s, const struct scep_message *m,
-    struct scep_outcome *out, struct err *e)
+scep_approval_poll(struct store_tx *tx, const char *transaction_id,
+    const char *signer, struct scep_outcome *out, bool *found, struct err *e)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
-	char signer[SHA256_HEX_SIZE];
-	bool found;
 
-	if (!cert_spki_pub(X509_get_X509_PUBKEY(m->signer), signer, e) ||
-	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
-	    !scep_db_waiting_find(tx, m->transaction_id, signer, &w, &found, e))
-		return false;
-	if (found)
-		return scep_approval_answer(tx, &w, out, e);
-	scep_refuse(
-	    &out->verdict, SCEP_BAD_CERT_ID, "CertPoll: no such request");
-	return true;
+	return scep_db_waiting_find(tx, transaction_id, signer, &w, found, e) &&
+	       (!*found || scep_approval_answer(tx, &w, out, e));
 }
 
 static bool

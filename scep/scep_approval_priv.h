@@ -38,9 +38,11 @@ MUST_CHECK bool scep_approval_wait(struct scep_service *s,
 MUST_CHECK bool scep_approval_known(struct scep_service *s,
     const struct scep_request *rq, struct scep_outcome *out, bool *known,
     struct err *e);
-/* CertPoll (RFC 8894 3.3.3): found by transaction and by the key that signs. */
-MUST_CHECK bool scep_approval_poll(struct scep_service *s,
-    const struct scep_message *m, struct scep_outcome *out, struct err *e);
+/* What became of the request with this transaction, by the key (SPKI, hex)
+ * that signed it. */
+MUST_CHECK bool scep_approval_poll(struct store_tx *tx,
+    const char *transaction_id, const char *signer, struct scep_outcome *out,
+    bool *found, struct err *e);
 
 /* What the client is told of a request; text for one that is closed without
  * a certificate. */

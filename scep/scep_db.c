@@ -163,6 +163,28 @@ scep_db_earlier(struct store_tx *tx, const struct scep_earlier_key *k,
 }
 
 bool
+scep_db_issued(struct store_tx *tx, const struct scep_earlier_key *k,
+    int64_t since_ms, char fingerprint_out[SHA256_HEX_SIZE], struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
+
+	fingerprint_out[0] = '\0';
+	if (!store_query(tx,
+	        "SELECT fingerprint FROM certificate WHERE transaction_id = $1"
+	        " AND spki = $2 AND state = 'issued' AND created_at >= $3"
+	        " ORDER BY created_at DESC LIMIT 1",
+	        S_ARGS(S_TEXT(k->transaction_id), S_TEXT(k->spki),
+	            S_INT(since_ms)),
+	        &r, e) ||
+	    !store_next(r, &found, e))
+		return false;
+	if (found)
+		store_text_copy(r, 0, fingerprint_out, SHA256_HEX_SIZE);
+	return true;
+}
+
+bool
 scep_db_purge(struct store_tx *tx, int64_t now_ms, struct err *e)
 {
 	return store_exec(tx,

@@ -156,6 +156,31 @@ read_envelope(
 	return true;
 }
 
+/* All that is open to see; false with a verdict. */
+static bool
+check(struct scep_message *m, X509 *recipient, CMS_ContentInfo **env,
+    struct scep_verdict *v)
+{
+	*v = (struct scep_verdict){ -1, NULL };
+	if (!read_envelope(m, env, v) || !for_us(*env, recipient, v))
+		return false;
+	m->cipher_nid = cipher_of(m, *env);
+	if (!cipher_allowed(m->cipher_nid, m->allow_des)) {
+		scep_refuse(v, SCEP_BAD_ALG, "cipher not accepted");
+		return false;
+	}
+	return true;
+}
+
+void
+scep_envelope_check(
+    struct scep_message *m, X509 *recipient, struct scep_verdict *verdict)
+{
+	AUTO(cert_cms_free) CMS_ContentInfo *env = NULL;
+
+	(void)check(m, recipient, &env, verdict);
+}
+
 void
 scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
     struct buf **plain_out, struct scep_verdict *verdict)
@@ -164,17 +189,9 @@ scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
 	AUTO(bio_wipe) BIO *plain = NULL;
 	const char *p = NULL;
 	long len;
-	int nid;
 
-	*verdict = (struct scep_verdict){ -1, NULL };
-	if (!read_envelope(m, &env, verdict) ||
-	    !for_us(env, recipient, verdict))
+	if (!check(m, recipient, &env, verdict))
 		return;
-	nid = cipher_of(m, env);
-	if (!cipher_allowed(nid, m->allow_des)) {
-		scep_refuse(verdict, SCEP_BAD_ALG, "cipher not accepted");
-		return;
-	}
 	plain = BIO_new(BIO_s_mem());
 	/*
 	 * Given our certificate, OpenSSL goes on with a random key when the
@@ -186,7 +203,6 @@ scep_open(struct scep_message *m, X509 *recipient, EVP_PKEY *key,
 		return;
 	}
 	len = BIO_get_mem_data(plain, &p);
-	m->cipher_nid = nid;
 	*plain_out = buf_new(LIMIT_BODY_SCEP);
 	buf_add(*plain_out, p, len > 0 ? (size_t)len : 0);
 }

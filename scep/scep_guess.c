@@ -2,7 +2,8 @@
  * How guessing challenges is slowed.  Nobody waits: who failed too often in a
  * minute is refused, unlooked at, until the next one.
  *
- * - An address: before anything is decrypted.
+ * - An address: before anything is decrypted.  What cannot be read counts too,
+ *   since answers to that are what an oracle is asked for.
  * - A key that is to be certified, from however many addresses: a client with
  *   a challenge that is no good asks neither the database nor a webhook again
  *   and again.
@@ -66,6 +67,12 @@ scep_guess_template(struct scep_service *s, const struct scep_request *rq)
 	               scep_rate_exceeded(s->templates, rq->template->name)
 	           ? TOO_MANY
 	           : NULL;
+}
+
+void
+scep_guess_unreadable(struct scep_service *s, const struct scep_request *rq)
+{
+	scep_rate_failed(s->rate, rq->peer);
 }
 
 void

@@ -81,7 +81,14 @@ MUST_CHECK bool scep_parse(const struct scep_reader *r, struct slice der,
     struct scep_message **out, struct scep_verdict *verdict, struct err *e);
 
 /*
- * Opens the envelope with our key and sets cipher_nid of m.  Every failure of
+ * What can be seen of an envelope without opening it: is it one, for this
+ * recipient, in a cipher that we take?  Sets cipher_nid of m.
+ */
+void scep_envelope_check(
+    struct scep_message *m, X509 *recipient, struct scep_verdict *verdict);
+
+/*
+ * Opens the envelope with our key, after that check.  Every failure of
  * decryption gives the same verdict, and so does everything up to the CSR's
  * own signature in scep_csr_parse(): no oracle.  *plain_out is the
  * messageData, set when the verdict is good; free with buf_wipe().

@@ -1,14 +1,54 @@
 /*
- * GetCert and GetCRL (RFC 8894 sections 3.3.4 and 3.3.5): both name a
- * certificate by issuer and serial number, of whichever generation of ours.
- * Who asks for a certificate gets what is his own: those of the same device,
- * or the very one he signs with.  CRLs are public.  No state of its own; any
- * thread.
+ * CertPoll, GetCert and GetCRL (RFC 8894 sections 3.3.3 to 3.3.5).  The latter
+ * two name a certificate by issuer and serial number, of whichever generation
+ * of ours.  Who asks for a certificate gets what is his own: those of the same
+ * device, or the very one he signs with.  CRLs are public.  What could not be
+ * decrypted comes as empty, and is answered as what names nothing of ours.  No
+ * state of its own; any thread.
  */
+#include "core/clock.h"
 #include "core/limits.h"
-#include "scep/scep_service_priv.h"
+#include "scep/scep_approval_priv.h"
 
-enum { INTEGER = 0x02, SEQUENCE = 0x30 };
+enum { INTEGER = 0x02, SEQUENCE = 0x30, SERIAL_MAX = 20 };
+
+/* For some time a certificate whose reply got lost is still to be had. */
+static bool
+give_lost(struct scep_service *s, struct store_tx *tx,
+    const struct scep_earlier_key *k, struct scep_outcome *out, struct err *e)
+{
+	int64_t since = clock_now_ms() - s->o.retry_ms;
+
+	if (!scep_db_issued(tx, k, since, out->fingerprint, e))
+		return false;
+	if (out->fingerprint[0] != '\0') {
+		out->again = true;
+		return cert_ledger_der(tx, out->fingerprint, &out->cert_der, e);
+	}
+	scep_refuse(
+	    &out->verdict, SCEP_BAD_CERT_ID, "CertPoll: no such request");
+	return true;
+}
+
+bool
+scep_poll(struct scep_service *s, const struct scep_request *rq,
+    struct scep_outcome *out, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const struct scep_message *m = rq->message;
+	char signer[SHA256_HEX_SIZE];
+	bool found;
+
+	return cert_spki_pub(X509_get_X509_PUBKEY(m->signer), signer, e) &&
+	       store_begin(s->o.store, STORE_READ, &tx, e) &&
+	       scep_approval_poll(
+	           tx, m->transaction_id, signer, out, &found, e) &&
+	       (found || give_lost(s, tx,
+	                     &(struct scep_earlier_key){
+	                         .transaction_id = m->transaction_id,
+	                         .spki = signer },
+	                     out, e));
+}
 
 /* IssuerAndSerialNumber (RFC 5652 10.2.4). */
 struct query {
@@ -41,7 +81,8 @@ query_read(struct slice der, struct query *q)
 		return false;
 	q->number =
 	    d2i_ASN1_INTEGER(NULL, &p, (long)(body.len - (size_t)(p - body.p)));
-	if (q->number == NULL || p != body.p + body.len)
+	if (q->number == NULL || p != body.p + body.len ||
+	    ASN1_STRING_length(q->number) > SERIAL_MAX)
 		return false;
 	holder = X509_new();
 	if (holder == NULL || X509_set_serialNumber(holder, q->number) != 1)

@@ -212,6 +212,12 @@ grant(struct job *j, struct err *e)
 	return !j->out->renew || scep_renew(j->s, &j->rq, j->out, e);
 }
 
+static bool
+is_unreadable(const struct scep_verdict *v)
+{
+	return v->fail >= 0 && str_eq(v->text, SCEP_TEXT_UNREADABLE);
+}
+
 /* Runs what decides about a CSR, which lives no longer. */
 static bool
 with_csr(
@@ -222,6 +228,8 @@ with_csr(
 
 	if (j->out->bad_challenge)
 		scep_guess_failed(j->s, &j->rq);
+	else if (is_unreadable(&j->out->verdict))
+		scep_guess_unreadable(j->s, &j->rq);
 	j->rq.csr = NULL;
 	return good;
 }
@@ -250,32 +258,50 @@ renew(struct job *j, struct err *e)
 static bool
 poll(struct job *j, struct err *e)
 {
-	return scep_approval_poll(j->s, j->m, j->out, e);
+	return scep_poll(j->s, &j->rq, j->out, e);
+}
+
+/* Whatever was wrong counts, or counting would tell what it was. */
+static bool
+query(struct job *j, bool good)
+{
+	if (good && j->out->verdict.fail >= 0)
+		scep_guess_unreadable(j->s, &j->rq);
+	return good;
 }
 
 static bool
 get_cert(struct job *j, struct err *e)
 {
-	return scep_get_cert(j->s, &j->rq, j->plain, j->out, e);
+	return query(j, scep_get_cert(j->s, &j->rq, j->plain, j->out, e));
 }
 
 static bool
 get_crl(struct job *j, struct err *e)
 {
-	return scep_get_crl(j->s, &j->rq, j->plain, j->out, e);
+	return query(j, scep_get_crl(j->s, &j->rq, j->plain, j->out, e));
 }
 
-/* The closed list of message types: what is not here is refused, whatever the
- * RFC or its drafts call it. */
+/*
+ * The closed list of message types: what is not here is refused, whatever the
+ * RFC or its drafts call it.
+ *
+ * Whether an envelope could be decrypted must not show: who holds a captured
+ * one could have it decrypted byte by byte, in messages of any type that he
+ * signs himself (RFC 3218 and its like for CBC).  A CSR is signed, so all that
+ * comes before its signature has one answer; of a poll the envelope is not
+ * opened at all; and a query that cannot be read is one that finds nothing.
+ */
 static const struct kind {
 	int type;
+	enum { SIGNED, UNOPENED, FINDS_NOTHING } content;
 	bool (*run)(struct job *j, struct err *e);
 } kinds[] = {
-	{ SCEP_PKCS_REQ, enroll },
-	{ SCEP_RENEWAL_REQ, renew },
-	{ SCEP_CERT_POLL, poll },
-	{ SCEP_GET_CERT, get_cert },
-	{ SCEP_GET_CRL, get_crl },
+	{ SCEP_PKCS_REQ, SIGNED, enroll },
+	{ SCEP_RENEWAL_REQ, SIGNED, renew },
+	{ SCEP_CERT_POLL, UNOPENED, poll },
+	{ SCEP_GET_CERT, FINDS_NOTHING, get_cert },
+	{ SCEP_GET_CRL, FINDS_NOTHING, get_crl },
 };
 
 static const struct kind *
@@ -287,7 +313,8 @@ kind_of(int type)
 	return NULL;
 }
 
-/* By whichever RA it was encrypted for, the active one first. */
+/* By whichever RA it was encrypted for, the active one first.  plain NULL:
+ * unopened. */
 static void
 open_envelope(struct job *j, struct buf **plain)
 {
@@ -296,12 +323,21 @@ open_envelope(struct job *j, struct buf **plain)
 
 	for (size_t i = 0;
 	     (r = cert_authority_recipient(j->rq.authority, i)) != NULL; i++) {
-		scep_open(j->m, r->certificate, r->key, plain, v);
+		if (plain != NULL)
+			scep_open(j->m, r->certificate, r->key, plain, v);
+		else
+			scep_envelope_check(j->m, r->certificate, v);
 		if (v->fail < 0 || !str_eq(v->text, SCEP_TEXT_NOT_FOR_US)) {
 			j->rq.recipient = r;
 			return;
 		}
 	}
+}
+
+static struct slice
+bytes_of(const struct buf *b)
+{
+	return b != NULL ? buf_slice(b) : slice_str("");
 }
 
 static bool
@@ -322,10 +358,14 @@ answer_request(struct job *j, struct err *e)
 		return true;
 	}
 	j->m->allow_des = j->s->o.legacy_des;
-	open_envelope(j, &plain);
+	open_envelope(j, kind->content != UNOPENED ? &plain : NULL);
+	if (is_unreadable(v) && kind->content == FINDS_NOTHING)
+		*v = (struct scep_verdict){ -1, NULL };
+	else if (is_unreadable(v))
+		scep_guess_unreadable(j->s, &j->rq);
 	if (v->fail >= 0)
 		return true;
-	j->plain = buf_slice(plain);
+	j->plain = bytes_of(plain);
 	return kind->run(j, e);
 }
 
@@ -349,12 +389,6 @@ log_outcome(const struct scep_message *m, const char *peer,
 		    m->transaction_id, "type", LOG_NUM(m->type), "fail",
 		    LOG_NUM(out->verdict.fail), "reason", out->verdict.text,
 		    NULL);
-}
-
-static struct slice
-bytes_of(const struct buf *b)
-{
-	return b != NULL ? buf_slice(b) : slice_str("");
 }
 
 /* Signed by whom the request was addressed to. */

@@ -47,6 +47,9 @@ const char *scep_guess_template(
     struct scep_service *s, const struct scep_request *rq);
 /* Its challenge was wrong; rq->csr and rq->template may be NULL. */
 void scep_guess_failed(struct scep_service *s, const struct scep_request *rq);
+/* It could not be read, or asked for what is not there. */
+void scep_guess_unreadable(
+    struct scep_service *s, const struct scep_request *rq);
 /* Whether the reuse of this challenge is worth an event: the first ones. */
 bool scep_guess_report(struct scep_service *s, const char *challenge_id);
 
@@ -136,6 +139,11 @@ MUST_CHECK bool scep_renew_signer(struct scep_service *s,
 
 /* ---- scep_query.c ---- */
 
+/* CertPoll (RFC 8894 3.3.3), found by transaction and by the key that signs:
+ * a request that waits or waited, or one whose certificate got lost on its
+ * way. */
+MUST_CHECK bool scep_poll(struct scep_service *s, const struct scep_request *rq,
+    struct scep_outcome *out, struct err *e);
 /* plain: the messageData of a GetCert. */
 MUST_CHECK bool scep_get_cert(struct scep_service *s,
     const struct scep_request *rq, struct slice plain, struct scep_outcome *out,
@@ -193,6 +201,11 @@ struct scep_earlier_key {
 MUST_CHECK bool scep_db_earlier(struct store_tx *tx,
     const struct scep_earlier_key *k, int64_t now_ms, struct scep_earlier *out,
     struct err *e);
+/* The newest certificate of this transaction and key that holds and was
+ * issued since then; "" when there is none. */
+MUST_CHECK bool scep_db_issued(struct store_tx *tx,
+    const struct scep_earlier_key *k, int64_t since_ms,
+    char fingerprint_out[SHA256_HEX_SIZE], struct err *e);
 MUST_CHECK bool scep_db_predecessor(struct store_tx *tx,
     const char *fingerprint, struct scep_predecessor *out, struct err *e);
 /* What followed a certificate: how many, and the one of this transaction. */

@@ -1,4 +1,5 @@
-/* Who is put off after how many wrong challenges (case 92). */
+/* Who is put off after how many wrong challenges (case 92) or messages that
+ * cannot be read, and that decryption does not show (case 69). */
 #include "tests/unit/scep_template_fixture.h"
 
 static void
@@ -116,6 +117,72 @@ reuse_makes_few_events(void **state)
 	    LIMIT);
 }
 
+/* A message of this type, with this in such an envelope. */
+static struct answer
+ask_in(
+    struct world *w, const char *type, struct forge_env how, struct slice data)
+{
+	AUTO(buf_free) struct buf *env = NULL;
+	struct forge_message m;
+
+	how.to[0] = w->ra;
+	env = forge_envelope(how, data);
+	m = forge_message(w->key, w->signer, buf_slice(env));
+	m.attrs[FORGE_MESSAGE_TYPE].value = slice_str(type);
+	return answer_message(w, &m);
+}
+
+/* Or anybody could have a captured envelope decrypted, byte by byte. */
+static void
+case_69_decryption_does_not_show(void **state)
+{
+	static const char *const types[] = { "20", "21", "22" };
+	static const struct forge_env how[] = { { .bad_key = true },
+		{ .bad_rsa = true }, { .bad_padding = true },
+		{ .bad_key = false } };
+	struct world *w = *state;
+
+	world_service(w, (struct scep_options){ .failures_per_min = 1000 });
+	for (size_t t = 0; t < COUNT(types); t++) {
+		char text[256] = "";
+
+		for (size_t i = 0; i < COUNT(how); i++) {
+			AUTO(answer_clear)
+			struct answer a = ask_in(w, types[t], how[i],
+			    TEXT("garbage that is longer than one block"));
+
+			assert_int_equal(a.status, SCEP_FAILURE);
+			assert_int_equal(a.fail, SCEP_BAD_CERT_ID);
+			if (i > 0)
+				assert_string_equal(a.text, text);
+			memcpy(text, a.text, sizeof(text));
+		}
+	}
+}
+
+/* As many as wrong challenges, and then the address has to wait. */
+static void
+what_cannot_be_read_counts(void **state)
+{
+	static const char *const types[] = { "19", "17", "21", "22" };
+	struct world *w = *state;
+
+	for (size_t t = 0; t < COUNT(types); t++) {
+		world_service(
+		    w, (struct scep_options){ .failures_per_min = 2 });
+		for (int i = 0; i < 3; i++) {
+			AUTO(answer_clear)
+			struct answer a = ask_in(w, types[t],
+			    (struct forge_env){ .bad_padding = i == 0 },
+			    TEXT("garbage that is longer than one block"));
+
+			assert_int_equal(a.status, SCEP_FAILURE);
+			assert_int_equal(
+			    strstr(a.text, "too many") != NULL, i == 2);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -123,6 +190,8 @@ main(void)
 		cmocka_unit_test(case_92_a_template_is_put_off),
 		cmocka_unit_test(case_92_a_key_is_put_off),
 		cmocka_unit_test(reuse_makes_few_events),
+		cmocka_unit_test(case_69_decryption_does_not_show),
+		cmocka_unit_test(what_cannot_be_read_counts),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);

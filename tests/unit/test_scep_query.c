@@ -1,6 +1,6 @@
 /*
- * GetCert and GetCRL (section 5.9 of the conformance list), and what becomes
- * of certificates, old and new, when the authority rolls over.
+ * CertPoll, GetCert and GetCRL (section 5.9 of the conformance list), and what
+ * becomes of certificates, old and new, when the authority rolls over.
  */
 #include "certs/cert_roll.h"
 #include "tests/unit/scep_answer.h"
@@ -115,6 +115,39 @@ case_125_126_get_cert(void **state)
 	EXPECT_F(4, get_cert(w, own, own, own));
 	answer_clear(&other);
 	X509_free(own);
+}
+
+static struct answer
+poll(struct world *w, const char *transaction)
+{
+	AUTO(buf_free)
+	struct buf *env =
+	    forge_envelope((struct forge_env){ .to = { w->ra } }, TEXT("x"));
+	struct forge_message m =
+	    forge_message(w->key, w->signer, buf_slice(env));
+
+	m.attrs[FORGE_MESSAGE_TYPE].value = TEXT("20");
+	m.attrs[FORGE_TRANSACTION].value = slice_str(transaction);
+	return answer_message(w, &m);
+}
+
+/* Section 1.12, rule 5. */
+static void
+a_poll_gives_what_got_lost(void **state)
+{
+	struct world *w = *state;
+	AUTO(cert_x509_free) X509 *own = enrolled(w, "d-a");
+	AUTO(answer_clear) struct answer a = poll(w, "T-1");
+
+	assert_int_equal(a.status, SCEP_SUCCESS);
+	assert_int_equal(X509_cmp(a.cert, own), 0);
+	/* Another transaction, and later. */
+	EXPECT_F(4, poll(w, "T-2"));
+	clock_set_offset_ms(2 * MS_H);
+	EXPECT_F(4, poll(w, "T-1"));
+	clock_set_offset_ms(0);
+	end_of(w, own);
+	EXPECT_F(4, poll(w, "T-1"));
 }
 
 static void
@@ -427,6 +460,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_poll_gives_what_got_lost),
 		TEST(case_125_126_get_cert),
 		TEST(case_127_get_crl),
 		TEST(case_128_get_crl_of_another_issuer),
