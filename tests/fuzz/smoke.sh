@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fuzzes what SCEP reads from strangers, for 20 seconds each, with libFuzzer
+# Fuzzes what SCEP reads from strangers, for 15 seconds each, with libFuzzer
 # and the sanitizers, in a build of its own; longer with MUTSU_FUZZ_SECONDS.
 # Exits with 77, which ctest takes for "skipped", where there is no clang.
 #     smoke.sh SOURCE-DIR BUILD-DIR
 set -euo pipefail
 source=$1 build=$2
-targets=(fuzz_scep_message fuzz_scep_service fuzz_scep_strict)
+targets=(fuzz_scep_message fuzz_scep_csr fuzz_scep_service fuzz_scep_strict)
 command -v clang >/dev/null && command -v ninja >/dev/null || exit 77
 [ -n "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a | grep /)" ] ||
 	[ -n "$(clang -print-file-name=libclang_rt.fuzzer-aarch64.a | grep /)" ] || exit 77
@@ -22,7 +22,7 @@ for target in "${targets[@]}"; do
 	found=$build/corpus/$target
 	mkdir -p "$found" "$build/found"
 	# What is new goes into the first corpus, findings beside it.
-	"$build/tests/$target" -max_total_time="${MUTSU_FUZZ_SECONDS:-20}" \
+	"$build/tests/$target" -max_total_time="${MUTSU_FUZZ_SECONDS:-15}" \
 		-timeout=20 -rss_limit_mb=2048 -artifact_prefix="$build/found/" "$found" \
 		"$source/tests/fuzz/corpus/${target#fuzz_}" >"$build/$target.log" 2>&1 ||
 		{ tail -60 "$build/$target.log"; exit 1; }
