@@ -107,6 +107,10 @@ every_filter_filters(void **state)
 	BAD("fingerprint=f1", 400, "invalid");
 	BAD("format=xml", 400, "invalid");
 	BAD("limit=501", 400, "invalid");
+	BAD("subject=%FF", 400, "invalid");
+	BAD("device=%C3%28", 400, "invalid");
+	BAD("state=valid%00", 400, "invalid");
+	BAD("after=%FF", 400, "invalid");
 	BAD("stat=valid", 400, "unknown_filter");
 	BAD("state=valid&x", 400, "unknown_filter");
 }
