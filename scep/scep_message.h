@@ -80,6 +80,10 @@ struct scep_verdict {
 MUST_CHECK bool scep_parse(const struct scep_reader *r, struct slice der,
     struct scep_message **out, struct scep_verdict *verdict, struct err *e);
 
+/* True if scep_parse() would find SignedData in these bytes and nothing behind
+ * it; what it says is not looked at. */
+bool scep_is_message(struct slice der);
+
 /*
  * Opens the envelope with our key and sets cipher_nid of m.  Every failure of
  * decryption gives the same verdict, and so does everything up to the CSR's
