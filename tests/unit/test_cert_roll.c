@@ -128,7 +128,12 @@ rollover_goes_by_states(void **state)
 	    chain_error(after, cert_authority_ra(after), 0), X509_V_OK);
 	assert_non_null(
 	    cert_authority_find(after, cert_authority_id(first))->key);
+	/* What is encrypted for the old RA is issued by the old CA. */
 	assert_int_equal(recipients(after), 2);
+	assert_string_equal(
+	    cert_authority_issuer_of(after, cert_authority_recipient(after, 1))
+	        ->id,
+	    cert_authority_id(first));
 }
 
 static void
