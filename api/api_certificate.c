@@ -66,6 +66,13 @@ is_hex(const char *s, size_t min, size_t max)
 }
 
 static bool
+check_length(const char *what, const char *value, struct err *e)
+{
+	return value == NULL || strlen(value) <= TEXT_MAX ||
+	       err_set(e, ERR_INVALID, "%s is too long", what);
+}
+
+static bool
 check_values(const struct api_certificate_search *q, struct err *e)
 {
 	static const char *const purposes[] = { "enroll", "renew", "rollout",
@@ -81,9 +88,8 @@ check_values(const struct api_certificate_search *q, struct err *e)
 	if (q->serial != NULL && !is_hex(q->serial, 2, 40))
 		return err_set(e, ERR_INVALID,
 		    "serial is a certificate's number in lower-case hex");
-	if (q->transaction != NULL && strlen(q->transaction) > TEXT_MAX)
-		return err_set(e, ERR_INVALID, "transaction is too long");
-	return true;
+	return check_length("transaction", q->transaction, e) &&
+	       check_length("subject", q->subject, e);
 }
 
 /* Certificates of a removed template are still found. */
@@ -97,6 +103,18 @@ check_template(struct store_tx *tx, const char *name, struct err *e)
 	if (!cert_template_known(tx, name, &known, e))
 		return false;
 	return known || err_set(e, ERR_INVALID, "there is no such template");
+}
+
+static bool
+check_authority(struct store_tx *tx, const char *id, struct err *e)
+{
+	bool known;
+
+	if (id == NULL)
+		return true;
+	if (!api_db_authority_known(tx, id, &known, e))
+		return false;
+	return known || err_set(e, ERR_INVALID, "there is no such authority");
 }
 
 static bool
@@ -129,8 +147,8 @@ static bool
 read_limit(const struct http_request *rq, bool csv, int64_t *out, struct err *e)
 {
 	static const char *const filters[] = { "fingerprint", "serial",
-		"transaction", "state", "template", "purpose", "device", "user",
-		"format", NULL };
+		"transaction", "subject", "state", "template", "purpose",
+		"authority", "device", "user", "format", NULL };
 	int64_t most = csv ? CSV_PAGE : LIMIT_PAGE;
 
 	if (!csv)
@@ -153,9 +171,11 @@ read_search(const struct http_request *rq, bool csv,
 		.fingerprint = api_filter(rq, "fingerprint"),
 		.serial = api_filter(rq, "serial"),
 		.transaction = api_filter(rq, "transaction"),
+		.subject = api_filter(rq, "subject"),
 		.state = api_filter(rq, "state"),
 		.template = api_filter(rq, "template"),
 		.purpose = api_filter(rq, "purpose"),
+		.authority = api_filter(rq, "authority"),
 		.now = clock_now_ms(),
 		.before = INT64_MAX,
 		.before_id = "",
@@ -217,6 +237,17 @@ read_page(struct store_tx *tx, struct api_certificate_search *q, json_t *array,
 	return true;
 }
 
+/* Some clients send '>' as it is, which would end the address here. */
+static void
+add_to_link(struct buf *link, struct slice argument)
+{
+	for (size_t i = 0; i < argument.len; i++)
+		if (argument.p[i] == '>')
+			buf_adds(link, "%3E");
+		else
+			buf_addc(link, (char)argument.p[i]);
+}
+
 /* RFC 8288; CSV has no place for the key of the next page. */
 static void
 link_next(
@@ -229,9 +260,8 @@ link_next(
 	while (!str_empty(query)) {
 		size_t len = strcspn(query, "&");
 
-		if (!str_starts(query, "after=") &&
-		    memchr(query, '>', len) == NULL) {
-			buf_add(link, query, len);
+		if (!str_starts(query, "after=")) {
+			add_to_link(link, slice_of(query, len));
 			buf_addc(link, '&');
 		}
 		query += len + (query[len] == '&');
@@ -274,7 +304,8 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	if (!wants_csv(rq, &csv, e) || !read_search(rq, csv, &q, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !api_device_filter(tx, rq, q.device_id, e) ||
-	    !check_template(tx, q.template, e) || !find_user(tx, rq, &q, e))
+	    !check_template(tx, q.template, e) ||
+	    !check_authority(tx, q.authority, e) || !find_user(tx, rq, &q, e))
 		return false;
 	if (csv)
 		return answer_csv(rq, rp, tx, &q, e);

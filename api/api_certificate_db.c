@@ -3,7 +3,9 @@
  *
  * A ledger grows for ever, so each kind of search begins with the condition
  * that has an index and is narrow; the others are checked on what that gives.
- * Statements are literals, hence a table of them.
+ * A part of a subject, and an authority, have no index: the ledger is read from
+ * its newest row on, until the page is full.  Statements are literals, hence a
+ * table of them.
  */
 #include "api/api_priv.h"
 
@@ -38,7 +40,10 @@
 	UNLESS_NULL("$9", "c.user_id")                                         \
 	UNLESS_NULL("$10", "c.template")                                       \
 	UNLESS_NULL("$11", "c.purpose")                                        \
-	UNLESS_NULL("$12", STATE)
+	UNLESS_NULL("$12", STATE)                                              \
+	UNLESS_NULL("$13", "c.authority_id")                                   \
+	"AND (CAST($14 AS TEXT) IS NULL OR "                                   \
+	"LOWER(c.subject) LIKE LOWER($14) ESCAPE '!') "
 #define BY_BIRTH(first)                                                        \
 	COLUMNS "c.created_at" TABLES first                                    \
 	        "(c.created_at, c.fingerprint) < ($1, $2) " OTHERS             \
@@ -97,6 +102,7 @@ bool
 api_db_certificates(struct store_tx *tx, const struct api_certificate_search *q,
     struct store_rows **out, struct err *e)
 {
+	AUTO(str_free) char *like = store_like(q->subject);
 	int64_t before = q->before;
 	int64_t end = q->now + 30 * MS_DAY;
 
@@ -119,8 +125,22 @@ api_db_certificates(struct store_tx *tx, const struct api_certificate_search *q,
 	        S_TEXT(q->device_id[0] != '\0' ? q->device_id : NULL),
 	        S_TEXT(q->user_id[0] != '\0' ? q->user_id : NULL),
 	        S_TEXT(q->template), S_TEXT(q->purpose),
-	        S_TEXT(said ? NULL : q->state)),
+	        S_TEXT(said ? NULL : q->state), S_TEXT(q->authority),
+	        S_TEXT(like)),
 	    out, e);
+}
+
+bool
+api_db_authority_known(
+    struct store_tx *tx, const char *id, bool *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT id FROM authority WHERE id = $1 UNION ALL "
+	           "SELECT id FROM outside_authority WHERE id = $1",
+	           S_ARGS(S_TEXT(id)), &r, e) &&
+	       store_next(r, out, e);
 }
 
 bool

@@ -131,7 +131,8 @@ void api_health_add(struct http_server *h, struct api_service *s);
 /* What certificates to list; "" or NULL: no condition. */
 struct api_certificate_search {
 	const char *fingerprint, *serial, *transaction, *state, *template,
-	    *purpose;
+	    *purpose, *authority;
+	const char *subject; /* a part of it */
 	char device_id[UUID_SIZE], user_id[UUID_SIZE];
 	int64_t now;
 	int64_t before; /* page key: from the start INT64_MAX and "" */
@@ -167,6 +168,9 @@ const char *const *api_db_certificate_states(void);
 MUST_CHECK bool api_db_certificates(struct store_tx *tx,
     const struct api_certificate_search *q, struct store_rows **out,
     struct err *e);
+/* Is there such a CA, ours or one outside that issued for an upstream? */
+MUST_CHECK bool api_db_authority_known(
+    struct store_tx *tx, const char *id, bool *out, struct err *e);
 /* Id of a user by name; "": there is none. */
 MUST_CHECK bool api_db_user_id(
     struct store_tx *tx, const char *name, char out[UUID_SIZE], struct err *e);

@@ -39,11 +39,13 @@ static const struct app_column fields[] = {
 
 /* The options are the filters of the API, by the same names. */
 static const struct app_option filters[] = {
+	{ "subject", "TEXT", "with this in the subject, in either case" },
 	{ "device", "DEVICE", "only of this Mac" },
 	{ "user", "USER", "only of this user" },
 	{ "state", "STATE", "valid, expiring, expired, held or revoked" },
 	{ "purpose", "WHY", "enroll, renew, rollout, scep or service" },
 	{ "template", "NAME", "only of this template" },
+	{ "authority", "ID", "only of this CA, as certificate show names it" },
 	{ "serial", "HEX", "with this serial number" },
 	{ "fingerprint", "HEX", "with this SHA-256" },
 	{ "transaction", "ID", "of this SCEP transaction" },

@@ -114,6 +114,22 @@ check_issued(
 }
 
 static bool
+overlaps(const struct cert_member *m)
+{
+	return clock_now_ms() - m->changed_at < RA_OVERLAP_MS;
+}
+
+bool
+cert_authority_overlap_ended(const struct cert_authority *a)
+{
+	for (size_t i = 0; a->recipients[i] != NULL; i++)
+		if (str_eq(a->recipients[i]->state, CERT_STATE_OLD) &&
+		    !overlaps(a->recipients[i]))
+			return true;
+	return false;
+}
+
+static bool
 is_recipient(const struct cert_authority *a, const struct cert_member *m)
 {
 	if (m == a->ra || (m == a->next && m->parent_id[0] == '\0'))
@@ -125,7 +141,7 @@ is_recipient(const struct cert_authority *a, const struct cert_member *m)
 	       !str_eq(m->role, CERT_ROLE_ROOT) &&
 	       (X509_get_key_usage(m->certificate) & KU_KEY_ENCIPHERMENT) !=
 	           0 &&
-	       clock_now_ms() - m->changed_at < RA_OVERLAP_MS;
+	       overlaps(m);
 }
 
 /* Keys of the active generation have to be there; others serve while they

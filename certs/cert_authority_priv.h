@@ -146,6 +146,9 @@ int cert_authority_generation(const struct cert_authority *a);
 MUST_CHECK bool cert_authority_key_is_new(
     const struct cert_authority *a, const struct cert_member *m, struct err *e);
 
+/* An RA of before is a recipient in this snapshot, and its 30 days are over. */
+bool cert_authority_overlap_ended(const struct cert_authority *a);
+
 /* ---- cert_authority_setup.c ---- */
 
 /* Makes an authority, unless somebody else did meanwhile. */

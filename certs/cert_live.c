@@ -76,7 +76,8 @@ refresh(struct cert_live *l, bool *changed, struct err *e)
 	*changed = false;
 	if (!read_version(l, &version, e))
 		return false;
-	if (version == old->version && !cert_authority_ra_due(old))
+	if (version == old->version && !cert_authority_ra_due(old) &&
+	    !cert_authority_overlap_ended(old))
 		return true;
 	if (!cert_authority_open(l->store, &l->o, &fresh, e))
 		return false;

@@ -19,8 +19,9 @@ void cert_live_free(struct cert_live **l);
 struct cert_authority *cert_live_get(struct cert_live *l);
 /*
  * Looks whether authority or templates changed, here or at another node, and
- * renews the RA at half of its life; one small query when nothing did.  The
- * snapshot stays as it was when this fails.  *changed: there is a new one.
+ * renews the RA at half of its life, and drops the one before it when its time
+ * is over; one small query when nothing did.  The snapshot stays as it was when
+ * this fails.  *changed: there is a new one.
  */
 MUST_CHECK bool cert_live_refresh(
     struct cert_live *l, bool *changed, struct err *e);

@@ -213,7 +213,7 @@ mdm_db_device_rows(struct store_tx *tx, const struct mdm_device_page *page,
     const char *after_serial, const char *after_id, struct store_rows **out,
     struct err *e)
 {
-	/* like: a LIKE pattern in lower case, or NULL */
+	/* like: of store_like() */
 	return store_query(tx,
 	    "SELECT " MDM_DB_DEVICE_COLUMNS ", u.name, (SELECT COUNT(*) FROM "
 	    "enrollment n JOIN command q ON q.enrollment_id = n.id AND "
@@ -221,10 +221,11 @@ mdm_db_device_rows(struct store_tx *tx, const struct mdm_device_page *page,
 	    "FROM device d LEFT JOIN users u ON u.id = d.user_id "
 	    "WHERE (COALESCE(d.serial, ''), d.id) > ($1, $2) AND "
 	    "d.state <> 'deleted' AND "
-	    "(CAST($3 AS TEXT) IS NULL OR LOWER(d.name) LIKE $3 ESCAPE '!' OR "
-	    "LOWER(d.serial) LIKE $3 ESCAPE '!' OR "
-	    "LOWER(d.udid) LIKE $3 ESCAPE '!' OR "
-	    "LOWER(u.name) LIKE $3 ESCAPE '!') "
+	    "(CAST($3 AS TEXT) IS NULL OR "
+	    "LOWER(d.name) LIKE LOWER($3) ESCAPE '!' OR "
+	    "LOWER(d.serial) LIKE LOWER($3) ESCAPE '!' OR "
+	    "LOWER(d.udid) LIKE LOWER($3) ESCAPE '!' OR "
+	    "LOWER(u.name) LIKE LOWER($3) ESCAPE '!') "
 	    "ORDER BY COALESCE(d.serial, ''), d.id LIMIT $4",
 	    S_ARGS(S_TEXT(after_serial), S_TEXT(after_id), S_TEXT(page->like),
 	        S_INT(page->limit + 1)),

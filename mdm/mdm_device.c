@@ -8,7 +8,7 @@
 #include "certs/cert_ledger.h"
 #include "mdm/mdm_priv.h"
 
-enum { LAST_ORDERS = 10, PATTERN_MAX = 1024 };
+enum { LAST_ORDERS = 10 };
 
 /* ---- finding ---- */
 
@@ -238,30 +238,12 @@ split_key(const char *key, char serial[129], const char **id_out, struct err *e)
 	return true;
 }
 
-/* "%part%" in lower case, with LIKE's own characters escaped by '!'. */
-static char *
-like_pattern(const char *part)
-{
-	AUTO(buf_free) struct buf *b = buf_new(PATTERN_MAX);
-
-	if (str_empty(part))
-		return NULL;
-	buf_addc(b, '%');
-	for (const char *c = part; *c != '\0'; c++) {
-		if (*c == '%' || *c == '_' || *c == '!')
-			buf_addc(b, '!');
-		buf_addc(b, (char)tolower((unsigned char)*c));
-	}
-	buf_addc(b, '%');
-	return str_dup(buf_str(b));
-}
-
 bool
 mdm_device_list(struct store_tx *tx, const struct mdm_device_page *page,
     json_t *array, char **next_out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
-	AUTO(str_free) char *like = like_pattern(page->like);
+	AUTO(str_free) char *like = store_like(page->like);
 	struct mdm_device_page asked = { .like = like, .limit = page->limit };
 	struct mdm_device d = { 0 };
 	char serial[129];

@@ -25,9 +25,8 @@ scep_db_challenge_add(
 	    " enrollment_ref, device_id, user_id, subject, created_at,"
 	    " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 	    S_ARGS(S_TEXT(c->mac), S_TEXT(c->id), S_TEXT(c->template),
-	        S_TEXT(c->purpose), S_TEXT(scep_or_null(c->enrollment_ref)),
-	        S_TEXT(scep_or_null(c->device_id)),
-	        S_TEXT(scep_or_null(c->user_id)), S_TEXT(c->subject),
+	        S_TEXT(c->purpose), S_MAYBE(c->enrollment_ref),
+	        S_MAYBE(c->device_id), S_MAYBE(c->user_id), S_TEXT(c->subject),
 	        S_INT(clock_now_ms()), S_INT(c->expires_at)),
 	    NULL, e);
 }

@@ -9,6 +9,7 @@
 #include "core/encode.h"
 #include "core/limits.h"
 #include "scep/scep_http.h"
+#include "scep/scep_message.h"
 #include "scep/scep_service.h"
 
 enum { BASE64_MAX = 2 * LIMIT_BODY_SCEP };
@@ -108,10 +109,46 @@ raw_message(const char *query, const char **p_out, const char **end_out)
 }
 
 static bool
+decode(struct slice text, unsigned blanks, struct buf **out, struct err *e)
+{
+	AUTO(buf_free) struct buf *message = buf_new(LIMIT_BODY_SCEP);
+
+	if (!b64_decode(
+	        message, text, blanks | B64_SPACES | B64_URL | B64_NO_PAD, e))
+		return false;
+	*out = TAKE(message);
+	return true;
+}
+
+/*
+ * A blank is white space to a client that ends its lines with it, and a '+'
+ * when somebody on the way decoded the query and wrote it anew.  At most one
+ * of the two makes a message, for lengths are part of it.
+ */
+static bool
+decode_either(struct slice text, struct buf **out, struct err *e)
+{
+	AUTO(buf_free) struct buf *without = NULL;
+	AUTO(buf_free) struct buf *with = NULL;
+	struct err why;
+
+	if (text.len == 0 || memchr(text.p, ' ', text.len) == NULL)
+		return decode(text, 0, out, e);
+	if (decode(text, 0, &without, &why) &&
+	    scep_is_message(buf_slice(without))) {
+		*out = TAKE(without);
+		return true;
+	}
+	if (!decode(text, B64_SPACE_PLUS, &with, e))
+		return false;
+	*out = TAKE(with);
+	return true;
+}
+
+static bool
 message_of_query(const struct http_request *rq, struct buf **out, struct err *e)
 {
 	AUTO(buf_free) struct buf *text = buf_new(BASE64_MAX);
-	AUTO(buf_free) struct buf *message = buf_new(LIMIT_BODY_SCEP);
 	const char *p, *end;
 
 	if (!raw_message(http_raw_query(rq), &p, &end))
@@ -120,12 +157,8 @@ message_of_query(const struct http_request *rq, struct buf **out, struct err *e)
 	if (!percent_decode(p, end, text))
 		return err_set(
 		    e, ERR_INVALID, "RFC 3986 2.1: bad percent-encoding");
-	if (!buf_ok(text, e) ||
-	    !b64_decode(message, buf_slice(text),
-	        B64_SPACES | B64_URL | B64_NO_PAD, e) ||
-	    !buf_ok(message, e))
+	if (!buf_ok(text, e) || !decode_either(buf_slice(text), out, e))
 		return err_wrap(e, "message");
-	*out = TAKE(message);
 	return true;
 }
 

@@ -89,6 +89,15 @@ read_signed(const struct scep_reader *r, struct slice der,
 	return true;
 }
 
+bool
+scep_is_message(struct slice der)
+{
+	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
+	struct err why;
+
+	return read_signed(NULL, der, &cms, &why);
+}
+
 static bool
 one_signer(CMS_ContentInfo *cms, CMS_SignerInfo **out, struct err *e)
 {

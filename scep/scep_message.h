@@ -80,6 +80,10 @@ struct scep_verdict {
 MUST_CHECK bool scep_parse(const struct scep_reader *r, struct slice der,
     struct scep_message **out, struct scep_verdict *verdict, struct err *e);
 
+/* True if scep_parse() would find SignedData in these bytes and nothing behind
+ * it; what it says is not looked at. */
+bool scep_is_message(struct slice der);
+
 /*
  * What can be seen of an envelope without opening it: is it one, for this
  * recipient, in a cipher that we take?  Sets cipher_nid of m.

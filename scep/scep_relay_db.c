@@ -33,11 +33,9 @@ scep_db_errand_add(struct store_tx *tx, const struct scep_errand *x,
 	        S_BLOB(buf_slice(w->csr)), S_TEXT(w->subject),
 	        S_TEXT(w->template), S_TEXT(w->peer), S_INT(now_ms),
 	        S_INT(w->expires_at), S_TEXT(x->upstream), S_TEXT(x->w.purpose),
-	        S_TEXT(scep_or_null(x->w.challenge_id)),
-	        S_TEXT(scep_or_null(x->w.enrollment_ref)),
-	        S_TEXT(scep_or_null(x->w.device_id)),
-	        S_TEXT(scep_or_null(x->w.user_id)),
-	        S_TEXT(scep_or_null(x->old_fingerprint))),
+	        S_MAYBE(x->w.challenge_id), S_MAYBE(x->w.enrollment_ref),
+	        S_MAYBE(x->w.device_id), S_MAYBE(x->w.user_id),
+	        S_MAYBE(x->old_fingerprint)),
 	    NULL, e);
 }
 

@@ -128,6 +128,13 @@ struct store_value store_value_blob(struct slice s); /* p NULL: SQL NULL */
 /* Begins with a value that is skipped, so that S_ARGS() is right too. */
 #define S_ARGS(...)	((const struct store_value[]){ S_NULL, ##__VA_ARGS__, { .type = STORE_END } } + 1)
 /* clang-format on */
+/*
+ * The pattern for whatever has this part, for "LOWER(t.a) LIKE LOWER($1)
+ * ESCAPE '!'": LIKE alone knows upper case with one driver and not with the
+ * other, and A to Z is all whose case is the same to both.  LIKE's own
+ * characters in the part stand for themselves.  NULL for NULL and "".
+ */
+char *store_like(const char *part);
 
 /*
  * Runs a statement that returns no rows:

@@ -19,6 +19,24 @@ store_value_blob(struct slice s)
 	return (struct store_value){ .type = STORE_BLOB, .s = s };
 }
 
+char *
+store_like(const char *part)
+{
+	AUTO(buf_free) struct buf *b = NULL;
+
+	if (str_empty(part))
+		return NULL;
+	b = buf_new(2 * strlen(part) + 2);
+	buf_addc(b, '%');
+	for (const char *c = part; *c != '\0'; c++) {
+		if (*c == '%' || *c == '_' || *c == '!')
+			buf_addc(b, '!');
+		buf_addc(b, *c);
+	}
+	buf_addc(b, '%');
+	return str_dup(buf_str(b));
+}
+
 struct store_value *
 store_values_copy(const struct store_value *args)
 {

@@ -30,6 +30,11 @@ MUTSU_SCEP_CHALLENGE=wrong ask enroll "$SCEP" bad --cn x --get --digest sha512 -
 [ $CODE = 3 ] && jq -e '.status == "failure" and .fail_info == "badRequest"' "$T/bad.json" >/dev/null ||
 	fail "a wrong challenge: $CODE"
 [ ! -e "$T/bad.pem" ] || fail "a certificate for a wrong challenge"
+found() { [ "$(m certificate list "$@" --json | jq -r '.[].fingerprint')" = "$(sha256 "$T/ours.pem")" ]; }
+found --subject "cn=CLIENT" || fail "not found by its subject"
+found --authority "$(m certificate list --subject client --json | jq -r '.[0].authority')" --purpose scep ||
+	fail "not found by its authority"
+[ "$(m certificate export --subject 'cli%' | wc -l)" = 1 ] || fail "LIKE's characters are its own"
 stop_server
 
 (cd "$T" && scepserver ca -init -keySize 2048 >/dev/null)

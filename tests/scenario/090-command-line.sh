@@ -37,6 +37,12 @@ seq -f 'u%03g' 501 | made users
 [ "$(m user list --json | jq length)" = 501 ] || fail "the list of users was cut"
 kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
 
+for filter in subject device user state purpose template authority serial fingerprint transaction; do
+	m certificate list --help | grep -q -- "--$filter " || fail "certificate list cannot filter by $filter"
+	[ "$(curl -sS -H "Authorization: Bearer $TOKEN" "$ADMIN/api/v1/certificates?$filter=-" | jq -r .code)" != unknown_filter ] ||
+		fail "the API does not know $filter"
+done
+
 code=0; m device delete sim-1 </dev/null 2>"$T/err" || code=$?
 [ $code -eq 2 ] || fail "deleted without a question: $code"
 m device delete sim-1 --yes >/dev/null

@@ -80,6 +80,40 @@ texts_are_copied_as_far_as_they_fit(void **state)
 	assert_string_equal(less, "");
 }
 
+/* Both drivers find the same; what LIKE means by itself is only text. */
+static void
+parts_of_texts_are_found(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *part;
+		int64_t hits;
+	} rows[] = { { "gate-7", 2 }, { "GATE", 2 }, { "%", 1 }, { "_", 1 },
+		{ "!", 1 }, { "100%!_", 1 }, { "g%7", 0 }, { "\xc3\x84", 1 },
+		{ "none", 0 }, { "", 4 }, { NULL, 4 } };
+
+	write_sql(f->st,
+	    "INSERT INTO t (id, a) VALUES (1, 'CN=Gate-7'), (2, 'xgATE-7x'),"
+	    " (3, '100%!_'), (4, $1)",
+	    S_ARGS(S_TEXT("\xc3\x84")));
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(store_rollback) struct store_tx *tx = NULL;
+		AUTO(store_rows_free) struct store_rows *r = NULL;
+		AUTO(str_free) char *like = store_like(rows[i].part);
+		struct err e = { 0 };
+		bool more;
+
+		must(store_begin(f->st, STORE_READ, &tx, &e), &e);
+		must(store_query(tx,
+		         "SELECT COUNT(*) FROM t WHERE CAST($1 AS TEXT) IS NULL"
+		         " OR LOWER(a) LIKE LOWER($1) ESCAPE '!'",
+		         S_ARGS(S_TEXT(like)), &r, &e),
+		    &e);
+		must(store_next(r, &more, &e), &e);
+		assert_int_equal(store_int(r, 0), rows[i].hits);
+	}
+}
+
 static void
 parameters_go_by_number(void **state)
 {
@@ -383,6 +417,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(values_round_trip),
 		TEST(texts_are_copied_as_far_as_they_fit),
+		TEST(parts_of_texts_are_found),
 		TEST(parameters_go_by_number),
 		TEST(bad_sql_is_our_fault),
 		TEST(constraint_leaves_transaction_usable),

@@ -107,6 +107,10 @@ every_filter_filters(void **state)
 	BAD("fingerprint=f1", 400, "invalid");
 	BAD("format=xml", 400, "invalid");
 	BAD("limit=501", 400, "invalid");
+	BAD("subject=%FF", 400, "invalid");
+	BAD("device=%C3%28", 400, "invalid");
+	BAD("state=valid%00", 400, "invalid");
+	BAD("after=%FF", 400, "invalid");
 	BAD("stat=valid", 400, "unknown_filter");
 	BAD("state=valid&x", 400, "unknown_filter");
 }
@@ -146,6 +150,120 @@ csv_is_whole_and_harmless(void **state)
 	assert_non_null(link);
 	assert_non_null(strstr(link,
 	    "</api/v1/certificates?format=csv&limit=2&device=C02T2&after="));
+	answer_clear(&got);
+}
+
+/* Of f1 to f5 above, and of an outside CA. */
+static void
+name_some(struct site *s)
+{
+	static const char *const subjects[][2] = { { "f1", "CN=Gate-7,O=Ex" },
+		{ "f2", "CN=gate-70" }, { "f3", "CN=100%_!" },
+		{ "f4", "CN=x,OU=GATE-7" }, { "f5", "CN=gateX7" } };
+	struct store_tx *tx = site_write(s);
+
+	for (size_t i = 0; i < COUNT(subjects); i++)
+		OK(store_exec(tx,
+		    "UPDATE certificate SET subject = $2, authority_id = $3 "
+		    "WHERE fingerprint = $1",
+		    S_ARGS(S_TEXT(subjects[i][0]), S_TEXT(subjects[i][1]),
+		        S_TEXT(i < 3 ? cert_authority_id(s->authority)
+		                     : "upstream:corp:0a0a")),
+		    NULL, &e));
+	OK(store_exec(tx,
+	    "INSERT INTO outside_authority (id, upstream, chain, created_at) "
+	    "VALUES ('upstream:corp:0a0a', 'corp', $1, 1)",
+	    S_ARGS(S_BLOB(slice_str("der"))), NULL, &e));
+	site_commit(tx);
+}
+
+/* How many rows the pages of two have together. */
+static size_t
+paged(struct admin *a, const char *query)
+{
+	AUTO(str_free) char *next = str_dup("");
+	size_t n = 0;
+
+	for (;;) {
+		AUTO(str_free)
+		char *line = str_printf("%s&limit=2%s", query, next);
+		size_t got = count(a, line);
+
+		assert_in_range(got, 1, 2);
+		n += got;
+		if (json_is_null(at(a, "next")))
+			return n;
+		str_free(&next);
+		next = str_printf("&after=%s", text_at(a, "next"));
+	}
+}
+
+static void
+subjects_and_authorities(void **state)
+{
+	struct admin *a = *state;
+	AUTO(str_free) char *of_ours = NULL;
+	AUTO(str_free) char *both = NULL;
+	char long_one[512] = "GET /api/v1/certificates?subject=";
+
+	name_some(a->site);
+	of_ours = str_printf(
+	    "authority=%s&device=C02T2", cert_authority_id(a->site->authority));
+	both = str_printf("%s&subject=70", of_ours);
+	assert_int_equal(count(a, "subject=gate-7"), 3);
+	assert_int_equal(count(a, "subject=GATE-7"), 3);
+	assert_int_equal(count(a, "subject=cn%3Dgate-7%2c"), 1);
+	assert_int_equal(count(a, "subject=gate_7"), 0);
+	assert_int_equal(count(a, "subject=gate%257"), 0);
+	assert_int_equal(count(a, "subject=%25"), 1);
+	assert_int_equal(count(a, "subject=_!"), 1);
+	assert_int_equal(count(a, "subject=gate&state=revoked"), 1);
+	assert_int_equal(count(a, "subject=gate&state=expiring"), 1);
+	assert_int_equal(count(a, "authority=upstream:corp:0a0a"), 2);
+	assert_int_equal(count(a, of_ours), 3);
+	assert_int_equal(count(a, both), 1);
+	assert_int_equal(paged(a, "subject=gate"), 4);
+	assert_int_equal(paged(a, "subject=Gate-7"), 3);
+	assert_int_equal(paged(a, "authority=upstream:corp:0a0a"), 2);
+	assert_int_equal(paged(a, of_ours), 3);
+
+	BAD("authority=none", 400, "invalid");
+	BAD("authority=upstream:corp", 400, "invalid");
+	BAD("subjects=gate", 400, "unknown_filter");
+	memset(long_one + strlen(long_one), 'x', 257);
+	CALL(VIEWER, long_one, NULL, 400);
+}
+
+/* The next page asks for the same, whatever characters that is. */
+static void
+csv_is_searched_by_subject(void **state)
+{
+	struct admin *a = *state;
+	struct answer got =
+	    get_csv(a, "format=csv&limit=2&subject=GATE-7", "*/*");
+	const char *link = header_of(&got, "Link");
+	struct store_tx *tx;
+
+	assert_non_null(strstr(buf_str(got.body), "\r\nf4,f4,"));
+	assert_non_null(strstr(buf_str(got.body), "\r\nf2,f2,"));
+	assert_null(strstr(buf_str(got.body), "\r\nf5,"));
+	assert_non_null(strstr(link, "&subject=GATE-7&after=1000:f2>"));
+	answer_clear(&got);
+	got = get_csv(
+	    a, "format=csv&limit=2&subject=GATE-7&after=1000:f2", "*/*");
+	assert_non_null(strstr(buf_str(got.body), "\r\nf1,f1,"));
+	assert_null(header_of(&got, "Link"));
+	answer_clear(&got);
+	add(a->site, "g1", "M-T2", MS_DAY, "issued");
+	add(a->site, "g2", "M-T2", MS_DAY, "issued");
+	OK(store_exec(tx = site_write(a->site),
+	    "UPDATE certificate SET subject = 'CN=a>b' WHERE fingerprint IN "
+	    "('g1', 'g2')",
+	    S_ARGS(), NULL, &e));
+	site_commit(tx);
+	got = get_csv(a, "format=csv&limit=1&subject=a>b", "*/*");
+	link = header_of(&got, "Link");
+	assert_non_null(strstr(link, "&subject=a%3Eb&after=1000:g2>"));
 	answer_clear(&got);
 }
 
@@ -208,6 +326,8 @@ main(void)
 		cmocka_unit_test(states_filter_pages),
 		cmocka_unit_test(every_filter_filters),
 		cmocka_unit_test(csv_is_whole_and_harmless),
+		cmocka_unit_test(subjects_and_authorities),
+		cmocka_unit_test(csv_is_searched_by_subject),
 		cmocka_unit_test(revoked_held_released),
 	};
 

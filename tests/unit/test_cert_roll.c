@@ -82,9 +82,13 @@ renewed_ra_reaches_every_node(void **state)
 	assert_int_equal(X509_cmp(cert_authority_recipient(b, 1)->certificate,
 	                     cert_authority_ra(was)),
 	    0);
+	clock_set_offset_ms((366 + 29) * MS_DAY);
+	refreshed(one, false);
 	clock_set_offset_ms((366 + 31) * MS_DAY);
+	refreshed(one, true);
+	refreshed(one, false);
 	cert_authority_free(&a);
-	a = open_authority(*state);
+	a = cert_live_get(one);
 	assert_int_equal(recipients(a), 1);
 }
 
@@ -128,7 +132,12 @@ rollover_goes_by_states(void **state)
 	    chain_error(after, cert_authority_ra(after), 0), X509_V_OK);
 	assert_non_null(
 	    cert_authority_find(after, cert_authority_id(first))->key);
+	/* What is encrypted for the old RA is issued by the old CA. */
 	assert_int_equal(recipients(after), 2);
+	assert_string_equal(
+	    cert_authority_issuer_of(after, cert_authority_recipient(after, 1))
+	        ->id,
+	    cert_authority_id(first));
 }
 
 static void

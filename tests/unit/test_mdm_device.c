@@ -203,7 +203,7 @@ parts_of_names_are_searched(void **state)
 	static const struct {
 		const char *like;
 		size_t hits;
-	} rows[] = { { "twin", 2 }, { "02a", 1 }, { "%", 0 }, { "_", 0 },
+	} rows[] = { { "tWIN", 2 }, { "02a", 1 }, { "%", 0 }, { "_", 0 },
 		{ "sato", 1 }, { "", 3 } };
 
 	enroll_three(w);

@@ -263,6 +263,7 @@ case_21_body_too_large(void **state)
 struct form {
 	bool escape_plus, escape_slash, drop_padding, url_safe;
 	const char *every_64; /* NULL: nothing */
+	int blanks;           /* so many '+' are "%20", before all else */
 };
 
 static char *
@@ -278,7 +279,9 @@ write_get(struct slice message, struct form f)
 
 		if (i > 0 && i % 64 == 0 && f.every_64 != NULL)
 			buf_adds(out, f.every_64);
-		if (c == '+' && f.url_safe)
+		if (c == '+' && f.blanks-- > 0)
+			buf_adds(out, "%20");
+		else if (c == '+' && f.url_safe)
 			buf_addc(out, '-');
 		else if (c == '/' && f.url_safe)
 			buf_addc(out, '_');
@@ -317,6 +320,63 @@ case_25_to_28_forms_of_base64(void **state)
 	}
 }
 
+/* '+' is a blank to those who decode a query, and "%20" when they write it
+ * again; lines that end with blanks are read as well. */
+static void
+case_26_27_blanks(void **state)
+{
+	static const struct form forms[] = {
+		{ .blanks = 1000 },
+		{ .blanks = 1000, .every_64 = "%0D%0A" },
+		{ .blanks = 1000, .every_64 = "%0A", .escape_slash = true },
+		{ .blanks = 1000, .every_64 = "%09" },
+		{ .blanks = 1000, .drop_padding = true },
+		{ .blanks = 1000, .url_safe = true, .drop_padding = true },
+		{ .blanks = 1 },
+		{ .blanks = 2, .escape_plus = true },
+		{ .blanks = 3, .url_safe = true },
+		{ .blanks = 4 }, /* without them still whole groups */
+		{ .blanks = 8, .drop_padding = true, .every_64 = "%0A" },
+		{ .every_64 = "%20", .drop_padding = true },
+		{ .every_64 = "%0D%0A%20", .escape_plus = true },
+		{ .every_64 = "%20", .url_safe = true },
+		{ .every_64 = "%20%20%20%20" },
+	};
+
+	for (size_t i = 0; i < COUNT(forms); i++) {
+		AUTO(buf_free) struct buf *m = request(*state);
+		AUTO(str_free)
+		char *path = write_get(buf_slice(m), forms[i]);
+		AUTO(str_free) char *line = str_printf("%s%%0A", path);
+
+		success(*state, get(*state, path));
+		success(*state, get(*state, line));
+	}
+}
+
+/* Indefinite lengths end where their octets say. */
+static void
+case_26_27_blanks_in_ber(void **state)
+{
+	static const struct form forms[] = { { .blanks = 1000 },
+		{ .blanks = 4 }, { .blanks = 1000, .every_64 = "%0A" },
+		{ .every_64 = "%20" } };
+	struct served *s = *state;
+	struct forge_message m =
+	    forge_message(s->w->key, s->w->signer, slice_of(NULL, 0));
+	AUTO(buf_free) struct buf *bytes = NULL;
+
+	m.ber = true;
+	bytes = forge_signed(&m);
+	for (size_t i = 0; i < COUNT(forms); i++) {
+		AUTO(str_free)
+		char *path = write_get(buf_slice(bytes), forms[i]);
+
+		/* It was read, and there is nothing inside. */
+		status_of(s, path, 200);
+	}
+}
+
 /* A client that sends its chain along. */
 static void
 case_31_long_get(void **state)
@@ -346,7 +406,8 @@ static void
 case_29_30_bad_base64(void **state)
 {
 	static const char *const bad[] = { "MIIB*MII", "MIIBA", "MIIB=MII",
-		"MIIB%3D%3Dxx", "", "%0A", "MII%", "MII%4", "MII%zz" };
+		"MIIB%3D%3Dxx", "", "%0A", "MII%", "MII%4", "MII%zz", "%20",
+		"MII%20", "M%20I", "MIIB%3D%20%3D%20%3D", "MIIB%20%20%20%20" };
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		AUTO(str_free)
@@ -374,6 +435,8 @@ main(void)
 		cmocka_unit_test(case_19_20_paths_of_templates),
 		cmocka_unit_test(case_21_body_too_large),
 		cmocka_unit_test(case_25_to_28_forms_of_base64),
+		cmocka_unit_test(case_26_27_blanks),
+		cmocka_unit_test(case_26_27_blanks_in_ber),
 		cmocka_unit_test(case_31_long_get),
 		cmocka_unit_test(case_29_30_bad_base64),
 	};
