@@ -114,7 +114,8 @@ decode(struct slice text, unsigned blanks, struct buf **out, struct err *e)
 	AUTO(buf_free) struct buf *message = buf_new(LIMIT_BODY_SCEP);
 
 	if (!b64_decode(
-	        message, text, blanks | B64_SPACES | B64_URL | B64_NO_PAD, e))
+	        message, text, blanks | B64_SPACES | B64_URL | B64_NO_PAD, e) ||
+	    !buf_ok(message, e))
 		return false;
 	*out = TAKE(message);
 	return true;
