@@ -327,6 +327,8 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 		e->code = ERR_REFUSED;
 		return false;
 	}
+	if (!scep_template_takes(in.template, csr, &verdict))
+		return err_set(e, ERR_REFUSED, "%s", verdict.text);
 	in.pub = csr->pub;
 	if (!cert_subject_from_json(w->subject, &subject, &keep, e))
 		return false;

@@ -79,8 +79,12 @@ MUST_CHECK bool scep_issue(struct scep_service *s,
 
 /* The client gets what was issued; takes its DER. */
 void scep_outcome_give(struct scep_outcome *out, struct cert_issued *issued);
-/* The template's own rules on keys, digests and ciphers; false with a verdict,
- * once it is known that the request may have a certificate of it. */
+/* The template's own rules on a CSR: its key, and the digest that it is signed
+ * with.  False with a verdict. */
+bool scep_template_takes(const struct cert_template *t,
+    const struct scep_csr *csr, struct scep_verdict *v);
+/* Those, and the ones on the message's digest and cipher; to be asked once it
+ * is known that the request may have a certificate of it. */
 bool scep_template_permits(const struct cert_template *t,
     const struct scep_request *rq, struct scep_verdict *v);
 
