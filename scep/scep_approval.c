@@ -134,6 +134,19 @@ scep_approval_poll(struct scep_service *s, const struct scep_message *m,
 	return true;
 }
 
+bool
+scep_waiting_key_elsewhere(struct store_tx *tx, const struct scep_waiting *w,
+    const char *old, bool *out, struct err *e)
+{
+	struct scep_holder_name name;
+
+	scep_holder_name_json(w->subject, &name);
+	return scep_db_key_elsewhere(tx,
+	    &(struct scep_holder){ w->spki, w->device_id, w->enrollment_ref,
+	        &name, old, clock_now_ms() },
+	    out, e);
+}
+
 static bool
 room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
     struct scep_outcome *out, struct err *e)
@@ -142,8 +155,7 @@ room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
 	bool elsewhere;
 
 	if (!scep_db_waiting_count(tx, w->peer, now, &all, &of_peer, e) ||
-	    !scep_db_key_elsewhere(
-	        tx, w->spki, w->device_id, "", &elsewhere, e))
+	    !scep_waiting_key_elsewhere(tx, w, "", &elsewhere, e))
 		return false;
 	if (all >= PENDING_MAX || of_peer >= PENDING_OF_PEER_MAX)
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
@@ -371,8 +383,7 @@ close_issued(struct store_tx *tx, void *arg, struct err *e)
 	bool elsewhere, changed;
 
 	if (!find_open(tx, w->id, &now, e) ||
-	    !scep_db_key_elsewhere(
-	        tx, w->spki, w->device_id, "", &elsewhere, e))
+	    !scep_waiting_key_elsewhere(tx, w, "", &elsewhere, e))
 		return false;
 	if (elsewhere)
 		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);

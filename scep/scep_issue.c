@@ -100,15 +100,18 @@ static bool
 look_fresh(
     struct store_tx *tx, struct work *w, enum sight *sight, struct err *e)
 {
-	const struct scep_challenge *c = &w->challenge;
+	struct scep_challenge *c = &w->challenge;
 	bool elsewhere = false;
 
 	*sight = SIGHT_BAD;
 	w->template = cert_authority_template(w->rq->authority, c->template);
 	if (c->expires_at <= w->now || !takes(w, w->template))
 		return true;
-	if (!scep_db_key_elsewhere(
-	        tx, w->rq->csr->spki, c->device_id, "", &elsewhere, e))
+	scep_holder_name_json(c->subject, &c->name);
+	if (!scep_db_key_elsewhere(tx,
+	        &(struct scep_holder){ w->rq->csr->spki, c->device_id,
+	            c->enrollment_ref, &c->name, "", w->now },
+	        &elsewhere, e))
 		return false;
 	*sight = elsewhere ? SIGHT_TAKEN : SIGHT_GOOD;
 	return true;

@@ -81,13 +81,28 @@ repeat(struct store_tx *tx, struct work *w, const struct scep_successor *next,
 	return cert_ledger_der(tx, next->fingerprint, &w->out->cert_der, e);
 }
 
+static bool
+key_is_free(struct store_tx *tx, struct work *w, struct err *e)
+{
+	AUTO(scep_names_clear) struct scep_names names = { 0 };
+	struct scep_holder_name name;
+	struct scep_holder h = { w->rq->csr->spki, w->old.device_id,
+		w->old.enrollment_ref, &name, w->old.fingerprint, w->now };
+	bool elsewhere;
+
+	scep_names_of_certificate(w->rq->message->signer, &names);
+	scep_holder_name(names.subject.cn, &name);
+	if (!scep_db_key_elsewhere(tx, &h, &elsewhere, e))
+		return false;
+	return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
+}
+
 /* All that decides.  Neither a verdict nor a certificate: it may be issued. */
 static bool
 decide(struct store_tx *tx, struct work *w, struct err *e)
 {
 	struct scep_successor next;
 	const char *problem;
-	bool elsewhere;
 
 	w->now = clock_now_ms();
 	if (!scep_db_predecessor(tx, w->old.fingerprint, &w->old, e) ||
@@ -108,10 +123,7 @@ decide(struct store_tx *tx, struct work *w, struct err *e)
 	if (next.count >= SUCCESSORS_MAX)
 		return refuse(w, "renewal: this certificate was renewed "
 		                 "too often");
-	if (!scep_db_key_elsewhere(tx, w->rq->csr->spki, w->old.device_id,
-	        w->old.fingerprint, &elsewhere, e))
-		return false;
-	return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
+	return key_is_free(tx, w, e);
 }
 
 static bool

@@ -158,6 +158,15 @@ MUST_CHECK bool scep_db_by_serial(struct store_tx *tx, const char *authority_id,
     const char *serial, char fingerprint_out[SHA256_HEX_SIZE], bool *found,
     struct err *e);
 
+/* The common name of a subject as the ledger's text of it has it, with its
+ * escapes; "": there is none. */
+struct scep_holder_name {
+	char text[512];
+};
+void scep_holder_name(const char *cn, struct scep_holder_name *out);
+/* Of a subject in JSON. */
+void scep_holder_name_json(const char *subject, struct scep_holder_name *out);
+
 /* A row of challenge; "" for what is NULL. */
 struct scep_challenge {
 	char mac[SHA256_HEX_SIZE], id[UUID_SIZE];
@@ -166,6 +175,8 @@ struct scep_challenge {
 	char used_spki[SHA256_HEX_SIZE], fingerprint[SHA256_HEX_SIZE];
 	char *subject;               /* JSON */
 	int64_t expires_at, used_at; /* used_at 0: never */
+	/* Of the subject: for who is to spend it. */
+	struct scep_holder_name name;
 };
 void scep_challenge_clear(struct scep_challenge *c);
 
@@ -176,14 +187,6 @@ MUST_CHECK bool scep_db_challenge_find(struct store_tx *tx, const char *mac,
 /* Those for the device that are unused end now. */
 MUST_CHECK bool scep_db_challenge_void(
     struct store_tx *tx, const char *device_id, int64_t now_ms, struct err *e);
-/* Marks c as used by its used_spki for fingerprint at used_at; *won is false
- * when it had been used or has expired. */
-MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
-    const struct scep_challenge *c, bool *won, struct err *e);
-/* True when a device other than device_id ("": any) has a live certificate for
- * this key, apart from the one named by fingerprint. */
-MUST_CHECK bool scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
-    const char *device_id, const char *fingerprint, bool *out, struct err *e);
 /* What was issued of a template in this transaction of SCEP and is alive: the
  * last one of this key, and whether there is any of another. */
 struct scep_earlier {
@@ -211,3 +214,25 @@ MUST_CHECK bool scep_db_renewal_add(struct store_tx *tx, const char *old,
     const struct cert_record *r, int64_t now_ms, struct err *e);
 MUST_CHECK bool scep_db_purge(
     struct store_tx *tx, int64_t now_ms, struct err *e);
+
+/* ---- scep_holder_db.c ---- */
+
+/* Marks c as used by its used_spki for fingerprint at used_at; *won is false
+ * when it had been used or has expired, or that key is elsewhere. */
+MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
+    const struct scep_challenge *c, bool *won, struct err *e);
+/* For whom a key is to be certified; "" for what is not there. */
+struct scep_holder {
+	const char *spki, *device_id, *enrollment_ref;
+	const struct scep_holder_name *name; /* NULL: not known yet */
+	const char *fingerprint;             /* what it is to follow */
+	int64_t now_ms;
+};
+/*
+ * True when a living certificate (one on hold is) for this key, apart from the
+ * one that is followed, belongs to somebody else: to another device; or to
+ * none, and has another common name.  Which Mac an enrolment is of shows when
+ * it begins: until then it is nobody else's for a Mac, whatever its name.
+ */
+MUST_CHECK bool scep_db_key_elsewhere(
+    struct store_tx *tx, const struct scep_holder *h, bool *out, struct err *e);
