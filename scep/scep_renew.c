@@ -31,10 +31,24 @@ work_clear(struct work *w)
 	cert_issued_clear(&w->issued);
 }
 
+/* To the second, which the ends of certificates are told by. */
+static const char *
+too_early(int64_t from_ms, struct scep_reason *reason)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	clock_format(text, from_ms);
+	snprintf(reason->text, sizeof(reason->text),
+	    "renewal: too early for this template, not before %.19sZ", text);
+	return reason->text;
+}
+
 const char *
 scep_renew_problem(const struct scep_predecessor *old,
-    const struct cert_template *t, int64_t now_ms)
+    const struct cert_template *t, int64_t now_ms, struct scep_reason *reason)
 {
+	int64_t from;
+
 	if (!old->found)
 		return "RenewalReq: not signed with a certificate of this "
 		       "authority";
@@ -48,10 +62,9 @@ scep_renew_problem(const struct scep_predecessor *old,
 	    str_eq(t->name, CERT_TEMPLATE_TLS))
 		return "renewal: certificates of this template are renewed by "
 		       "the server";
-	if (t->renew_days > 0 &&
-	    now_ms < old->not_after - t->renew_days * MS_DAY)
-		return "renewal: too early for this template";
-	return NULL;
+	from = old->not_after - t->renew_days * MS_DAY;
+	return t->renew_days > 0 && now_ms < from ? too_early(from, reason)
+	                                          : NULL;
 }
 
 static bool
@@ -114,7 +127,8 @@ decide(struct store_tx *tx, struct work *w, struct err *e)
 		return repeat(tx, w, &next, e);
 	w->template =
 	    cert_authority_template(w->rq->authority, w->old.template);
-	problem = scep_renew_problem(&w->old, w->template, w->now);
+	problem =
+	    scep_renew_problem(&w->old, w->template, w->now, &w->out->reason);
 	if (problem == NULL && w->rq->template != NULL &&
 	    !str_eq(w->rq->template->name, w->old.template))
 		problem = "renewal: this is the address of another template";

@@ -63,9 +63,14 @@ struct scep_request {
 	bool may_renew; /* signed with a certificate of the ledger */
 };
 
-/* How a request ended. */
+/* A text of a verdict that is made for one request. */
+struct scep_reason {
+	char text[96];
+};
+/* How a request ended; not to be copied. */
 struct scep_outcome {
 	struct scep_verdict verdict; /* -1: pending, or cert_der */
+	struct scep_reason reason;   /* verdict.text may lie in it */
 	bool pending;                /* waits for a person */
 	struct buf *cert_der;        /* caller's */
 	struct buf *crl_der;         /* instead: the answer to GetCRL */
@@ -127,10 +132,11 @@ struct scep_predecessor {
 	char enrollment_ref[64], device_id[64], user_id[64];
 	int64_t not_before, not_after;
 };
-/* The one place that says who may renew what: NULL, or a literal why not.
- * t: the old certificate's template, NULL when there is none any more. */
+/* The one place that says who may renew what: NULL, or why not, which is a
+ * literal or lies in reason.  t: the old certificate's template, NULL when
+ * there is none any more. */
 const char *scep_renew_problem(const struct scep_predecessor *old,
-    const struct cert_template *t, int64_t now_ms);
+    const struct cert_template *t, int64_t now_ms, struct scep_reason *reason);
 /* Renews the certificate that signed the request. */
 MUST_CHECK bool scep_renew(struct scep_service *s,
     const struct scep_request *rq, struct scep_outcome *out, struct err *e);
