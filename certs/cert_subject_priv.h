@@ -13,8 +13,6 @@
  * ERR_INVALID names what is wrong; then out holds part of it. */
 MUST_CHECK bool cert_subject_name(
     const struct cert_subject *s, struct buf *out, struct err *e);
-/* What cert_subject() tells of a certificate with this name. */
-void cert_subject_text(const struct cert_subject *s, char *out, size_t size);
 /* Appends GeneralNames (RFC 5280 4.2.1.6), or nothing when the subject has none
  * of email, dns, ip, uri.  Errors as above. */
 MUST_CHECK bool cert_subject_san(

@@ -79,6 +79,8 @@ const char *cert_challenge_name(enum cert_challenge kind);
 
 /* ERR_INVALID, which names the field, for what no certificate can say. */
 MUST_CHECK bool cert_subject_check(const struct cert_subject *s, struct err *e);
+/* What cert_subject() tells of a certificate with this name. */
+void cert_subject_text(const struct cert_subject *s, char *out, size_t size);
 /* JSON for the challenge table; the caller's.  Not NULL. */
 char *cert_subject_json(const struct cert_subject *s);
 /* And back: strings are borrowed from *keep_out, which the caller frees with

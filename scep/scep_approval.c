@@ -124,6 +124,19 @@ scep_approval_poll(struct store_tx *tx, const char *transaction_id,
 	       (!*found || scep_approval_answer(tx, &w, out, e));
 }
 
+bool
+scep_waiting_key_elsewhere(struct store_tx *tx, const struct scep_waiting *w,
+    const char *old, bool *out, struct err *e)
+{
+	struct scep_holder_name name;
+
+	scep_holder_name_json(w->subject, &name);
+	return scep_db_key_elsewhere(tx,
+	    &(struct scep_holder){ w->spki, w->device_id, w->enrollment_ref,
+	        &name, old, clock_now_ms() },
+	    out, e);
+}
+
 static bool
 room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
     struct scep_outcome *out, struct err *e)
@@ -132,8 +145,7 @@ room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
 	bool elsewhere;
 
 	if (!scep_db_waiting_count(tx, w->peer, now, &all, &of_peer, e) ||
-	    !scep_db_key_elsewhere(
-	        tx, w->spki, w->device_id, "", &elsewhere, e))
+	    !scep_waiting_key_elsewhere(tx, w, "", &elsewhere, e))
 		return false;
 	if (all >= PENDING_MAX || of_peer >= PENDING_OF_PEER_MAX)
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
@@ -317,6 +329,8 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 		e->code = ERR_REFUSED;
 		return false;
 	}
+	if (!scep_template_takes(in.template, csr, &verdict))
+		return err_set(e, ERR_REFUSED, "%s", verdict.text);
 	in.pub = csr->pub;
 	if (!cert_subject_from_json(w->subject, &subject, &keep, e))
 		return false;
@@ -359,8 +373,7 @@ close_issued(struct store_tx *tx, void *arg, struct err *e)
 	bool elsewhere, changed;
 
 	if (!find_open(tx, w->id, &now, e) ||
-	    !scep_db_key_elsewhere(
-	        tx, w->spki, w->device_id, "", &elsewhere, e))
+	    !scep_waiting_key_elsewhere(tx, w, "", &elsewhere, e))
 		return false;
 	if (elsewhere)
 		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);

@@ -18,6 +18,9 @@ struct scep_waiting {
 	int64_t expires_at;
 };
 void scep_waiting_clear(struct scep_waiting *w);
+/* As scep_db_key_elsewhere(), for who waits; old: what it is to follow. */
+MUST_CHECK bool scep_waiting_key_elsewhere(struct store_tx *tx,
+    const struct scep_waiting *w, const char *old, bool *out, struct err *e);
 
 /* A request without a challenge, for a certificate of the names that it asks
  * for: puts it on the list, or tells what became of it. */

@@ -166,8 +166,8 @@ proven(struct slice der, const struct scep_message *from, struct parts *p,
 }
 
 static bool
-acceptable(const struct scep_csr *c, const struct parts *p, bool ec,
-    struct scep_verdict *v)
+acceptable(
+    struct scep_csr *c, const struct parts *p, bool ec, struct scep_verdict *v)
 {
 	const char *problem = NULL;
 	int key_nid;
@@ -184,7 +184,8 @@ acceptable(const struct scep_csr *c, const struct parts *p, bool ec,
 		scep_refuse(v, SCEP_BAD_ALG, problem);
 		return false;
 	}
-	if (!scep_digest_allowed(digest_of(p->algorithm, &key_nid))) {
+	c->digest_nid = digest_of(p->algorithm, &key_nid);
+	if (!scep_digest_allowed(c->digest_nid)) {
 		scep_refuse(v, SCEP_BAD_ALG,
 		    "signature algorithm of the CSR not accepted");
 		return false;

@@ -92,39 +92,6 @@ scep_db_challenge_void(
 }
 
 bool
-scep_db_challenge_spend(struct store_tx *tx, const struct scep_challenge *c,
-    bool *won, struct err *e)
-{
-	int64_t changed = 0;
-
-	if (!store_exec(tx,
-	        "UPDATE challenge SET used_at = $1, used_spki = $2,"
-	        " fingerprint = $3 WHERE mac = $4 AND used_at IS NULL"
-	        " AND expires_at > $1",
-	        S_ARGS(S_INT(c->used_at), S_TEXT(c->used_spki),
-	            S_TEXT(c->fingerprint), S_TEXT(c->mac)),
-	        &changed, e))
-		return false;
-	*won = changed == 1;
-	return true;
-}
-
-bool
-scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
-    const char *device_id, const char *fingerprint, bool *out, struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-
-	return store_query(tx,
-	           "SELECT 1 FROM certificate WHERE spki = $1"
-	           " AND state = 'issued' AND device_id IS NOT NULL"
-	           " AND device_id <> $2 AND fingerprint <> $3 LIMIT 1",
-	           S_ARGS(S_TEXT(spki), S_TEXT(device_id), S_TEXT(fingerprint)),
-	           &r, e) &&
-	       store_next(r, out, e);
-}
-
-bool
 scep_db_earlier(struct store_tx *tx, const struct scep_earlier_key *k,
     int64_t now_ms, struct scep_earlier *out, struct err *e)
 {

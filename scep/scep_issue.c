@@ -100,15 +100,18 @@ static bool
 look_fresh(
     struct store_tx *tx, struct work *w, enum sight *sight, struct err *e)
 {
-	const struct scep_challenge *c = &w->challenge;
+	struct scep_challenge *c = &w->challenge;
 	bool elsewhere = false;
 
 	*sight = SIGHT_BAD;
 	w->template = cert_authority_template(w->rq->authority, c->template);
 	if (c->expires_at <= w->now || !takes(w, w->template))
 		return true;
-	if (!scep_db_key_elsewhere(
-	        tx, w->rq->csr->spki, c->device_id, "", &elsewhere, e))
+	scep_holder_name_json(c->subject, &c->name);
+	if (!scep_db_key_elsewhere(tx,
+	        &(struct scep_holder){ w->rq->csr->spki, c->device_id,
+	            c->enrollment_ref, &c->name, "", w->now },
+	        &elsewhere, e))
 		return false;
 	*sight = elsewhere ? SIGHT_TAKEN : SIGHT_GOOD;
 	return true;
@@ -219,19 +222,32 @@ report_reuse(struct store_tx *tx, void *work, struct err *e)
 }
 
 bool
+scep_template_takes(const struct cert_template *t, const struct scep_csr *csr,
+    struct scep_verdict *v)
+{
+	struct err why;
+
+	if (csr->digest_nid == NID_sha1 && !t->sha1)
+		scep_refuse(v, SCEP_BAD_ALG,
+		    "signature algorithm of the CSR not accepted");
+	else if (!cert_template_key(t, csr->key, &why))
+		scep_refuse(v, SCEP_BAD_ALG, "key type or size not accepted");
+	return v->fail < 0;
+}
+
+bool
 scep_template_permits(const struct cert_template *t,
     const struct scep_request *rq, struct scep_verdict *v)
 {
 	const struct scep_message *m = rq->message;
-	struct err why;
 
 	if (m->digest_nid == NID_sha1 && !t->sha1)
 		scep_refuse(v, SCEP_BAD_ALG, "digest algorithm not accepted");
 	else if (m->cipher_nid == NID_des_ede3_cbc && !t->des3)
 		scep_refuse(v, SCEP_BAD_ALG, "cipher not accepted");
-	else if (!cert_template_key(t, rq->csr->key, &why))
-		scep_refuse(v, SCEP_BAD_ALG, "key type or size not accepted");
-	return v->fail < 0;
+	else
+		return scep_template_takes(t, rq->csr, v);
+	return false;
 }
 
 /* The challenge is spent when its request goes on the list. */

@@ -108,6 +108,7 @@ struct scep_csr {
 	X509 *signer;
 	char *challenge; /* NULL: none; wiped when freed */
 	char spki[SHA256_HEX_SIZE];
+	int digest_nid; /* of its own signature */
 };
 void scep_csr_free(struct scep_csr **c);
 /*

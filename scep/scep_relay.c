@@ -66,16 +66,31 @@ look_before(struct store_tx *tx, struct putting *p, bool *done, struct err *e)
 	return scep_approval_answer(tx, &old, p->out, e);
 }
 
+/* Where a webhook tells the name, nobody could look before. */
+static bool
+key_elsewhere(
+    struct store_tx *tx, const struct putting *p, bool *out, struct err *e)
+{
+	const struct scep_errand *x = p->errand;
+
+	*out = false;
+	return p->challenge != NULL || !str_empty(x->old_fingerprint) ||
+	       scep_waiting_key_elsewhere(tx, &x->w, "", out, e);
+}
+
 static bool
 room(struct store_tx *tx, struct putting *p, struct err *e)
 {
 	const struct scep_errand *x = p->errand;
 	int64_t all, of_old;
-	bool known;
+	bool known, elsewhere;
 
 	if (!scep_upstream_conf_known(tx, x->upstream, &known, e) ||
-	    !scep_db_errand_count(tx, x->old_fingerprint, &all, &of_old, e))
+	    !scep_db_errand_count(tx, x->old_fingerprint, &all, &of_old, e) ||
+	    !key_elsewhere(tx, p, &elsewhere, e))
 		return false;
+	if (elsewhere)
+		return refuse(p->out, SCEP_TEXT_KEY_TAKEN);
 	if (!known)
 		return refuse(
 		    p->out, "the authority of this template is not there");

@@ -265,8 +265,8 @@ take(struct store_tx *tx, void *arg, struct err *e)
 	bool elsewhere, changed;
 
 	t->late = false;
-	if (!scep_db_key_elsewhere(tx, x->w.spki, x->w.device_id,
-	        x->old_fingerprint, &elsewhere, e))
+	if (!scep_waiting_key_elsewhere(
+	        tx, &x->w, x->old_fingerprint, &elsewhere, e))
 		return false;
 	if (elsewhere)
 		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);

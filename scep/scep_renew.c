@@ -31,10 +31,24 @@ work_clear(struct work *w)
 	cert_issued_clear(&w->issued);
 }
 
+/* To the second, which the ends of certificates are told by. */
+static const char *
+too_early(int64_t from_ms, struct scep_reason *reason)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	clock_format(text, from_ms);
+	snprintf(reason->text, sizeof(reason->text),
+	    "renewal: too early for this template, not before %.19sZ", text);
+	return reason->text;
+}
+
 const char *
 scep_renew_problem(const struct scep_predecessor *old,
-    const struct cert_template *t, int64_t now_ms)
+    const struct cert_template *t, int64_t now_ms, struct scep_reason *reason)
 {
+	int64_t from;
+
 	if (!old->found)
 		return "RenewalReq: not signed with a certificate of this "
 		       "authority";
@@ -48,10 +62,9 @@ scep_renew_problem(const struct scep_predecessor *old,
 	    str_eq(t->name, CERT_TEMPLATE_TLS))
 		return "renewal: certificates of this template are renewed by "
 		       "the server";
-	if (t->renew_days > 0 &&
-	    now_ms < old->not_after - t->renew_days * MS_DAY)
-		return "renewal: too early for this template";
-	return NULL;
+	from = old->not_after - t->renew_days * MS_DAY;
+	return t->renew_days > 0 && now_ms < from ? too_early(from, reason)
+	                                          : NULL;
 }
 
 static bool
@@ -81,13 +94,28 @@ repeat(struct store_tx *tx, struct work *w, const struct scep_successor *next,
 	return cert_ledger_der(tx, next->fingerprint, &w->out->cert_der, e);
 }
 
+static bool
+key_is_free(struct store_tx *tx, struct work *w, struct err *e)
+{
+	AUTO(scep_names_clear) struct scep_names names = { 0 };
+	struct scep_holder_name name;
+	struct scep_holder h = { w->rq->csr->spki, w->old.device_id,
+		w->old.enrollment_ref, &name, w->old.fingerprint, w->now };
+	bool elsewhere;
+
+	scep_names_of_certificate(w->rq->message->signer, &names);
+	scep_holder_name(names.subject.cn, &name);
+	if (!scep_db_key_elsewhere(tx, &h, &elsewhere, e))
+		return false;
+	return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
+}
+
 /* All that decides.  Neither a verdict nor a certificate: it may be issued. */
 static bool
 decide(struct store_tx *tx, struct work *w, struct err *e)
 {
 	struct scep_successor next;
 	const char *problem;
-	bool elsewhere;
 
 	w->now = clock_now_ms();
 	if (!scep_db_predecessor(tx, w->old.fingerprint, &w->old, e) ||
@@ -99,7 +127,8 @@ decide(struct store_tx *tx, struct work *w, struct err *e)
 		return repeat(tx, w, &next, e);
 	w->template =
 	    cert_authority_template(w->rq->authority, w->old.template);
-	problem = scep_renew_problem(&w->old, w->template, w->now);
+	problem =
+	    scep_renew_problem(&w->old, w->template, w->now, &w->out->reason);
 	if (problem == NULL && w->rq->template != NULL &&
 	    !str_eq(w->rq->template->name, w->old.template))
 		problem = "renewal: this is the address of another template";
@@ -108,10 +137,7 @@ decide(struct store_tx *tx, struct work *w, struct err *e)
 	if (next.count >= SUCCESSORS_MAX)
 		return refuse(w, "renewal: this certificate was renewed "
 		                 "too often");
-	if (!scep_db_key_elsewhere(tx, w->rq->csr->spki, w->old.device_id,
-	        w->old.fingerprint, &elsewhere, e))
-		return false;
-	return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
+	return key_is_free(tx, w, e);
 }
 
 static bool

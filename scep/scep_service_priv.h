@@ -66,9 +66,14 @@ struct scep_request {
 	bool may_renew; /* signed with a certificate of the ledger */
 };
 
-/* How a request ended. */
+/* A text of a verdict that is made for one request. */
+struct scep_reason {
+	char text[96];
+};
+/* How a request ended; not to be copied. */
 struct scep_outcome {
 	struct scep_verdict verdict; /* -1: pending, or cert_der */
+	struct scep_reason reason;   /* verdict.text may lie in it */
 	bool pending;                /* waits for a person */
 	struct buf *cert_der;        /* caller's */
 	struct buf *crl_der;         /* instead: the answer to GetCRL */
@@ -82,8 +87,12 @@ MUST_CHECK bool scep_issue(struct scep_service *s,
 
 /* The client gets what was issued; takes its DER. */
 void scep_outcome_give(struct scep_outcome *out, struct cert_issued *issued);
-/* The template's own rules on keys, digests and ciphers; false with a verdict,
- * once it is known that the request may have a certificate of it. */
+/* The template's own rules on a CSR: its key, and the digest that it is signed
+ * with.  False with a verdict. */
+bool scep_template_takes(const struct cert_template *t,
+    const struct scep_csr *csr, struct scep_verdict *v);
+/* Those, and the ones on the message's digest and cipher; to be asked once it
+ * is known that the request may have a certificate of it. */
 bool scep_template_permits(const struct cert_template *t,
     const struct scep_request *rq, struct scep_verdict *v);
 
@@ -126,10 +135,11 @@ struct scep_predecessor {
 	char enrollment_ref[64], device_id[64], user_id[64];
 	int64_t not_before, not_after;
 };
-/* The one place that says who may renew what: NULL, or a literal why not.
- * t: the old certificate's template, NULL when there is none any more. */
+/* The one place that says who may renew what: NULL, or why not, which is a
+ * literal or lies in reason.  t: the old certificate's template, NULL when
+ * there is none any more. */
 const char *scep_renew_problem(const struct scep_predecessor *old,
-    const struct cert_template *t, int64_t now_ms);
+    const struct cert_template *t, int64_t now_ms, struct scep_reason *reason);
 /* Renews the certificate that signed the request. */
 MUST_CHECK bool scep_renew(struct scep_service *s,
     const struct scep_request *rq, struct scep_outcome *out, struct err *e);
@@ -162,6 +172,15 @@ MUST_CHECK bool scep_db_by_serial(struct store_tx *tx, const char *authority_id,
     const char *serial, char fingerprint_out[SHA256_HEX_SIZE], bool *found,
     struct err *e);
 
+/* The common name of a subject as the ledger's text of it has it, with its
+ * escapes; "": there is none. */
+struct scep_holder_name {
+	char text[512];
+};
+void scep_holder_name(const char *cn, struct scep_holder_name *out);
+/* Of a subject in JSON. */
+void scep_holder_name_json(const char *subject, struct scep_holder_name *out);
+
 /* A row of challenge; "" for what is NULL. */
 struct scep_challenge {
 	char mac[SHA256_HEX_SIZE], id[UUID_SIZE];
@@ -170,6 +189,8 @@ struct scep_challenge {
 	char used_spki[SHA256_HEX_SIZE], fingerprint[SHA256_HEX_SIZE];
 	char *subject;               /* JSON */
 	int64_t expires_at, used_at; /* used_at 0: never */
+	/* Of the subject: for who is to spend it. */
+	struct scep_holder_name name;
 };
 void scep_challenge_clear(struct scep_challenge *c);
 
@@ -180,14 +201,6 @@ MUST_CHECK bool scep_db_challenge_find(struct store_tx *tx, const char *mac,
 /* Those for the device that are unused end now. */
 MUST_CHECK bool scep_db_challenge_void(
     struct store_tx *tx, const char *device_id, int64_t now_ms, struct err *e);
-/* Marks c as used by its used_spki for fingerprint at used_at; *won is false
- * when it had been used or has expired. */
-MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
-    const struct scep_challenge *c, bool *won, struct err *e);
-/* True when a device other than device_id ("": any) has a live certificate for
- * this key, apart from the one named by fingerprint. */
-MUST_CHECK bool scep_db_key_elsewhere(struct store_tx *tx, const char *spki,
-    const char *device_id, const char *fingerprint, bool *out, struct err *e);
 /* What was issued of a template in this transaction of SCEP and is alive: the
  * last one of this key, and whether there is any of another. */
 struct scep_earlier {
@@ -220,3 +233,25 @@ MUST_CHECK bool scep_db_renewal_add(struct store_tx *tx, const char *old,
     const struct cert_record *r, int64_t now_ms, struct err *e);
 MUST_CHECK bool scep_db_purge(
     struct store_tx *tx, int64_t now_ms, struct err *e);
+
+/* ---- scep_holder_db.c ---- */
+
+/* Marks c as used by its used_spki for fingerprint at used_at; *won is false
+ * when it had been used or has expired, or that key is elsewhere. */
+MUST_CHECK bool scep_db_challenge_spend(struct store_tx *tx,
+    const struct scep_challenge *c, bool *won, struct err *e);
+/* For whom a key is to be certified; "" for what is not there. */
+struct scep_holder {
+	const char *spki, *device_id, *enrollment_ref;
+	const struct scep_holder_name *name; /* NULL: not known yet */
+	const char *fingerprint;             /* what it is to follow */
+	int64_t now_ms;
+};
+/*
+ * True when a living certificate (one on hold is) for this key, apart from the
+ * one that is followed, belongs to somebody else: to another device; or to
+ * none, and has another common name.  Which Mac an enrolment is of shows when
+ * it begins: until then it is nobody else's for a Mac, whatever its name.
+ */
+MUST_CHECK bool scep_db_key_elsewhere(
+    struct store_tx *tx, const struct scep_holder *h, bool *out, struct err *e);

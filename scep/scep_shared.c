@@ -74,18 +74,22 @@ look(struct store_tx *tx, struct work *w, struct err *e)
 {
 	struct scep_earlier_key k = { w->rq->message->transaction_id,
 		w->t->name, w->rq->csr->spki };
+	struct scep_holder_name name = { "" };
+	struct scep_holder h = { k.spki, "", "", &name, "", w->now };
 	struct scep_earlier last;
 	bool elsewhere;
 
+	/* Not known before a webhook has told it. */
+	if (w->subject != NULL)
+		scep_holder_name_json(w->subject, &name);
 	if (!scep_db_earlier(tx, &k, w->now, &last, e) ||
-	    !scep_db_key_elsewhere(tx, w->rq->csr->spki, "", "", &elsewhere, e))
+	    !scep_db_key_elsewhere(tx, &h, &elsewhere, e))
 		return false;
 	if (last.other_key)
 		return refuse(w, "the transaction is that of another key");
-	if (elsewhere)
-		return refuse(w, SCEP_TEXT_KEY_TAKEN);
+	/* An upstream may have named it otherwise: it is what was given. */
 	if (!last.found || !same_again(w, &last))
-		return true;
+		return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
 	str_copy_cut(
 	    w->out->fingerprint, sizeof(w->out->fingerprint), last.fingerprint);
 	w->out->again = true;

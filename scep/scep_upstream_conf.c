@@ -116,6 +116,22 @@ read_fields(struct scep_upstream_conf *c, struct err *e)
 	return true;
 }
 
+void
+scep_upstream_conf_complete(json_t *fields)
+{
+	struct err e;
+	int64_t n;
+	bool set;
+
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		if (json_get_int(
+		        fields, numbers[i].key, numbers[i].absent, &n, &e))
+			json_put_int(fields, numbers[i].key, n);
+	for (size_t i = 0; i < COUNT(flags); i++)
+		if (json_get_bool(fields, flags[i].key, false, &set, &e))
+			json_put_bool(fields, flags[i].key, set);
+}
+
 static bool
 read_secrets(struct scep_upstream_conf *c, const json_t *from, struct err *e)
 {

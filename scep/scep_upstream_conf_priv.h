@@ -20,6 +20,8 @@ struct scep_upstream_conf {
 	int64_t faults; /* in a row, as the row had it */
 };
 void scep_upstream_conf_clear(struct scep_upstream_conf *c);
+/* Adds numbers and flags that are absent, as they are in force. */
+void scep_upstream_conf_complete(json_t *fields);
 /* *found false: there is none of that name. */
 MUST_CHECK bool scep_upstream_conf_open(struct store_tx *tx,
     const struct seal *seal, const char *name, struct scep_upstream_conf *out,

@@ -72,8 +72,10 @@ shown(const struct store_rows *r)
 
 	json_put_str(o, "name", store_text(r, SCEP_UPSTREAM_NAME));
 	if (json_parse(
-	        slice_str(store_text(r, SCEP_UPSTREAM_FIELDS)), &fields, &e))
+	        slice_str(store_text(r, SCEP_UPSTREAM_FIELDS)), &fields, &e)) {
+		scep_upstream_conf_complete(fields);
 		put_fields(o, fields);
+	}
 	json_put_bool(o, "secret", !store_null(r, SCEP_UPSTREAM_SECRET));
 	json_put_int(o, "queued", store_int(r, SCEP_UPSTREAM_QUEUED));
 	json_put_int(o, "faults", store_int(r, SCEP_UPSTREAM_FAULTS));

@@ -28,18 +28,21 @@ make_challenges(
     struct seed *s, struct scep_work *w, size_t count, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
+	char id[37], ref[37];
 	struct scep_grant grant = { .template = CERT_TEMPLATE_DEVICE,
 		.purpose = "enroll",
-		.subject = &(struct cert_subject){ .cn = "Mac", .o = "Mutsu" },
+		.enrollment_ref = ref,
+		.subject = &(struct cert_subject){ .cn = ref, .o = "Mutsu" },
 		.ttl_ms = MS_DAY };
-	char id[37];
 
 	if (!store_begin(s->store, STORE_WRITE, &tx, e))
 		return false;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		snprintf(ref, sizeof(ref), "bench-%zu", i);
 		if (!scep_challenge_new(
 		        tx, s->seal, &grant, w->challenges[i], id, e))
 			return false;
+	}
 	return store_commit(&tx, e);
 }
 

@@ -20,7 +20,7 @@ case_92_a_template_is_put_off(void **state)
 	struct visit other = {
 		.template = CERT_TEMPLATE_SCEP, .key = w->key2, .tid = "G-2"
 	};
-	EVP_PKEY *keys[LIMIT];
+	EVP_PKEY *keys[LIMIT], *mine = forge_ec("P-256");
 	char peer[32];
 	X509 *old;
 	struct challenge c = world_grant(
@@ -45,7 +45,7 @@ case_92_a_template_is_put_off(void **state)
 		visit_refused(w, v, SCEP_TEXT_CHALLENGE);
 		EVP_PKEY_free(keys[i]);
 	}
-	v.key = NULL;
+	v.key = mine;
 	v.peer = NULL;
 	v.challenge = STATIC_SECRET;
 	put_off(w, v);
@@ -62,6 +62,7 @@ case_92_a_template_is_put_off(void **state)
 	clock_set_offset_ms(MS_MIN + MS_S);
 	X509_free(visit_named(w, v, "printer-1"));
 	clock_set_offset_ms(0);
+	EVP_PKEY_free(mine);
 }
 
 static void
@@ -95,7 +96,8 @@ reuse_makes_few_events(void **state)
 	enum { LIMIT = 3, TIMES = 8 };
 	struct world *w = *state;
 	struct challenge c = world_challenge(w);
-	struct visit v = { .challenge = c.text, .tid = "G-5" };
+	EVP_PKEY *first = forge_ec("P-256");
+	struct visit v = { .challenge = c.text, .key = first, .tid = "G-5" };
 	char peer[32];
 
 	world_service(w, (struct scep_options){ .failures_per_min = LIMIT });
@@ -115,6 +117,7 @@ reuse_makes_few_events(void **state)
 	        " AND subject_id = $1",
 	        c.id),
 	    LIMIT);
+	EVP_PKEY_free(first);
 }
 
 /* A message of this type, with this in such an envelope. */

@@ -4,6 +4,7 @@
  */
 #include "scep/scep_service_priv.h"
 #include "tests/unit/scep_issue_fixture.h"
+#include "tests/unit/scep_template_fixture.h"
 
 static void
 case_84_no_challenge(void **state)
@@ -211,6 +212,51 @@ case_78_sha1_and_3des_switched_off(void **state)
 	assert_int_equal(v.fail, SCEP_BAD_ALG);
 }
 
+/* The message is signed with SHA-256, and holds a CSR that is not. */
+static void
+case_82_csr_signed_with_sha1(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *key = forge_rsa(2048);
+	struct visit v = { .template = "printers",
+		.challenge = STATIC_SECRET,
+		.key = key,
+		.md = EVP_sha1(),
+		.cn = "printer-1",
+		.tid = "S-13" };
+	struct challenge c;
+	X509 *old;
+
+	world_template(
+	    w, "printers", "{\"challenge\":\"static\",\"sha1\":false}");
+	visit_refused(w, v, "signature algorithm of the CSR");
+	world_template(w, "listed",
+	    "{\"challenge\":\"none\",\"approval\":true,\"sha1\":false}");
+	v.template = "listed";
+	visit_refused(w, v, "signature algorithm of the CSR");
+	world_template(w, "single", "{\"sha1\":false,\"renew_days\":0}");
+	c = world_grant(w, (struct scep_grant){ .template = "single" });
+	v.template = "single";
+	v.challenge = c.text;
+	v.key = w->key;
+	visit_refused(w, v, "signature algorithm of the CSR");
+	assert_false(world_spent(w, &c));
+	v.md = NULL;
+	old = visit_named(w, v, "device-1");
+	/* And to renew it. */
+	v = (struct visit){ .template = "single",
+		.signer = old,
+		.key = key,
+		.md = EVP_sha1(),
+		.type = "17",
+		.tid = "S-14" };
+	visit_refused(w, v, "signature algorithm of the CSR");
+	world_template(w, "single", "{\"renew_days\":0}");
+	X509_free(visit_named(w, v, "device-1"));
+	X509_free(old);
+	EVP_PKEY_free(key);
+}
+
 static bool
 superseded(
     struct store_tx *tx, const struct cert_record *r, void *arg, struct err *e)
@@ -247,6 +293,7 @@ main(void)
 		cmocka_unit_test(case_91_failure_after_consumption),
 		cmocka_unit_test(case_92_failures_are_limited_by_address),
 		cmocka_unit_test(case_78_sha1_and_3des_switched_off),
+		cmocka_unit_test(case_82_csr_signed_with_sha1),
 		cmocka_unit_test(superseded_rollout_is_refused),
 	};
 

@@ -1,5 +1,7 @@
 /* Renewals that an upstream answers: as such, and as new requests. */
+#include "tests/unit/scep_template_fixture.h"
 #include "tests/unit/scep_upstream_fixture.h"
+#include "tests/unit/webhook_server.h"
 
 /* Of the certificate that the client got; by its own key. */
 static void
@@ -94,6 +96,37 @@ a_renewal_keeps_its_names(void **state)
 	                                        .no_challenge = true }));
 }
 
+/* Case 83: nobody knew the name before the webhook told it. */
+static void
+webhook_names_another(void **state)
+{
+	struct front *f = *state;
+	struct webhook_server s = { .key = STATIC_SECRET,
+		.answer = "{\"allow\":true,\"variables\":"
+		          "{\"NAME\":\"gate-b\"}}" };
+	EVP_PKEY *key = forge_ec("P-256");
+	struct challenge c = world_grant(
+	    f->w, (struct scep_grant){ .template = CERT_TEMPLATE_SCEP });
+	struct visit v = { .challenge = c.text, .key = key };
+	AUTO(str_free) char *text = NULL;
+
+	X509_free(visit_named(f->w, v, "device-1"));
+	webhook_start(&s);
+	text = str_printf("{\"challenge\":\"webhook\",\"upstream\":\"corp\","
+	                  "\"webhook\":\"http://127.0.0.1:%d/ask\"}",
+	    s.port);
+	world_template(f->w, "asked", text);
+	world_secret(f->w, "asked", NULL);
+	v = (struct visit){ .template = "asked",
+		.challenge = "theirs",
+		.key = key,
+		.cn = "gate-b",
+		.tid = "N-9" };
+	visit_refused(f->w, v, SCEP_TEXT_KEY_TAKEN);
+	webhook_stop(&s);
+	EVP_PKEY_free(key);
+}
+
 int
 main(void)
 {
@@ -103,6 +136,7 @@ main(void)
 		T(renewals_go_there_as_such),
 		T(renewals_go_to_scep_as_such),
 		T(a_renewal_keeps_its_names),
+		T(webhook_names_another),
 	};
 
 	return cmocka_run_group_tests(tests, front_open, front_close);

@@ -2,6 +2,8 @@
  * Renewal by signature (section 5.8 of the conformance list), and the closed
  * list of message types.
  */
+#include <time.h>
+
 #include "tests/unit/scep_answer.h"
 
 enum { LIFE_DAYS = 365 };
@@ -174,14 +176,34 @@ case_114_self_signed_renewal(void **state)
 	assert_false(world_spent(w, &c));
 }
 
+/* "... not before 2026-11-29T08:00:00Z" */
+static int64_t
+told_from(const char *text)
+{
+	static const char before[] =
+	    "renewal: too early for this template, not before ";
+	struct tm tm = { 0 };
+
+	assert_memory_equal(text, before, sizeof(before) - 1);
+	text = strptime(text + sizeof(before) - 1, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	assert_non_null(text);
+	assert_string_equal(text, "");
+	return timegm(&tm) * MS_S;
+}
+
 static void
 case_115_too_early(void **state)
 {
 	X509 *old = enrolled(*state, (struct scep_grant){ 0 });
+	AUTO(answer_clear)
+	struct answer a = renew(*state, old, (struct renewal){ 0 });
+	int64_t ahead;
 
-	clock_set_offset_ms(240 * MS_DAY);
+	assert_int_equal(a.fail, SCEP_BAD_REQUEST);
+	ahead = told_from(a.text) - clock_now_ms();
+	clock_set_offset_ms(ahead - 20 * MS_S);
 	EXPECT_F(2, renew(*state, old, (struct renewal){ 0 }));
-	clock_set_offset_ms(250 * MS_DAY);
+	clock_set_offset_ms(ahead);
 	EXPECT_S(renew(*state, old, (struct renewal){ 0 }));
 	X509_free(old);
 	on_time();

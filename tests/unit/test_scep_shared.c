@@ -26,6 +26,7 @@ case_93_static_challenge_and_its_list(void **state)
 		.challenge = STATIC_SECRET,
 		.cn = "printer-1",
 		.tid = "S-1" };
+	EVP_PKEY *key = forge_ec("P-256");
 	X509 *x;
 
 	static_template(w, ",\"subject\":{\"cn\":\"$NAME\",\"o\":\"Acme\","
@@ -41,7 +42,7 @@ case_93_static_challenge_and_its_list(void **state)
 	X509_free(x);
 	v = (struct visit){ .template = "printers",
 		.challenge = STATIC_SECRET,
-		.key = w->key2,
+		.key = key,
 		.cn = "プリンター",
 		.tid = "S-2" };
 	X509_free(visit_named(w, v, "プリンター"));
@@ -55,6 +56,7 @@ case_93_static_challenge_and_its_list(void **state)
 	        "SELECT count(*) FROM certificate WHERE transaction_id = $1",
 	        "S-3"),
 	    0);
+	EVP_PKEY_free(key);
 }
 
 static void

@@ -139,7 +139,8 @@ setup(void **state)
 	u->w = world_open();
 	world_service(u->w, (struct scep_options){ .failures_per_min = 1000,
 	                        .approval_ms = MS_DAY });
-	u->csr = forge_csr_make((struct forge_csr){ .key = u->w->key2 });
+	u->csr = forge_csr_make(
+	    (struct forge_csr){ .key = u->w->key2, .cn = "device-1" });
 	u->anchors = sk_X509_new_null();
 	sk_X509_push(u->anchors, cert_authority_root(u->w->authority));
 	listen_tls(u);

@@ -93,6 +93,21 @@ shown(struct front *f)
 }
 
 static void
+assert_shown(const json_t *one, const char *expected)
+{
+	AUTO(json_free) json_t *all = NULL;
+	const char *key;
+	json_t *value;
+
+	assert_ok(json_parse(slice_str(expected), &all, e));
+	json_object_foreach(all, key, value)
+	{
+		if (!json_equal(json_object_get(one, key), value))
+			fail_msg("%s", key);
+	}
+}
+
+static void
 opened(struct front *f, struct scep_upstream_conf *out)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
@@ -159,6 +174,24 @@ what_is_absent_has_a_default(void **state)
 	assert_int_equal(c.timeout_s, 20);
 	assert_int_equal(c.tries, 10);
 	assert_int_equal(c.days, 3);
+}
+
+static void
+what_is_in_force_is_shown(void **state)
+{
+	struct front *f = *state;
+	AUTO(json_free) json_t *one = NULL;
+	AUTO(json_free) json_t *two = NULL;
+
+	assert_ok(front_upstream(f, false, "{\"rate_per_min\":null}", e));
+	one = shown(f);
+	assert_shown(one, "{\"rate_per_min\":60,\"timeout_s\":20,\"tries\":10,"
+	                  "\"days\":3,\"renew\":false,\"allow_des\":false}");
+	assert_ok(front_upstream(
+	    f, true, "{\"timeout_s\":9,\"days\":null,\"renew\":true}", e));
+	two = shown(f);
+	assert_shown(two, "{\"rate_per_min\":6000,\"timeout_s\":9,"
+	                  "\"tries\":10,\"days\":3,\"renew\":true}");
 }
 
 static void
@@ -242,6 +275,7 @@ main(void)
 		T(no_end_entity_is_an_anchor),
 		T(secrets_are_never_shown),
 		T(what_is_absent_has_a_default),
+		T(what_is_in_force_is_shown),
 		T(asked_who_it_is),
 		T(another_server_is_noticed),
 		T(get_ca_cert_by_its_name),
