@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "scep/scep_names_priv.h"
 #include "scep/scep_relay_priv.h"
+#include "scep/scep_waiting_priv.h"
 #include "store/store_event.h"
 
 /* Strangers can write into the list: it has an end. */
@@ -245,9 +246,8 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 	if (for_what->c != NULL)
 		bind(&w, for_what->c);
 	w.subject = str_dup(for_what->subject);
-	w.csr = buf_new(rq->csr_der.len);
-	buf_add(w.csr, rq->csr_der.p, rq->csr_der.len);
-	if (!cert_spki_pub(
+	if (!scep_waiting_seal(&w, s->o.seal, rq->csr_der, e) ||
+	    !cert_spki_pub(
 	        X509_get_X509_PUBKEY(rq->message->signer), w.signer_spki, e) ||
 	    !store_write(s->o.store, put, &p, e))
 		return false;
@@ -309,6 +309,7 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 	struct cert_authority *a = cert_live_get(s->o.live);
 	AUTO(json_free) json_t *keep = NULL;
 	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+	AUTO(buf_wipe) struct buf *der = NULL;
 	struct cert_subject subject;
 	struct scep_verdict verdict;
 	struct cert_issue in = {
@@ -317,7 +318,9 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 		.now_ms = clock_now_ms(),
 	};
 
-	scep_csr_parse(buf_slice(w->csr), true, NULL, &csr, &verdict);
+	if (!scep_waiting_open(w, s->o.seal, &der, e))
+		return false;
+	scep_csr_parse(buf_slice(der), true, NULL, &csr, &verdict);
 	if (verdict.fail >= 0)
 		return err_set(e, ERR_REFUSED, "%s", verdict.text);
 	if (in.template == NULL)

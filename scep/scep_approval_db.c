@@ -172,6 +172,27 @@ scep_db_waiting_of_device(struct store_tx *tx, const char *device_id,
 }
 
 bool
+scep_db_waiting_begins(struct store_tx *tx, uint8_t first,
+    struct scep_waiting *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT " SCEP_WAITING_COLUMNS " FROM scep_request"
+	           " WHERE substr(csr, 1, 1) = $1 LIMIT 1",
+	           S_ARGS(S_BLOB(slice_of(&first, 1))), &r, e) &&
+	       scep_db_waiting_read(r, out, found, e);
+}
+
+bool
+scep_db_waiting_csr(
+    struct store_tx *tx, const struct scep_waiting *w, struct err *e)
+{
+	return store_exec(tx, "UPDATE scep_request SET csr = $1 WHERE id = $2",
+	    S_ARGS(S_BLOB(buf_slice(w->csr)), S_TEXT(w->id)), NULL, e);
+}
+
+bool
 scep_db_waiting_forget(struct store_tx *tx, const char *id, struct err *e)
 {
 	return store_exec(tx, "DELETE FROM scep_request WHERE id = $1",

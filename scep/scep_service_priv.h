@@ -15,12 +15,13 @@ struct scep_request;
 struct scep_relay;
 
 /* Read-only after scep_service_new(), except for the rates, which lock
- * themselves, and the count of webhooks. */
+ * themselves, and what is atomic. */
 struct scep_service {
 	struct scep_options o;
 	struct scep_rate *rate;      /* by address, key and used challenge */
 	struct scep_rate *templates; /* by template */
 	atomic_int webhooks;         /* under way */
+	atomic_bool waiting_sealed;  /* nothing is left in the clear */
 	struct scep_reader *reader;
 	struct scep_legacy *legacy; /* NULL: off */
 	struct scep_relay *relay;   /* locks itself */
