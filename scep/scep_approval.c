@@ -11,7 +11,7 @@
 #include "store/store_event.h"
 
 /* Strangers can write into the list: it has an end. */
-enum { PENDING_MAX = 1000, PENDING_OF_PEER_MAX = 50 };
+enum { PENDING_MAX = 5000, PENDING_OF_PEER = 500, EXPIRED_AT_ONCE = 1000 };
 #define DECIDED_KEPT_MS (30 * MS_DAY)
 #define WAITING_MS (7 * MS_DAY)
 
@@ -135,10 +135,19 @@ scep_approval_poll(struct scep_service *s, const struct scep_message *m,
 	return true;
 }
 
+struct put {
+	const struct scep_waiting *waiting;
+	const struct scep_challenge *c; /* it spends, or NULL */
+	struct scep_outcome *out;
+	int of_peer_max;
+	bool won;
+};
+
 static bool
-room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
-    struct scep_outcome *out, struct err *e)
+room(struct store_tx *tx, const struct put *p, int64_t now, struct err *e)
 {
+	const struct scep_waiting *w = p->waiting;
+	struct scep_verdict *v = &p->out->verdict;
 	int64_t all, of_peer;
 	bool elsewhere;
 
@@ -146,21 +155,16 @@ room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
 	    !scep_db_key_elsewhere(
 	        tx, w->spki, w->device_id, "", &elsewhere, e))
 		return false;
-	if (all >= PENDING_MAX || of_peer >= PENDING_OF_PEER_MAX)
-		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
-		    "too many requests wait for approval");
-	else if (elsewhere)
+	if (all >= PENDING_MAX)
 		scep_refuse(
-		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
+		    v, SCEP_BAD_REQUEST, "too many requests wait for approval");
+	else if (of_peer >= p->of_peer_max)
+		scep_refuse(v, SCEP_BAD_REQUEST,
+		    "too many requests of this address wait for approval");
+	else if (elsewhere)
+		scep_refuse(v, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
 	return true;
 }
-
-struct put {
-	const struct scep_waiting *waiting;
-	const struct scep_challenge *c; /* it spends, or NULL */
-	struct scep_outcome *out;
-	bool won;
-};
 
 /* Looks again where nobody else writes, then adds. */
 static bool
@@ -196,7 +200,7 @@ put(struct store_tx *tx, void *arg, struct err *e)
 	}
 	if (found)
 		return scep_approval_answer(tx, &old, out, e);
-	if (!room(tx, w, now, out, e))
+	if (!room(tx, p, now, e))
 		return false;
 	if (out->verdict.fail >= 0)
 		return true;
@@ -235,7 +239,11 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 {
 	AUTO(scep_waiting_clear)
 	struct scep_waiting w = { .expires_at = clock_now_ms() + life_of(s) };
-	struct put p = { .waiting = &w, .c = for_what->c, .out = out };
+	struct put p = { .waiting = &w,
+		.c = for_what->c,
+		.out = out,
+		.of_peer_max = s->o.approval_of_peer > 0 ? s->o.approval_of_peer
+		                                         : PENDING_OF_PEER };
 
 	uuid_new_lower(w.id);
 	str_copy_cut(w.template, sizeof(w.template), for_what->template);
@@ -457,7 +465,7 @@ scep_approval_purge(struct store_tx *tx, struct err *e)
 	char id[UUID_SIZE];
 	bool found;
 
-	for (int i = 0; i < PENDING_MAX; i++) {
+	for (int i = 0; i < EXPIRED_AT_ONCE; i++) {
 		if (!scep_db_waiting_over(tx, now, id, &found, e))
 			return false;
 		if (!found)

@@ -107,16 +107,21 @@ scep_db_waiting_count(struct store_tx *tx, const char *peer, int64_t now_ms,
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
+	*all = *of_peer = 0;
 	if (!store_query(tx,
-	        "SELECT COUNT(*),"
-	        " COUNT(CASE WHEN peer = $1 THEN 1 END) FROM scep_request"
-	        " WHERE state = 'pending' AND expires_at > $2",
-	        S_ARGS(S_TEXT(peer), S_INT(now_ms)), &r, e) ||
-	    !store_next(r, &more, e))
+	        "SELECT peer, COUNT(*) FROM scep_request"
+	        " WHERE state = 'pending' AND expires_at > $1 GROUP BY peer",
+	        S_ARGS(S_INT(now_ms)), &r, e))
 		return false;
-	*all = more ? store_int(r, 0) : 0;
-	*of_peer = more ? store_int(r, 1) : 0;
-	return true;
+	for (;;) {
+		if (!store_next(r, &more, e))
+			return false;
+		if (!more)
+			return true;
+		*all += store_int(r, 1);
+		if (scep_rate_same(store_text(r, 0), peer))
+			*of_peer += store_int(r, 1);
+	}
 }
 
 bool

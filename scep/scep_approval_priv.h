@@ -74,7 +74,7 @@ MUST_CHECK bool scep_db_waiting_find(struct store_tx *tx,
     struct scep_waiting *out, bool *found, struct err *e);
 MUST_CHECK bool scep_db_waiting_get(struct store_tx *tx, const char *id,
     struct scep_waiting *out, bool *found, struct err *e);
-/* How many are pending, all and from one address. */
+/* How many are pending, all and from one address, of IPv6 from its network. */
 MUST_CHECK bool scep_db_waiting_count(struct store_tx *tx, const char *peer,
     int64_t now_ms, int64_t *all, int64_t *of_peer, struct err *e);
 /* Closes a pending request; *changed false: it is not pending. */

@@ -35,6 +35,8 @@ void scep_rate_free(struct scep_rate **r);
  * present minute. */
 bool scep_rate_exceeded(struct scep_rate *r, const char *who);
 void scep_rate_failed(struct scep_rate *r, const char *who);
+/* Whether two addresses count as one. */
+bool scep_rate_same(const char *peer, const char *other);
 
 /* ---- scep_guess.c: who is put off after how many failures ---- */
 
