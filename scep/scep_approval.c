@@ -263,6 +263,12 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 	return true;
 }
 
+#define TEXT_BAD_NAMES "the names of the request cannot be certified"
+/* Whoever decides is shown all that the client may rely on, or nothing. */
+#define TEXT_TOO_MANY_NAMES                                                    \
+	"the names of the request cannot all be certified: at most one CN, "   \
+	"O, OU and UID, and 16 alternative names"
+
 bool
 scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
     const struct cert_template *t, struct scep_outcome *out, struct err *e)
@@ -272,11 +278,11 @@ scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
 	struct err why;
 	bool won;
 
-	if (!scep_names_of_request(rq->csr_der, &names) ||
+	if (!scep_names_of_request(rq->csr_der, &names) || names.lost ||
 	    str_empty(names.subject.cn) ||
 	    !cert_subject_check(&names.subject, &why)) {
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
-		    "the names of the request cannot be certified");
+		    names.lost ? TEXT_TOO_MANY_NAMES : TEXT_BAD_NAMES);
 		return true;
 	}
 	if (!scep_template_permits(t, rq, &out->verdict) ||
