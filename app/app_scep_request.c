@@ -19,8 +19,13 @@ static const struct app_column columns[] = {
 static const struct app_column fields[] = {
 	{ "CN", "subject.cn" },
 	{ "O", "subject.o" },
+	{ "OU", "subject.ou" },
+	{ "UID", "subject.uid" },
 	{ "DNS", "subject.dns" },
 	{ "Email", "subject.email" },
+	{ "IP", "subject.ip" },
+	{ "URI", "subject.uri" },
+	{ "More names", "more" },
 	{ "Key", "key" },
 	{ "From", "peer" },
 	{ "Template", "template" },
@@ -67,6 +72,31 @@ list(const struct app_args *a)
 	return code;
 }
 
+/* For people, more alternative names are one line: "dns b.example, ip ::1". */
+static void
+print_request(const struct app_args *a, json_t *request)
+{
+	const json_t *more =
+	    json_object_get(json_object_get(request, "subject"), "more");
+	AUTO(buf_free) struct buf *line = buf_new(16 << 10);
+	const char *kind;
+	json_t *one, *name;
+	size_t i;
+
+	json_array_foreach(more, i, one)
+	{
+		json_object_foreach(one, kind, name)
+		{
+			buf_addf(line, "%s%s %s", i == 0 ? "" : ", ", kind,
+			    json_is_string(name) ? json_string_value(name)
+			                         : "");
+		}
+	}
+	if (!a->json)
+		json_put_str(request, "more", buf_str(line));
+	app_print_one(a, request, fields);
+}
+
 static int
 show(const struct app_args *a)
 {
@@ -77,7 +107,7 @@ show(const struct app_args *a)
 	    a, &(struct app_call){ .method = "GET", .path = path }, &request);
 
 	if (code == APP_OK)
-		app_print_one(a, request, fields);
+		print_request(a, request);
 	return code;
 }
 
@@ -93,7 +123,7 @@ decide(const struct app_args *a, const char *verb, json_t *body)
 	    &request);
 
 	if (code == APP_OK)
-		app_print_one(a, request, fields);
+		print_request(a, request);
 	return code;
 }
 

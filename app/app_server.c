@@ -122,6 +122,8 @@ scep_options(struct app_server *s)
 		    approval ? settings_int(set, "scep-approval-days") * MS_DAY
 		             : 0,
 		.waiting_ms = settings_int(set, "scep-approval-days") * MS_DAY,
+		.approval_of_peer =
+		    (int)settings_int(set, "scep-approval-per-address"),
 		.webhook_ca = settings_str(set, "scep-webhook-ca"),
 		.legacy_des = settings_bool(set, "scep-legacy-des"),
 		.upstream_threads = 4,

@@ -79,6 +79,9 @@ const struct setting_row app_settings[] = {
 	{ "scep-approval-days", SETTING_INT, "7", 1, 90,
 	    "how long such a request waits, and one of a template with "
 	    "approval" },
+	{ "scep-approval-per-address", SETTING_INT, "500", 1, 5000,
+	    "such requests of one address (of IPv6, one /64) that may wait at "
+	    "once; of all, 5000 may" },
 	{ "scep-webhook-ca", SETTING_STR, NULL, 0, 0,
 	    "PEM file with the CA that certificates of webhooks lead to (the "
 	    "system's)" },

@@ -187,6 +187,27 @@ put_ip(struct buf *out, const char *text, struct err *e)
 	return true;
 }
 
+static bool
+put_alternative(
+    struct buf *out, const struct cert_alternative *a, struct err *e)
+{
+	static const struct {
+		const char *kind;
+		int type;
+	} kinds[] = {
+		{ "email", GEN_EMAIL },
+		{ "dns", GEN_DNS },
+		{ "uri", GEN_URI },
+	};
+
+	if (str_eq(a->kind, "ip"))
+		return put_ip(out, a->value, e);
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (str_eq(a->kind, kinds[i].kind))
+			return put_text(out, kinds[i].type, a->value, e);
+	return err_set(e, ERR_INVALID, "subject: a name of an unknown kind");
+}
+
 bool
 cert_subject_san(const struct cert_subject *s, struct buf *out, struct err *e)
 {
@@ -196,6 +217,9 @@ cert_subject_san(const struct cert_subject *s, struct buf *out, struct err *e)
 	    !put_text(out, GEN_DNS, s->dns, e) || !put_ip(out, s->ip, e) ||
 	    !put_text(out, GEN_URI, s->uri, e))
 		return false;
+	for (size_t i = 0; i < COUNT(s->more) && s->more[i].kind != NULL; i++)
+		if (!put_alternative(out, &s->more[i], e))
+			return false;
 	if (out->len > at)
 		der_wrap(out, at, DER_SEQUENCE);
 	return buf_ok(out, e);

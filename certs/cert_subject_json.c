@@ -40,22 +40,69 @@ cert_subject_object(const struct cert_subject *s)
 	return o;
 }
 
+/* [{"dns": "b.example.com"}, ...] */
+static json_t *
+more_names(const struct cert_subject *s)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < COUNT(s->more) && s->more[i].kind != NULL; i++) {
+		json_t *one = json_object();
+
+		json_put_str(one, s->more[i].kind, s->more[i].value);
+		json_array_append_new(all, one);
+	}
+	return all;
+}
+
 char *
 cert_subject_json(const struct cert_subject *s)
 {
 	AUTO(json_free) json_t *o = cert_subject_object(s);
 
+	if (s->more[0].kind != NULL)
+		json_object_set_new(o, "more", more_names(s));
 	return json_text(o);
 }
 
-bool
-cert_subject_read(const json_t *o, struct cert_subject *out, struct err *e)
+static bool
+read_more(const json_t *o, struct cert_subject *out, struct err *e)
 {
-	static const char *const keys[] = { "cn", "o", "ou", "uid", "email",
-		"dns", "ip", "uri", NULL };
+	static const char *const kinds[] = { "email", "dns", "ip", "uri",
+		NULL };
+	const json_t *more = json_object_get(o, "more"), *one;
+	size_t i;
+
+	if (more == NULL)
+		return true;
+	if (!json_is_array(more) || json_array_size(more) > COUNT(out->more))
+		return err_set(e, ERR_INVALID,
+		    "subject: more is a list of at most %zu", COUNT(out->more));
+	json_array_foreach(more, i, one)
+	{
+		struct cert_alternative *a = &out->more[i];
+
+		a->kind = json_object_iter_key(json_object_iter((json_t *)one));
+		if (json_object_size(one) != 1 ||
+		    !json_only_keys(one, kinds, e) ||
+		    !json_need_str(one, a->kind, LIMIT_NAME, &a->value, e))
+			return err_set(
+			    e, ERR_INVALID, "subject: more: each is one name");
+	}
+	return true;
+}
+
+/* The first is not in templates. */
+static const char *const keys[] = { "more", "cn", "o", "ou", "uid", "email",
+	"dns", "ip", "uri", NULL };
+
+static bool
+read_fields(const json_t *o, const char *const *known, struct cert_subject *out,
+    struct err *e)
+{
 	struct cert_subject s = { 0 };
 
-	if (!json_only_keys(o, keys, e))
+	if (!json_only_keys(o, known, e))
 		return err_wrap(e, "subject");
 	for (const struct cert_subject_field *f = cert_subject_fields;
 	     f->key != NULL; f++)
@@ -69,15 +116,23 @@ cert_subject_read(const json_t *o, struct cert_subject *out, struct err *e)
 }
 
 bool
+cert_subject_read(const json_t *o, struct cert_subject *out, struct err *e)
+{
+	return read_fields(o, keys + 1, out, e);
+}
+
+bool
 cert_subject_from_json(const char *text, struct cert_subject *out,
     json_t **keep_out, struct err *e)
 {
 	AUTO(json_free) json_t *o = NULL;
+	struct cert_subject s;
 
 	if (!json_parse(slice_str(text), &o, e))
 		return err_wrap(e, "subject");
-	if (!cert_subject_read(o, out, e))
+	if (!read_fields(o, keys, &s, e) || !read_more(o, &s, e))
 		return false;
+	*out = s;
 	*keep_out = TAKE(o);
 	return true;
 }

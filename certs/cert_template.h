@@ -9,6 +9,8 @@
 
 #include "certs/cert_key.h"
 
+enum { CERT_MORE_NAMES = 16 };
+
 /*
  * What a certificate will say; strings borrowed, any but cn may be NULL.
  * cn, o, ou and uid make the subject (RFC 5280 A.1: at most 64 characters
@@ -16,6 +18,11 @@
  */
 struct cert_subject {
 	const char *cn, *o, *ou, *uid, *email, *dns, *ip, *uri;
+	/* Alternative names behind the first of their kind ("email", "dns",
+	 * "ip", "uri"), up to the first without one.  Not in templates. */
+	struct cert_alternative {
+		const char *kind, *value;
+	} more[CERT_MORE_NAMES];
 };
 
 /* By what a first request for a certificate shows that it may have one. */

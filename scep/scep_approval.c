@@ -7,10 +7,11 @@
 #include "core/json.h"
 #include "scep/scep_names_priv.h"
 #include "scep/scep_relay_priv.h"
+#include "scep/scep_waiting_priv.h"
 #include "store/store_event.h"
 
 /* Strangers can write into the list: it has an end. */
-enum { PENDING_MAX = 1000, PENDING_OF_PEER_MAX = 50 };
+enum { PENDING_MAX = 5000, PENDING_OF_PEER = 500, EXPIRED_AT_ONCE = 1000 };
 #define DECIDED_KEPT_MS (30 * MS_DAY)
 #define WAITING_MS (7 * MS_DAY)
 
@@ -137,31 +138,35 @@ scep_waiting_key_elsewhere(struct store_tx *tx, const struct scep_waiting *w,
 	    out, e);
 }
 
+struct put {
+	const struct scep_waiting *waiting;
+	const struct scep_challenge *c; /* it spends, or NULL */
+	struct scep_outcome *out;
+	int of_peer_max;
+	bool won;
+};
+
 static bool
-room(struct store_tx *tx, const struct scep_waiting *w, int64_t now,
-    struct scep_outcome *out, struct err *e)
+room(struct store_tx *tx, const struct put *p, int64_t now, struct err *e)
 {
+	const struct scep_waiting *w = p->waiting;
+	struct scep_verdict *v = &p->out->verdict;
 	int64_t all, of_peer;
 	bool elsewhere;
 
 	if (!scep_db_waiting_count(tx, w->peer, now, &all, &of_peer, e) ||
 	    !scep_waiting_key_elsewhere(tx, w, "", &elsewhere, e))
 		return false;
-	if (all >= PENDING_MAX || of_peer >= PENDING_OF_PEER_MAX)
-		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
-		    "too many requests wait for approval");
-	else if (elsewhere)
+	if (all >= PENDING_MAX)
 		scep_refuse(
-		    &out->verdict, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
+		    v, SCEP_BAD_REQUEST, "too many requests wait for approval");
+	else if (of_peer >= p->of_peer_max)
+		scep_refuse(v, SCEP_BAD_REQUEST,
+		    "too many requests of this address wait for approval");
+	else if (elsewhere)
+		scep_refuse(v, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
 	return true;
 }
-
-struct put {
-	const struct scep_waiting *waiting;
-	const struct scep_challenge *c; /* it spends, or NULL */
-	struct scep_outcome *out;
-	bool won;
-};
 
 /* Looks again where nobody else writes, then adds. */
 static bool
@@ -197,7 +202,7 @@ put(struct store_tx *tx, void *arg, struct err *e)
 	}
 	if (found)
 		return scep_approval_answer(tx, &old, out, e);
-	if (!room(tx, w, now, out, e))
+	if (!room(tx, p, now, e))
 		return false;
 	if (out->verdict.fail >= 0)
 		return true;
@@ -236,7 +241,11 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 {
 	AUTO(scep_waiting_clear)
 	struct scep_waiting w = { .expires_at = clock_now_ms() + life_of(s) };
-	struct put p = { .waiting = &w, .c = for_what->c, .out = out };
+	struct put p = { .waiting = &w,
+		.c = for_what->c,
+		.out = out,
+		.of_peer_max = s->o.approval_of_peer > 0 ? s->o.approval_of_peer
+		                                         : PENDING_OF_PEER };
 
 	uuid_new_lower(w.id);
 	str_copy_cut(w.template, sizeof(w.template), for_what->template);
@@ -247,15 +256,20 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 	if (for_what->c != NULL)
 		bind(&w, for_what->c);
 	w.subject = str_dup(for_what->subject);
-	w.csr = buf_new(rq->csr_der.len);
-	buf_add(w.csr, rq->csr_der.p, rq->csr_der.len);
-	if (!cert_spki_pub(
+	if (!scep_waiting_seal(&w, s->o.seal, rq->csr_der, e) ||
+	    !cert_spki_pub(
 	        X509_get_X509_PUBKEY(rq->message->signer), w.signer_spki, e) ||
 	    !store_write(s->o.store, put, &p, e))
 		return false;
 	*won = p.won;
 	return true;
 }
+
+#define TEXT_BAD_NAMES "the names of the request cannot be certified"
+/* Whoever decides is shown all that the client may rely on, or nothing. */
+#define TEXT_TOO_MANY_NAMES                                                    \
+	"the names of the request cannot all be certified: at most one CN, "   \
+	"O, OU and UID, and 16 alternative names"
 
 bool
 scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
@@ -266,11 +280,11 @@ scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
 	struct err why;
 	bool won;
 
-	if (!scep_names_of_request(rq->csr_der, &names) ||
+	if (!scep_names_of_request(rq->csr_der, &names) || names.lost ||
 	    str_empty(names.subject.cn) ||
 	    !cert_subject_check(&names.subject, &why)) {
 		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
-		    "the names of the request cannot be certified");
+		    names.lost ? TEXT_TOO_MANY_NAMES : TEXT_BAD_NAMES);
 		return true;
 	}
 	if (!scep_template_permits(t, rq, &out->verdict) ||
@@ -311,6 +325,7 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 	struct cert_authority *a = cert_live_get(s->o.live);
 	AUTO(json_free) json_t *keep = NULL;
 	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
+	AUTO(buf_wipe) struct buf *der = NULL;
 	struct cert_subject subject;
 	struct scep_verdict verdict;
 	struct cert_issue in = {
@@ -319,7 +334,9 @@ sign(struct scep_service *s, const struct scep_waiting *w,
 		.now_ms = clock_now_ms(),
 	};
 
-	scep_csr_parse(buf_slice(w->csr), true, NULL, &csr, &verdict);
+	if (!scep_waiting_open(w, s->o.seal, &der, e))
+		return false;
+	scep_csr_parse(buf_slice(der), true, NULL, &csr, &verdict);
 	if (verdict.fail >= 0)
 		return err_set(e, ERR_REFUSED, "%s", verdict.text);
 	if (in.template == NULL)
@@ -457,7 +474,7 @@ scep_approval_purge(struct store_tx *tx, struct err *e)
 	char id[UUID_SIZE];
 	bool found;
 
-	for (int i = 0; i < PENDING_MAX; i++) {
+	for (int i = 0; i < EXPIRED_AT_ONCE; i++) {
 		if (!scep_db_waiting_over(tx, now, id, &found, e))
 			return false;
 		if (!found)

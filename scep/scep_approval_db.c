@@ -107,16 +107,21 @@ scep_db_waiting_count(struct store_tx *tx, const char *peer, int64_t now_ms,
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
+	*all = *of_peer = 0;
 	if (!store_query(tx,
-	        "SELECT COUNT(*),"
-	        " COUNT(CASE WHEN peer = $1 THEN 1 END) FROM scep_request"
-	        " WHERE state = 'pending' AND expires_at > $2",
-	        S_ARGS(S_TEXT(peer), S_INT(now_ms)), &r, e) ||
-	    !store_next(r, &more, e))
+	        "SELECT peer, COUNT(*) FROM scep_request"
+	        " WHERE state = 'pending' AND expires_at > $1 GROUP BY peer",
+	        S_ARGS(S_INT(now_ms)), &r, e))
 		return false;
-	*all = more ? store_int(r, 0) : 0;
-	*of_peer = more ? store_int(r, 1) : 0;
-	return true;
+	for (;;) {
+		if (!store_next(r, &more, e))
+			return false;
+		if (!more)
+			return true;
+		*all += store_int(r, 1);
+		if (scep_rate_same(store_text(r, 0), peer))
+			*of_peer += store_int(r, 1);
+	}
 }
 
 bool
@@ -169,6 +174,27 @@ scep_db_waiting_of_device(struct store_tx *tx, const char *device_id,
 	    "SELECT id FROM scep_request WHERE device_id = $1"
 	    " AND state IN ('pending', 'queued') LIMIT 1",
 	    S_ARGS(S_TEXT(device_id)), id_out, found, e);
+}
+
+bool
+scep_db_waiting_begins(struct store_tx *tx, uint8_t first,
+    struct scep_waiting *out, bool *found, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+
+	return store_query(tx,
+	           "SELECT " SCEP_WAITING_COLUMNS " FROM scep_request"
+	           " WHERE substr(csr, 1, 1) = $1 LIMIT 1",
+	           S_ARGS(S_BLOB(slice_of(&first, 1))), &r, e) &&
+	       scep_db_waiting_read(r, out, found, e);
+}
+
+bool
+scep_db_waiting_csr(
+    struct store_tx *tx, const struct scep_waiting *w, struct err *e)
+{
+	return store_exec(tx, "UPDATE scep_request SET csr = $1 WHERE id = $2",
+	    S_ARGS(S_BLOB(buf_slice(w->csr)), S_TEXT(w->id)), NULL, e);
 }
 
 bool

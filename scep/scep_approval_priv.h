@@ -14,7 +14,7 @@ struct scep_waiting {
 	char challenge_id[UUID_SIZE], purpose[16];
 	char enrollment_ref[64], device_id[64], user_id[64];
 	char *subject;   /* JSON */
-	struct buf *csr; /* DER */
+	struct buf *csr; /* sealed; see scep_waiting_priv.h */
 	int64_t expires_at;
 };
 void scep_waiting_clear(struct scep_waiting *w);
@@ -79,7 +79,7 @@ MUST_CHECK bool scep_db_waiting_find(struct store_tx *tx,
     struct scep_waiting *out, bool *found, struct err *e);
 MUST_CHECK bool scep_db_waiting_get(struct store_tx *tx, const char *id,
     struct scep_waiting *out, bool *found, struct err *e);
-/* How many are pending, all and from one address. */
+/* How many are pending, all and from one address, of IPv6 from its network. */
 MUST_CHECK bool scep_db_waiting_count(struct store_tx *tx, const char *peer,
     int64_t now_ms, int64_t *all, int64_t *of_peer, struct err *e);
 /* Closes a pending request; *changed false: it is not pending. */
@@ -101,6 +101,12 @@ MUST_CHECK bool scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
 /* Any of the device's that is pending or queued. */
 MUST_CHECK bool scep_db_waiting_of_device(struct store_tx *tx,
     const char *device_id, char id_out[UUID_SIZE], bool *found, struct err *e);
+/* Any whose csr begins with this octet. */
+MUST_CHECK bool scep_db_waiting_begins(struct store_tx *tx, uint8_t first,
+    struct scep_waiting *out, bool *found, struct err *e);
+/* Writes w's csr anew. */
+MUST_CHECK bool scep_db_waiting_csr(
+    struct store_tx *tx, const struct scep_waiting *w, struct err *e);
 MUST_CHECK bool scep_db_waiting_forget(
     struct store_tx *tx, const char *id, struct err *e);
 /* Forgets what was decided long ago. */

@@ -82,20 +82,37 @@ same_address(const char *allowed, const ASN1_OCTET_STRING *s)
 }
 
 static bool
-alternative_within(const GENERAL_NAME *g, const struct cert_subject *a)
+alternative_is(const GENERAL_NAME *g, const char *kind, const char *allowed)
 {
 	switch (g->type) {
 	case GEN_EMAIL:
-		return same(a->email, g->d.rfc822Name);
+		return str_eq(kind, "email") && same(allowed, g->d.rfc822Name);
 	case GEN_DNS:
-		return same(a->dns, g->d.dNSName);
+		return str_eq(kind, "dns") && same(allowed, g->d.dNSName);
 	case GEN_URI:
-		return same(a->uri, g->d.uniformResourceIdentifier);
+		return str_eq(kind, "uri") &&
+		       same(allowed, g->d.uniformResourceIdentifier);
 	case GEN_IPADD:
-		return same_address(a->ip, g->d.iPAddress);
+		return str_eq(kind, "ip") &&
+		       same_address(allowed, g->d.iPAddress);
 	default:
 		return false;
 	}
+}
+
+static bool
+alternative_within(const GENERAL_NAME *g, const struct cert_subject *a)
+{
+	const struct cert_alternative *more = a->more;
+
+	if (alternative_is(g, "email", a->email) ||
+	    alternative_is(g, "dns", a->dns) ||
+	    alternative_is(g, "uri", a->uri) || alternative_is(g, "ip", a->ip))
+		return true;
+	for (size_t i = 0; i < COUNT(a->more) && more[i].kind != NULL; i++)
+		if (alternative_is(g, more[i].kind, more[i].value))
+			return true;
+	return false;
 }
 
 static bool

@@ -1,6 +1,7 @@
 /*
  * Names out of a certificate or a CSR, as a subject that can be issued again:
- * the first of each kind that we issue.  No state; any thread.
+ * one of each kind that a subject can say, and all alternative names of the
+ * kinds that we issue.  No state; any thread.
  */
 #include <arpa/inet.h>
 #include <openssl/x509v3.h>
@@ -23,26 +24,32 @@ scep_names_clear(struct scep_names *n)
 		str_free(&own);
 		*all[i] = NULL;
 	}
+	for (size_t i = 0; i < COUNT(n->subject.more); i++) {
+		char *own = (char *)n->subject.more[i].value;
+
+		str_free(&own);
+		n->subject.more[i] = (struct cert_alternative){ NULL, NULL };
+	}
 }
 
-/* The first usable value stays; one that is no text is passed over. */
-static void
-keep(const char **to, const ASN1_STRING *s)
+/* The caller's; NULL: no text that fits. */
+static char *
+text_of(const ASN1_STRING *s)
 {
 	uint8_t *utf8 = NULL;
-	int len;
+	int len = s != NULL ? ASN1_STRING_to_UTF8(&utf8, s) : -1;
+	char *text = NULL;
 
-	if (*to != NULL || s == NULL)
-		return;
-	len = ASN1_STRING_to_UTF8(&utf8, s);
 	if (len > 0 && len <= VALUE_MAX && memchr(utf8, 0, (size_t)len) == NULL)
-		*to = str_printf("%.*s", len, (const char *)utf8);
+		text = str_printf("%.*s", len, (const char *)utf8);
 	OPENSSL_free(utf8);
+	return text;
 }
 
 static void
-read_name(const X509_NAME *name, struct cert_subject *s)
+read_name(const X509_NAME *name, struct scep_names *out)
 {
+	struct cert_subject *s = &out->subject;
 	const struct {
 		int nid;
 		const char **to;
@@ -56,39 +63,74 @@ read_name(const X509_NAME *name, struct cert_subject *s)
 	for (size_t i = 0; i < COUNT(fields); i++) {
 		int at = X509_NAME_get_index_by_NID(name, fields[i].nid, -1);
 
-		if (at >= 0)
-			keep(fields[i].to, X509_NAME_ENTRY_get_data(
-			                       X509_NAME_get_entry(name, at)));
+		if (at < 0)
+			continue;
+		*fields[i].to = text_of(
+		    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+		if (*fields[i].to == NULL ||
+		    X509_NAME_get_index_by_NID(name, fields[i].nid, at) >= 0)
+			out->lost = true;
 	}
 }
 
+/* Takes value; it is there once, however often it was asked for. */
 static void
-keep_address(const char **to, const ASN1_OCTET_STRING *s)
+keep(struct scep_names *out, const char *kind, const char **first, char *value)
+{
+	AUTO(str_free) char *own = value;
+	struct cert_alternative *more = out->subject.more;
+	size_t i = 0;
+
+	if (value == NULL) {
+		out->lost = true;
+		return;
+	}
+	if (*first == NULL) {
+		*first = TAKE(own);
+		return;
+	}
+	if (str_eq(*first, value))
+		return;
+	for (; i < CERT_MORE_NAMES && more[i].kind != NULL; i++)
+		if (str_eq(more[i].kind, kind) && str_eq(more[i].value, value))
+			return;
+	if (i == CERT_MORE_NAMES)
+		out->lost = true;
+	else
+		more[i] = (struct cert_alternative){ kind, TAKE(own) };
+}
+
+static char *
+address_of(const ASN1_OCTET_STRING *s)
 {
 	int len = ASN1_STRING_length(s);
 	char text[INET6_ADDRSTRLEN];
 
-	if (*to == NULL && (len == 4 || len == 16) &&
-	    inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(s),
-	        text, sizeof(text)) != NULL)
-		*to = str_dup(text);
+	return (len == 4 || len == 16) &&
+	               inet_ntop(len == 4 ? AF_INET : AF_INET6,
+	                   ASN1_STRING_get0_data(s), text, sizeof(text)) != NULL
+	           ? str_dup(text)
+	           : NULL;
 }
 
 static void
-read_alternative(const GENERAL_NAME *g, struct cert_subject *s)
+read_alternative(const GENERAL_NAME *g, struct scep_names *out)
 {
+	struct cert_subject *s = &out->subject;
+
 	switch (g->type) {
 	case GEN_EMAIL:
-		keep(&s->email, g->d.rfc822Name);
+		keep(out, "email", &s->email, text_of(g->d.rfc822Name));
 		break;
 	case GEN_DNS:
-		keep(&s->dns, g->d.dNSName);
+		keep(out, "dns", &s->dns, text_of(g->d.dNSName));
 		break;
 	case GEN_URI:
-		keep(&s->uri, g->d.uniformResourceIdentifier);
+		keep(out, "uri", &s->uri,
+		    text_of(g->d.uniformResourceIdentifier));
 		break;
 	case GEN_IPADD:
-		keep_address(&s->ip, g->d.iPAddress);
+		keep(out, "ip", &s->ip, address_of(g->d.iPAddress));
 		break;
 	default: /* of a kind that we do not issue */
 		break;
@@ -97,13 +139,17 @@ read_alternative(const GENERAL_NAME *g, struct cert_subject *s)
 
 static void
 read_extensions(
-    const STACK_OF(X509_EXTENSION) * extensions, struct cert_subject *s)
+    const STACK_OF(X509_EXTENSION) * extensions, struct scep_names *out)
 {
+	int critical;
 	GENERAL_NAMES *names =
-	    X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+	    X509V3_get_d2i(extensions, NID_subject_alt_name, &critical, NULL);
 
+	/* -1: there is none; else it is there twice, or cannot be read. */
+	if (names == NULL && critical != -1)
+		out->lost = true;
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
-		read_alternative(sk_GENERAL_NAME_value(names, i), s);
+		read_alternative(sk_GENERAL_NAME_value(names, i), out);
 	GENERAL_NAMES_free(names);
 }
 
@@ -111,8 +157,8 @@ void
 scep_names_of_certificate(const X509 *x, struct scep_names *out)
 {
 	*out = (struct scep_names){ 0 };
-	read_name(X509_get_subject_name(x), &out->subject);
-	read_extensions(X509_get0_extensions(x), &out->subject);
+	read_name(X509_get_subject_name(x), out);
+	read_extensions(X509_get0_extensions(x), out);
 }
 
 bool
@@ -125,9 +171,9 @@ scep_names_of_request(struct slice csr, struct scep_names *out)
 	*out = (struct scep_names){ 0 };
 	if (req == NULL)
 		return false;
-	read_name(X509_REQ_get_subject_name(req), &out->subject);
+	read_name(X509_REQ_get_subject_name(req), out);
 	extensions = X509_REQ_get_extensions(req);
-	read_extensions(extensions, &out->subject);
+	read_extensions(extensions, out);
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	X509_REQ_free(req);
 	return true;

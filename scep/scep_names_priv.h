@@ -9,6 +9,9 @@
 /* Strings are owned; what was absent is NULL. */
 struct scep_names {
 	struct cert_subject subject;
+	/* There was more: two names of one kind in the subject, too many
+	 * alternative ones, or what cannot be read. */
+	bool lost;
 };
 void scep_names_clear(struct scep_names *n);
 void scep_names_of_certificate(const X509 *x, struct scep_names *out);

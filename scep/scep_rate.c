@@ -46,17 +46,31 @@ scep_rate_free(struct scep_rate **r)
 	mem_free(r);
 }
 
-/* FNV-1a from a secret start.  Whoever has an address of IPv6 has its whole
- * network of 64 bits. */
+/* Whoever has an address of IPv6 has its whole network of 64 bits. */
+static struct slice
+who_is(const char *peer, struct in6_addr *address)
+{
+	return inet_pton(AF_INET6, peer, address) == 1
+	           ? slice_of((const uint8_t *)address, sizeof(*address) / 2)
+	           : slice_str(peer);
+}
+
+bool
+scep_rate_same(const char *peer, const char *other)
+{
+	struct in6_addr address[2];
+
+	return slice_eq(who_is(peer, &address[0]), who_is(other, &address[1]));
+}
+
+/* FNV-1a from a secret start. */
 static uint64_t
 hash(const struct scep_rate *r, const char *peer)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ r->key;
-	uint8_t address[sizeof(struct in6_addr)];
-	struct slice s = slice_str(peer);
+	struct in6_addr address;
+	struct slice s = who_is(peer, &address);
 
-	if (inet_pton(AF_INET6, peer, address) == 1)
-		s = slice_of(address, sizeof(address) / 2);
 	for (size_t i = 0; i < s.len; i++)
 		h = (h ^ s.p[i]) * UINT64_C(0x100000001b3);
 	return h;

@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "scep/scep_names_priv.h"
 #include "scep/scep_relay_priv.h"
+#include "scep/scep_waiting_priv.h"
 
 /* All of them at 60 a minute are a day and a half; and as many may renew one
  * certificate as without an upstream. */
@@ -189,9 +190,8 @@ fill(struct scep_service *s, const struct scep_request *rq,
 	str_copy_cut(w->spki, sizeof(w->spki), rq->csr->spki);
 	str_copy_cut(w->peer, sizeof(w->peer), rq->peer);
 	str_copy_cut(x->upstream, sizeof(x->upstream), t->upstream);
-	w->csr = buf_new(rq->csr_der.len);
-	buf_add(w->csr, rq->csr_der.p, rq->csr_der.len);
-	return cert_spki_pub(X509_get_X509_PUBKEY(rq->message->signer),
+	return scep_waiting_seal(w, s->o.seal, rq->csr_der, e) &&
+	       cert_spki_pub(X509_get_X509_PUBKEY(rq->message->signer),
 	           w->signer_spki, e) &&
 	       read_until(s, t->upstream, &w->expires_at, e);
 }
@@ -368,14 +368,16 @@ scep_relay_approve(struct scep_service *s, const struct scep_waiting *w,
     const struct cert_template *t, const char *by, struct err *e)
 {
 	AUTO(json_free) json_t *keep = NULL;
+	AUTO(buf_wipe) struct buf *csr = NULL;
 	struct approval a = { w, t->upstream, by, 0 };
 	struct cert_subject shown;
 	const char *problem;
 
-	if (!cert_subject_from_json(w->subject, &shown, &keep, e))
+	if (!scep_waiting_open(w, s->o.seal, &csr, e) ||
+	    !cert_subject_from_json(w->subject, &shown, &keep, e))
 		return false;
 	problem = scep_beyond_problem(
-	    buf_slice(w->csr), &(struct scep_beyond){ &shown, t, true });
+	    buf_slice(csr), &(struct scep_beyond){ &shown, t, true });
 	if (problem != NULL)
 		return err_set(e, ERR_REFUSED, "%s", problem);
 	return read_until(s, t->upstream, &a.until, e) &&

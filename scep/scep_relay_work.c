@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/random.h"
 #include "scep/scep_relay_priv.h"
+#include "scep/scep_waiting_priv.h"
 #include "store/store_event.h"
 
 /* An upstream that fails so often in a row is told of. */
@@ -125,15 +126,17 @@ ask(struct work *w, const atomic_bool *stop)
 	AUTO(fetch_free) struct fetch *f = NULL;
 	AUTO(cert_authority_free)
 	struct cert_authority *a = cert_live_get(w->s->o.live);
-	struct scep_upstream_request rq = { .csr = buf_slice(w->x.w.csr),
-		.waiting = w->x.seen == 2,
+	AUTO(buf_wipe) struct buf *csr = NULL;
+	struct scep_upstream_request rq = { .waiting = w->x.seen == 2,
 		.perhaps = w->x.seen == 1,
 		.renewal = w->x.old_fingerprint[0] != '\0' };
 	struct scep_upstream_options o;
 	struct err e = { 0 };
 
-	if (scep_upstream_conf_options(&w->conf, a, stop, &o, &f, &e) &&
+	if (scep_waiting_open(&w->x.w, w->s->o.seal, &csr, &e) &&
+	    scep_upstream_conf_options(&w->conf, a, stop, &o, &f, &e) &&
 	    (!w->conf.allow_des || scep_relay_legacy(w->s->relay, &e))) {
+		rq.csr = buf_slice(csr);
 		scep_upstream_ask(&o, &rq, &w->answer);
 		return;
 	}

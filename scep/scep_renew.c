@@ -162,6 +162,9 @@ build(struct work *w, struct err *e)
 	if (!scep_template_permits(w->template, w->rq, &w->out->verdict))
 		return true;
 	scep_names_of_certificate(w->rq->message->signer, &names);
+	if (names.lost)
+		return refuse(w, "renewal: the names of this certificate "
+		                 "cannot all be certified here");
 	if (!scep_strict(w->rq, w->template, &names.subject, &w->out->verdict))
 		return true;
 	cert_issued_clear(&w->issued);

@@ -11,6 +11,7 @@
 #include "core/limits.h"
 #include "core/log.h"
 #include "scep/scep_relay_priv.h"
+#include "scep/scep_waiting_priv.h"
 
 /*
  * Only what is served.  SHA-384 is not in the RFC, but strongSwan 5.9.8 takes
@@ -154,7 +155,9 @@ scep_service_purge(
 
 	if (lease != NULL)
 		copy = *lease;
-	return store_write(s->o.store, purge, lease != NULL ? &copy : NULL, e);
+	return store_write(
+	           s->o.store, purge, lease != NULL ? &copy : NULL, e) &&
+	       scep_waiting_seal_old(s, e);
 }
 
 /* One request on its way; plain is the messageData once opened. */

@@ -28,6 +28,9 @@ struct scep_options {
 	/* The same for templates that always want a person; 0: as above, or a
 	 * week. */
 	int64_t waiting_ms;
+	/* So many of one address, or of one network of IPv6 (64 bits), may wait
+	 * for a person; 0: 500. */
+	int approval_of_peer;
 	const char *webhook_ca; /* PEM file; NULL: the system's anchors */
 	int webhooks_max;       /* that are asked at the same time; 0: 8 */
 	bool legacy_des;        /* tests with old clients only */

@@ -15,12 +15,13 @@ struct scep_request;
 struct scep_relay;
 
 /* Read-only after scep_service_new(), except for the rates, which lock
- * themselves, and the count of webhooks. */
+ * themselves, and what is atomic. */
 struct scep_service {
 	struct scep_options o;
 	struct scep_rate *rate;      /* by address, key and used challenge */
 	struct scep_rate *templates; /* by template */
 	atomic_int webhooks;         /* under way */
+	atomic_bool waiting_sealed;  /* nothing is left in the clear */
 	struct scep_reader *reader;
 	struct scep_legacy *legacy; /* NULL: off */
 	struct scep_relay *relay;   /* locks itself */
@@ -34,6 +35,8 @@ void scep_rate_free(struct scep_rate **r);
  * present minute. */
 bool scep_rate_exceeded(struct scep_rate *r, const char *who);
 void scep_rate_failed(struct scep_rate *r, const char *who);
+/* Whether two addresses count as one. */
+bool scep_rate_same(const char *peer, const char *other);
 
 /* ---- scep_guess.c: who is put off after how many failures ---- */
 

@@ -53,7 +53,7 @@ wait "$polls" || fail "no certificate after the approval"
 good "$T/polled.pem" "$T/key.pem" gate-2
 stop_server
 for secret in "$T"/*.secret "$T/hook.challenge"; do
-	! grep -qF "$(cat "$secret")" "$T/server.log" || fail "the log holds ${secret##*/}"
+	! grep -rqF "$(cat "$secret")" "$T/server.log" "$T/data" || fail "log or database hold ${secret##*/}"
 done
 start_server
 grep -q 'warn static_challenge .*template=gates' "$T/server.log" || fail "no warning at the start"

@@ -38,7 +38,8 @@ subject_survives_json(void **state)
 		.email = "s@example.com",
 		.dns = "mac.example",
 		.ip = "::1",
-		.uri = "urn:x" };
+		.uri = "urn:x",
+		.more = { { "dns", "b.example" }, { "ip", "192.0.2.1" } } };
 	AUTO(str_free) char *text = cert_subject_json(&s);
 	AUTO(json_free) json_t *keep = NULL;
 	struct cert_subject got = { 0 };
@@ -54,6 +55,11 @@ subject_survives_json(void **state)
 	assert_string_equal(got.dns, s.dns);
 	assert_string_equal(got.ip, s.ip);
 	assert_string_equal(got.uri, s.uri);
+	assert_string_equal(got.more[0].kind, "dns");
+	assert_string_equal(got.more[0].value, "b.example");
+	assert_string_equal(got.more[1].kind, "ip");
+	assert_string_equal(got.more[1].value, "192.0.2.1");
+	assert_null(got.more[2].kind);
 }
 
 static void
@@ -77,7 +83,15 @@ bad_json_is_refused(void **state)
 {
 	static const char *const bad[] = { "", "[]", "{}", "{\"cn\":\"\"}",
 		"{\"cn\":1}", "{\"o\":\"x\"}", "{\"cn\":\"a\",\"ca\":\"b\"}",
-		"{\"cn\":\"a\",\"cn\":\"b\"}", "{\"cn\":\"a\"}x" };
+		"{\"cn\":\"a\",\"cn\":\"b\"}", "{\"cn\":\"a\"}x",
+		"{\"cn\":\"a\",\"more\":{}}",
+		"{\"cn\":\"a\",\"more\":[\"dns\"]}",
+		"{\"cn\":\"a\",\"more\":[{}]}",
+		"{\"cn\":\"a\",\"more\":[{\"ou\":\"b\"}]}",
+		"{\"cn\":\"a\",\"more\":[{\"dns\":1}]}",
+		"{\"cn\":\"a\",\"more\":[{\"dns\":\"\"}]}",
+		"{\"cn\":\"a\",\"more\":[{\"dns\":\"b\",\"ip\":\"::\"}]}",
+		"{\"cn\":\"a\",\"more\":[0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6]}" };
 	struct cert_subject got = { 0 };
 	json_t *keep = NULL;
 

@@ -97,6 +97,7 @@ bad_templates_are_refused(void **state)
 		{ "vpn", "{\"subject\":{\"o\":\"$NAME\"}}", "cn" },
 		{ "vpn", "{\"subject\":{\"cn\":\"$HOST\"}}", "variable" },
 		{ "vpn", "{\"subject\":{\"cn\":\"x\",\"dn\":\"y\"}}", "dn" },
+		{ "vpn", "{\"subject\":{\"cn\":\"x\",\"more\":[]}}", "more" },
 		{ "vpn",
 		    "{\"challenge\":\"static\","
 		    "\"subject\":{\"cn\":\"$USER\"}}",

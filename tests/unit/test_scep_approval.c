@@ -252,21 +252,36 @@ requests_expire(void **state)
 	clock_set_offset_ms(0);
 }
 
+/* Many may be behind it, but it has an end. */
 static void
 one_address_cannot_fill_the_list(void **state)
 {
+	static const char too_many[] = "requests of this address wait";
+	static const char *const peers[] = { "192.0.2.7", "2001:db8:7::1" };
 	struct world *w = *state;
+	struct scep_options o = { .failures_per_min = 1000,
+		.approval_ms = 7 * MS_DAY };
 	char tid[16];
-	int pending = 0;
 
-	for (int i = 0; i < 60; i++) {
-		AUTO(answer_clear) struct answer a = { 0 };
-
+	for (int i = 0; i < 120; i++) {
 		snprintf(tid, sizeof(tid), "F-%d", i);
-		a = send(w, (struct ask){ .tid = tid });
-		pending += a.status == SCEP_PENDING;
+		visit_pending(
+		    w, (struct visit){ .tid = tid, .peer = peers[i % 2] });
 	}
-	assert_in_range(pending, 1, 50);
+	o.approval_of_peer = 61;
+	world_service(w, o);
+	visit_pending(w, (struct visit){ .tid = "G-1", .peer = "192.0.2.7" });
+	visit_refused(
+	    w, (struct visit){ .tid = "G-2", .peer = "192.0.2.7" }, too_many);
+	visit_pending(w, (struct visit){ .tid = "G-2", .peer = "192.0.2.8" });
+	/* One network of 64 bits is one peer. */
+	visit_pending(
+	    w, (struct visit){ .tid = "G-3", .peer = "2001:db8:7::2" });
+	visit_refused(w,
+	    (struct visit){ .tid = "G-4", .peer = "2001:db8:7::ffff:3" },
+	    too_many);
+	visit_pending(
+	    w, (struct visit){ .tid = "G-4", .peer = "2001:db8:7:1::1" });
 }
 
 static void

@@ -45,6 +45,18 @@ default_is_ten(void **state)
 }
 
 static void
+networks_are_one(void **state)
+{
+	(void)state;
+	assert_true(scep_rate_same("192.0.2.1", "192.0.2.1"));
+	assert_false(scep_rate_same("192.0.2.1", "192.0.2.11"));
+	assert_true(scep_rate_same("2001:db8::1", "2001:db8:0:0:f::"));
+	assert_false(scep_rate_same("2001:db8::1", "2001:db8:0:1::1"));
+	assert_true(scep_rate_same("", ""));
+	assert_false(scep_rate_same("", "::"));
+}
+
+static void
 many_addresses_do_not_grow_it(void **state)
 {
 	struct scep_rate *r = scep_rate_new(1);
@@ -66,6 +78,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_failures_in_a_minute),
 		cmocka_unit_test(default_is_ten),
+		cmocka_unit_test(networks_are_one),
 		cmocka_unit_test(many_addresses_do_not_grow_it),
 	};
 
