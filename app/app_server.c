@@ -298,7 +298,8 @@ bind_device(struct app_server *s, struct err *e)
 	if (!http_bind(address,
 	        (uint16_t)settings_int(s->settings, "device-port"),
 	        &s->device_socket, &port, e))
-		return err_wrap(e, "device side");
+		return err_wrap(e, "device side on port %d",
+		    (int)settings_int(s->settings, "device-port"));
 	s->url = url != NULL ? str_dup(url)
 	                     : str_printf("%s://localhost:%d",
 	                           tls ? "https" : "http", port);

@@ -69,6 +69,9 @@ const struct setting_row app_settings[] = {
 	    "in which a request, header and body, has to arrive" },
 	{ "log-level", SETTING_STR, "info", 0, 0,
 	    "debug, info, warn or error" },
+	{ "log-file", SETTING_STR, NULL, 0, 0,
+	    "file that log lines are appended to, opened again at SIGHUP "
+	    "(standard error)" },
 	{ "challenge-minutes", SETTING_INT, "60", 5, 10080,
 	    "life of a downloaded enrolment profile's challenge" },
 	{ "scep-failures-per-minute", SETTING_INT, "10", 1, 1000000,
