@@ -48,6 +48,18 @@ for n in 1 3 500; do
 done
 code=0; m event list --last 501 2>/dev/null || code=$?
 [ $code -eq 2 ] || fail "--last 501: $code"
+
+# What is said is so.
+says() { #  EXIT-CODE TEXT COMMAND...
+	local want=$1 text=$2 code=0; shift 2
+	"$@" >"$T/said" 2>&1 || code=$?
+	[ $code -eq "$want" ] && grep -q -e "$text" "$T/said" || fail "$*: $code, $(cat "$T/said")"
+}
+says 0 'No Mac with this text' m device list --search NOTHING
+says 0 'had no user' m unassign SIM000001
+says 6 '--token-file: /nonexistent: ' m device list --token-file /nonexistent
+says 2 '--count' "$TOOL" sim mac --count 0 --ca "$CA" --apns 127.0.0.1:1
+says 2 '--model' "$TOOL" sim mac --model nosuch --ca "$CA" --apns 127.0.0.1:1
 kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
 
 code=0; m device delete sim-1 </dev/null 2>"$T/err" || code=$?
