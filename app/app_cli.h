@@ -123,8 +123,9 @@ struct app_column {
 	const char *title, *key;
 };
 /*
- * Prints text of a Mac or the server for people: at most so many characters,
- * with '?' for what would steer a terminal.  Returns how many there were.
+ * Prints text of a Mac or the server for people: at most so many columns of a
+ * terminal (Japanese takes two a character), with '?' for what would steer it.
+ * Returns how many there were; f may be NULL, for that alone.
  */
 size_t app_print_safe(FILE *f, const char *s, size_t most);
 /* --json: the value as it is; else a table.  empty: said when there are no

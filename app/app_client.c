@@ -12,44 +12,54 @@
 
 enum { SMALL_FILE = 4096 };
 
-/* First line of a file of the data directory, or NULL. */
-static char *
-first_line(const char *path)
+/* The first word of a file, the caller's. */
+static bool
+first_word(const char *path, char **out, struct err *e)
 {
-	AUTO(buf_free) struct buf *b = NULL;
-	struct err ignored = { 0 };
+	AUTO(buf_wipe) struct buf *b = NULL;
 	size_t n = 0;
 
-	if (!file_read(path, SMALL_FILE, &b, &ignored))
-		return NULL;
+	if (!file_read(path, SMALL_FILE, &b, e))
+		return false;
 	while (n < b->len && b->p[n] > ' ')
 		n++;
-	return str_printf("%.*s", (int)n, (const char *)b->p);
+	*out = str_printf("%.*s", (int)n, (const char *)b->p);
+	return true;
 }
 
+/* That of a file of the data directory, or NULL. */
 static char *
-data_line(const struct app_args *a, const char *name)
+data_word(const struct app_args *a, const char *name)
 {
 	AUTO(str_free) char *path = NULL;
 	const char *dir = app_arg(a, "data");
+	struct err ignored = { 0 };
+	char *word = NULL;
 
 	if (dir == NULL)
 		dir = getenv("MUTSU_DATA");
 	path = str_printf("%s/%s", dir != NULL ? dir : "data", name);
-	return first_line(path);
+	return first_word(path, &word, &ignored) ? word : NULL;
 }
 
-static char *
-find_token(const struct app_args *a)
+static bool
+find_token(const struct app_args *a, char **out, struct err *e)
 {
 	const char *file = app_arg(a, "token-file");
 	const char *env = getenv("MUTSU_TOKEN");
 
-	if (file != NULL)
-		return first_line(file);
-	if (env != NULL)
-		return str_dup(env);
-	return data_line(a, "admin.token");
+	if (file != NULL) {
+		if (first_word(file, out, e))
+			return true;
+		e->code = ERR_UNAUTHORIZED; /* whatever kept it from us */
+		return err_wrap(e, "--token-file");
+	}
+	*out = env != NULL ? str_dup(env) : data_word(a, "admin.token");
+	if (*out == NULL)
+		return err_set(e, ERR_UNAUTHORIZED,
+		    "no token found: give --token-file or MUTSU_TOKEN, or "
+		    "--data");
+	return true;
 }
 
 static char *
@@ -60,7 +70,7 @@ find_url(const struct app_args *a)
 
 	if (url != NULL || env != NULL)
 		return str_dup(url != NULL ? url : env);
-	return data_line(a, "admin.url");
+	return data_word(a, "admin.url");
 }
 
 static int
@@ -116,7 +126,7 @@ request(const struct app_args *a, const struct app_call *c,
     struct fetch_answer *out, struct err *e)
 {
 	AUTO(str_free) char *base = find_url(a);
-	AUTO(str_wipe) char *token = find_token(a);
+	AUTO(str_wipe) char *token = NULL;
 	AUTO(fetch_free) struct fetch *f = NULL;
 	AUTO(str_free) char *url = NULL;
 	AUTO(str_wipe) char *bearer = NULL;
@@ -129,10 +139,8 @@ request(const struct app_args *a, const struct app_call *c,
 		return err_set(e, ERR_UNAVAILABLE,
 		    "no server found: start it with ./run, or give --url or "
 		    "--data");
-	if (token == NULL)
-		return err_set(e, ERR_UNAUTHORIZED,
-		    "no token found: give --token-file or MUTSU_TOKEN, or "
-		    "--data");
+	if (!find_token(a, &token, e))
+		return false;
 	url = str_printf("%s%s", base, c->path);
 	bearer = str_printf("Authorization: Bearer %s", token);
 	headers[n++] = bearer;

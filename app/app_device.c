@@ -61,8 +61,10 @@ device_list(const struct app_args *a)
 
 	if (code == APP_OK)
 		app_print_list(a, rows, device_columns,
-		    "No Mac is enrolled yet: open the enrolment URL in "
-		    "Safari.");
+		    *q ? "No Mac with this text in serial number, name, UDID "
+		         "or user."
+		       : "No Mac is enrolled yet: open the enrolment URL in "
+		         "Safari.");
 	return code;
 }
 

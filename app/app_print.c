@@ -57,18 +57,90 @@ steers(struct slice c)
 	       (c.p[1] == 0x81 && c.p[2] >= 0xa6 && c.p[2] <= 0xa9);
 }
 
+/* Characters that take no column of their own, and those that take two, as
+ * terminals show them (Unicode: combining marks, East Asian Width W and F);
+ * all others take one.  The C library would need a locale to tell. */
+static const struct span {
+	uint32_t from, to;
+} none_wide[] = {
+	{ 0x0300, 0x036f },
+	{ 0x200b, 0x200f },
+	{ 0x20d0, 0x20f0 },
+	{ 0x302a, 0x302d },
+	{ 0x3099, 0x309a }, /* as Macs write names: ka and a mark are ga */
+	{ 0xfe00, 0xfe0f },
+	{ 0xfe20, 0xfe2f },
+	{ 0xfeff, 0xfeff },
+	{ 0xe0100, 0xe01ef },
+}, two_wide[] = {
+	{ 0x1100, 0x115f },
+	{ 0x231a, 0x231b },
+	{ 0x2329, 0x232a },
+	{ 0x23e9, 0x23ec },
+	{ 0x26a1, 0x26a1 },
+	{ 0x2705, 0x2705 },
+	{ 0x2728, 0x2728 },
+	{ 0x274c, 0x274c },
+	{ 0x2b50, 0x2b50 },
+	{ 0x2e80, 0x303e },
+	{ 0x3041, 0x4dbf },
+	{ 0x4e00, 0xa4cf },
+	{ 0xa960, 0xa97f },
+	{ 0xac00, 0xd7a3 },
+	{ 0xf900, 0xfaff },
+	{ 0xfe10, 0xfe19 },
+	{ 0xfe30, 0xfe6f },
+	{ 0xff01, 0xff60 },
+	{ 0xffe0, 0xffe6 },
+	{ 0x1f200, 0x1f265 },
+	{ 0x1f300, 0x1f64f },
+	{ 0x1f680, 0x1f6ff },
+	{ 0x1f900, 0x1f9ff },
+	{ 0x1fa70, 0x1faff },
+	{ 0x20000, 0x3fffd },
+};
+
+static bool
+among(const struct span *spans, size_t count, uint32_t c)
+{
+	for (size_t i = 0; i < count; i++)
+		if (c >= spans[i].from && c <= spans[i].to)
+			return true;
+	return false;
+}
+
+/* Columns of one character of UTF-8. */
+static size_t
+columns_of(struct slice c)
+{
+	static const uint8_t lead[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	uint32_t code = c.p[0] & lead[c.len];
+
+	for (size_t i = 1; i < c.len; i++)
+		code = code << 6 | (c.p[i] & 0x3f);
+	if (among(none_wide, COUNT(none_wide), code))
+		return 0;
+	return among(two_wide, COUNT(two_wide), code) ? 2 : 1;
+}
+
 size_t
 app_print_safe(FILE *f, const char *s, size_t most)
 {
 	struct slice rest = slice_str(s);
 	size_t shown = 0;
 
-	for (; rest.len > 0 && shown < most; shown++) {
+	while (rest.len > 0) {
 		size_t step = slice_utf8_step(rest);
+		struct slice c = slice_of(rest.p, step);
+		bool bad = step == 0 || steers(c);
+		size_t wide = bad ? 1 : columns_of(c);
 
-		if (step == 0 || steers(slice_of(rest.p, step)))
+		if (wide > most - shown)
+			break;
+		shown += wide;
+		if (f != NULL && bad)
 			putc('?', f);
-		else
+		else if (f != NULL)
 			fwrite(rest.p, 1, step, f);
 		step += step == 0;
 		rest = slice_of(rest.p + step, rest.len - step);
@@ -90,11 +162,7 @@ print_cell(const char *s, size_t width, bool last)
 static size_t
 cell_width(const char *s)
 {
-	size_t n = 0;
-
-	for (; *s != '\0'; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n > CELL_MAX ? CELL_MAX : n;
+	return app_print_safe(NULL, s, CELL_MAX);
 }
 
 static void

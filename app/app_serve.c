@@ -33,6 +33,25 @@ set_log_level(const char *name, struct err *e)
 	    "log-level: \"%s\" is none of debug, info, warn, error", name);
 }
 
+/* A start that fails says so on standard error all the same. */
+static bool
+open_log(const struct settings *s, struct err *e)
+{
+	const char *path = settings_str(s, "log-file");
+
+	return path == NULL || log_to_file(path, e) || err_wrap(e, "log-file");
+}
+
+static void
+reload(struct app_server *server, const struct settings *s)
+{
+	struct err e = { 0 };
+
+	if (!open_log(s, &e))
+		log_event(LOG_ERROR, "log_file_kept", "why", e.text, NULL);
+	app_server_reload(server);
+}
+
 /* Every thread made from here on leaves the signals to sigwait() below. */
 static void
 block_signals(sigset_t *set)
@@ -80,7 +99,8 @@ serve(const struct app_args *a)
 	int sig = 0;
 
 	if (!app_settings_load(s, a, &e) || !app_settings_check(s, &e) ||
-	    !set_log_level(settings_str(s, "log-level"), &e)) {
+	    !set_log_level(settings_str(s, "log-level"), &e) ||
+	    !open_log(s, &e)) {
 		fprintf(stderr, "mutsu: %s\n", e.text);
 		return APP_USAGE;
 	}
@@ -96,7 +116,7 @@ serve(const struct app_args *a)
 	    app_server_url(server), app_server_admin_url(server));
 	fflush(stdout);
 	while (sigwait(&signals, &sig) == 0 && sig == SIGHUP)
-		app_server_reload(server);
+		reload(server, s);
 	log_event(LOG_INFO, "stopping", NULL);
 	return APP_OK;
 }

@@ -292,7 +292,7 @@ bind_plain(struct app_server *s, struct err *e)
 static bool
 bind_device(struct app_server *s, struct err *e)
 {
-	const char *url = settings_str(s->settings, "public-url");
+	AUTO(str_free) char *url = app_settings_public_url(s->settings);
 	bool tls = settings_bool(s->settings, "tls");
 	const char *address = settings_str(s->settings, "device-address");
 	uint16_t port;
@@ -300,8 +300,9 @@ bind_device(struct app_server *s, struct err *e)
 	if (!http_bind(address,
 	        (uint16_t)settings_int(s->settings, "device-port"),
 	        &s->device_socket, &port, e))
-		return err_wrap(e, "device side");
-	s->url = url != NULL ? str_dup(url)
+		return err_wrap(e, "device side on port %d",
+		    (int)settings_int(s->settings, "device-port"));
+	s->url = url != NULL ? TAKE(url)
 	                     : str_printf("%s://localhost:%d",
 	                           tls ? "https" : "http", port);
 	s->host = host_of(s->url);

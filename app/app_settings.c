@@ -69,6 +69,9 @@ const struct setting_row app_settings[] = {
 	    "in which a request, header and body, has to arrive" },
 	{ "log-level", SETTING_STR, "info", 0, 0,
 	    "debug, info, warn or error" },
+	{ "log-file", SETTING_STR, NULL, 0, 0,
+	    "file that log lines are appended to, opened again at SIGHUP "
+	    "(standard error)" },
 	{ "challenge-minutes", SETTING_INT, "60", 5, 10080,
 	    "life of a downloaded enrolment profile's challenge" },
 	{ "scep-failures-per-minute", SETTING_INT, "10", 1, 1000000,
@@ -188,11 +191,63 @@ app_settings_url(const char *scheme, const char *host, int port)
 	    "%s://%s%s%s:%d", scheme, v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
+/* "host" or "[address]", then ":port" or nothing, then "/" or nothing. */
+static bool
+is_authority(const char *p)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyz"
+	                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	bool v6 = *p == '[';
+	size_t n = strspn(p + v6, v6 ? "0123456789abcdefABCDEF:." : name);
+	AUTO(str_free) char *port = NULL;
+	int64_t number;
+
+	p += v6 + n;
+	if (n == 0 || (v6 && *p++ != ']'))
+		return false;
+	if (*p == ':') {
+		n = strcspn(p + 1, "/");
+		port = str_printf("%.*s", (int)n, p + 1);
+		if (!str_to_i64(port, 1, 65535, &number))
+			return false;
+		p += 1 + n;
+	}
+	return *p == '\0' || str_eq(p, "/");
+}
+
+/* Macs keep it for ever, and talk to nothing but https. */
+static bool
+check_public_url(const char *url, struct err *e)
+{
+	static const char scheme[] = "https://";
+
+	if (url == NULL ||
+	    (str_starts(url, scheme) && is_authority(url + sizeof(scheme) - 1)))
+		return true;
+	return err_set(e, ERR_INVALID,
+	    "public-url: \"%s\" is not of the form https://HOST or "
+	    "https://HOST:PORT",
+	    url);
+}
+
+char *
+app_settings_public_url(const struct settings *s)
+{
+	const char *url = settings_str(s, "public-url");
+	size_t n = url != NULL ? strlen(url) : 0;
+
+	while (n > 0 && url[n - 1] == '/')
+		n--;
+	return url != NULL ? str_printf("%.*s", (int)n, url) : NULL;
+}
+
 bool
 app_settings_check(const struct settings *s, struct err *e)
 {
 	struct cert_authority_options o;
 
+	if (!check_public_url(settings_str(s, "public-url"), e))
+		return false;
 	if ((settings_str(s, "tls-cert") == NULL) !=
 	    (settings_str(s, "tls-key") == NULL))
 		return err_set(

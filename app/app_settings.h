@@ -25,6 +25,8 @@ MUST_CHECK bool app_settings_authority_key(
  * NULL: no setting. */
 MUST_CHECK bool app_settings_proxy_credentials(
     const struct settings *s, char **out, struct err *e);
+/* public-url without a slash at its end, the caller's; NULL: no setting. */
+char *app_settings_public_url(const struct settings *s);
 bool app_settings_loopback(const char *address);
 /* "scheme://host:port", an IPv6 address in brackets; of a wildcard address,
  * loopback.  The caller's. */

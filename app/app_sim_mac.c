@@ -104,8 +104,6 @@ make_macs(struct run *r, struct err *e)
 		const struct sim_model *model =
 		    model_of(app_arg(r->a, "model"), i);
 
-		if (model == NULL)
-			return err_set(e, ERR_INVALID, "--model: unknown");
 		r->macs[i] =
 		    sim_mac_new(&(struct sim_mac_options){ .model = model,
 		        .serial = serial,
@@ -183,6 +181,15 @@ options(struct run *r)
 	    !app_sim_number(r->a, "seconds", 0, 1000000, &r->seconds) ||
 	    !app_sim_number(r->a, "not-now", 0, 1000, &r->not_now))
 		return false;
+	if (count < 1) {
+		fprintf(stderr, "mutsu: --count is at least 1\n");
+		return false;
+	}
+	if (model_of(app_arg(r->a, "model"), 0) == NULL) {
+		fprintf(stderr,
+		    "mutsu: --model is intel, t2, apple-silicon or mixed\n");
+		return false;
+	}
 	if (count != 1 &&
 	    (app_arg(r->a, "serial") != NULL || app_arg(r->a, "udid") != NULL ||
 	        app_arg(r->a, "clone-of") != NULL)) {

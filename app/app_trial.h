@@ -29,7 +29,8 @@ struct app_trial_server {
 	const char *data_dir;
 };
 /* Enrols the Macs, gives the orders and prints the result, in a thread of its
- * own; on a second start the Macs only go on.  Everything is copied. */
+ * own; once that was printed, the Macs only go on at later starts.  Everything
+ * is copied. */
 void app_trial_run(struct app_trial *t, const struct app_trial_server *s);
 /* Stops and saves the Macs; the simulated APNs goes on.  NULL: nothing. */
 void app_trial_halt(struct app_trial *t);

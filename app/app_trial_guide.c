@@ -70,6 +70,41 @@ call(struct tour *u, const struct question *q, int *status, json_t **out,
 }
 
 static bool
+get(struct tour *u, const char *path, json_t **out, struct err *e)
+{
+	int status;
+
+	return call(
+	    u, &(struct question){ "GET", path, NULL }, &status, out, e);
+}
+
+/* The Mac's last order of this kind: an interrupted tour left it open, and the
+ * Mac, which is back, carries it out or has just done so. */
+static bool
+last_order(struct tour *u, const char *kind, const char *serial, json_t **out,
+    struct err *e)
+{
+	AUTO(str_free)
+	char *path = str_printf("/api/v1/orders?limit=100&device=%s", serial);
+	AUTO(json_free) json_t *page = NULL;
+	size_t i;
+	json_t *o;
+
+	if (!get(u, path, &page, e))
+		return false;
+	json_array_foreach(json_object_get(page, "orders"), i, o)
+	{
+		if (!str_eq(
+		        json_string_value(json_object_get(o, "kind")), kind))
+			continue;
+		*out = json_incref(o);
+		return true;
+	}
+	return err_set(
+	    e, ERR_CONFLICT, "%s: no %s, and none is accepted", serial, kind);
+}
+
+static bool
 order(struct tour *u, const char *kind, const char *serial, int *status,
     json_t **out, struct err *e)
 {
@@ -80,8 +115,14 @@ order(struct tour *u, const char *kind, const char *serial, int *status,
 	json_put_str(body, "note", "trial");
 	if (str_eq(kind, "lock"))
 		json_put_str(body, "message", "This Mac is on trial");
-	return call(u, &(struct question){ "POST", "/api/v1/orders", body },
-	    status, out, e);
+	if (!call(u, &(struct question){ "POST", "/api/v1/orders", body },
+	        status, out, e))
+		return false;
+	if (*status != 409)
+		return true;
+	json_free(out);
+	*status = 201;
+	return last_order(u, kind, serial, out, e);
 }
 
 /* Polls path until the value at key (in the object at group, if set) is
@@ -168,24 +209,39 @@ show_devices(struct tour *u, struct err *e)
 	return true;
 }
 
+/* In the answer to the order's creation, else asked for. */
+static bool
+print_lock(struct tour *u, const json_t *o, struct err *e)
+{
+	AUTO(str_free)
+	char *path = str_printf("/api/v1/orders/%s/pin",
+	    json_string_value(json_object_get(o, "id")));
+	AUTO(json_free) json_t *asked = NULL;
+	const char *pin = json_string_value(json_object_get(o, "pin"));
+
+	if (pin == NULL && !get(u, path, &asked, e))
+		return false;
+	if (pin == NULL)
+		pin = json_string_value(json_object_get(asked, "pin"));
+	if (pin == NULL)
+		return err_set(e, ERR_INTERNAL, "the lock has no PIN");
+	printf("\n  LOCK    %s  acknowledged by the Mac; PIN %s\n",
+	    cast[INTEL].serial, pin);
+	return true;
+}
+
 static bool
 step_lock(struct tour *u, struct err *e)
 {
 	AUTO(json_free) json_t *o = NULL;
-	const char *pin;
 	int status;
 
 	if (!order(u, "lock", cast[INTEL].serial, &status, &o, e))
 		return false;
-	pin = json_string_value(json_object_get(o, "pin"));
-	if (status != 201 || pin == NULL)
+	if (status != 201)
 		return err_set(
 		    e, ERR_INTERNAL, "the lock was answered %d", status);
-	if (!await_order(u, o, "acknowledged", e))
-		return false;
-	printf("\n  LOCK    %s  acknowledged by the Mac; PIN %s\n",
-	    cast[INTEL].serial, pin);
-	return true;
+	return await_order(u, o, "acknowledged", e) && print_lock(u, o, e);
 }
 
 static bool
@@ -269,10 +325,21 @@ go_on(const struct app_trial *t)
 
 /* ---- the Macs ---- */
 
+/* There once the whole result was printed. */
+static char *
+mark_path(const struct app_trial *t)
+{
+	return str_printf("%s/shown", t->dir);
+}
+
+/* *known: the result was printed, and all Macs are those of that time.  They
+ * follow the server to another port, which real ones could not. */
 static bool
 make_macs(struct app_trial *t, bool *known, struct err *e)
 {
-	*known = true;
+	AUTO(str_free) char *mark = mark_path(t);
+
+	*known = file_exists(mark);
 	for (size_t i = 0; i < APP_TRIAL_MACS; i++) {
 		AUTO(str_free) char *path = app_trial_mac_path(t, i);
 
@@ -286,6 +353,7 @@ make_macs(struct app_trial *t, bool *known, struct err *e)
 			*known = false;
 		else if (!sim_mac_load(t->macs[i], path, e))
 			return false;
+		sim_mac_move(t->macs[i], t->url);
 	}
 	return true;
 }
@@ -293,11 +361,17 @@ make_macs(struct app_trial *t, bool *known, struct err *e)
 static bool
 start_fleet(struct app_trial *t, struct err *e)
 {
-	return sim_fleet_start(
-	    &(struct sim_fleet_options){ .apns_address = "127.0.0.1",
-	        .apns_port = sim_apns_device_port(t->apns),
-	        .threads = APP_TRIAL_MACS },
-	    t->macs, APP_TRIAL_MACS, &t->fleet, e);
+	if (!sim_fleet_start(
+	        &(struct sim_fleet_options){ .apns_address = "127.0.0.1",
+	            .apns_port = sim_apns_device_port(t->apns),
+	            .threads = APP_TRIAL_MACS },
+	        t->macs, APP_TRIAL_MACS, &t->fleet, e))
+		return false;
+	/* What the server asked while they were away waits for them. */
+	for (size_t i = 0; i < APP_TRIAL_MACS; i++)
+		if (sim_mac_enrolled(t->macs[i]))
+			sim_fleet_wake(t->fleet, i);
+	return true;
 }
 
 static bool
@@ -306,9 +380,10 @@ enroll_macs(struct tour *u, struct err *e)
 	AUTO(str_free) char *url = str_printf("%s/enroll", u->t->url);
 
 	for (size_t i = 0; i < APP_TRIAL_MACS; i++)
-		if (!sim_mac_enroll(u->t->macs[i], url, e))
+		if (!sim_mac_enrolled(u->t->macs[i]) &&
+		    !sim_mac_enroll(u->t->macs[i], url, e))
 			return err_wrap(e, "%s", cast[i].serial);
-	return true;
+	return start_fleet(u->t, e);
 }
 
 /* Inventory has come in when SecurityInfo has. */
@@ -338,19 +413,35 @@ await_inventory(struct tour *u, struct err *e)
 	return true;
 }
 
+/* Each step may be taken again: a tour that was interrupted, wherever that
+ * was, is made from the beginning at the next start. */
 static bool
 first_tour(struct tour *u, struct err *e)
 {
+	static bool (*const steps[])(struct tour *, struct err *) = {
+		enroll_macs,
+		await_inventory,
+		show_devices,
+		step_lock,
+		step_t2,
+		step_wipe,
+		step_assign,
+	};
+	AUTO(str_free) char *mark = mark_path(u->t);
+
 	printf("\nTrial: no Apple push certificate yet, so APNs and three "
 	       "Macs are simulated.\nThe Macs enrol by %s/enroll ...\n",
 	    u->t->url);
-	fflush(stdout);
-	if (!enroll_macs(u, e) || !start_fleet(u->t, e) ||
-	    !await_inventory(u, e) || !show_devices(u, e) || !step_lock(u, e) ||
-	    !step_t2(u, e) || !step_wipe(u, e) || !step_assign(u, e))
-		return false;
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		fflush(stdout);
+		if (app_trial_stopping(u->t))
+			return err_set(e, ERR_UNAVAILABLE, "interrupted");
+		if (!steps[i](u, e))
+			return false;
+	}
 	go_on(u->t);
-	return true;
+	fflush(stdout);
+	return file_write(mark, slice_str("The result was shown.\n"), 0600, e);
 }
 
 static bool
@@ -359,9 +450,6 @@ later_tour(struct tour *u, struct err *e)
 	printf("\nTrial, continued: the simulated Macs are back.\n");
 	if (!start_fleet(u->t, e) || !show_devices(u, e))
 		return false;
-	for (size_t i = 0; i < APP_TRIAL_MACS; i++)
-		if (sim_mac_enrolled(u->t->macs[i]))
-			sim_fleet_wake(u->t->fleet, i);
 	go_on(u->t);
 	return true;
 }

@@ -53,19 +53,35 @@ user_assign(const struct app_args *a)
 }
 
 static int
+has_user(const struct app_args *a, const char *device, bool *out)
+{
+	AUTO(str_free) char *path = str_printf("/api/v1/devices/%s", device);
+	AUTO(json_free) json_t *d = NULL;
+	int code = app_call(
+	    a, &(struct app_call){ .method = "GET", .path = path }, &d);
+
+	*out = json_is_string(json_object_get(d, "user"));
+	return code;
+}
+
+static int
 user_unassign(const struct app_args *a)
 {
 	AUTO(str_free) char *id = app_escape(a->words[0]);
 	AUTO(str_free) char *path = str_printf("/api/v1/devices/%s/user", id);
 	AUTO(json_free) json_t *d = NULL;
-	int code = app_call(
-	    a, &(struct app_call){ .method = "DELETE", .path = path }, &d);
+	bool had = false;
+	int code = has_user(a, id, &had);
 
+	if (code == APP_OK)
+		code = app_call(a,
+		    &(struct app_call){ .method = "DELETE", .path = path }, &d);
 	if (code == APP_OK) {
 		app_print_one(a, d, assigned_fields);
-		app_say(a,
-		    "The certificate is revoked now; the profile goes when "
-		    "the Mac comes.");
+		app_say(a, "%s",
+		    had ? "The certificate is revoked now; the profile goes "
+		          "when the Mac comes."
+		        : "This Mac had no user: nothing has changed.");
 	}
 	return code;
 }

@@ -1,8 +1,9 @@
 /*
- * Log lines.  The lowest level that is written is an atomic of the process,
- * the request id belongs to its thread.  Any thread may call.
+ * Log lines.  The lowest level that is written and where lines go are atomics
+ * of the process, the request id belongs to its thread.  Any thread may call.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,6 +29,7 @@ struct line {
 };
 
 static _Atomic int level_min = LOG_INFO;
+static _Atomic int log_fd = STDERR_FILENO;
 static _Thread_local char request_id[LOG_REQUEST_SIZE];
 
 static const char *const level_names[] = {
@@ -41,6 +43,29 @@ void
 log_set_level(enum log_level min)
 {
 	atomic_store_explicit(&level_min, (int)min, memory_order_relaxed);
+}
+
+bool
+log_to_file(const char *path, struct err *e)
+{
+	int fd = open(
+	    path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	int now = atomic_load(&log_fd);
+
+	if (fd < 0)
+		return err_errno(e, ERR_UNAVAILABLE, "%s", path);
+	if (now == STDERR_FILENO) {
+		atomic_store(&log_fd, fd);
+		return true;
+	}
+	/* The number stays: another thread may be about to write to it. */
+	if (dup3(fd, now, O_CLOEXEC) < 0) {
+		err_errno(e, ERR_UNAVAILABLE, "%s", path);
+		close(fd);
+		return false;
+	}
+	close(fd);
+	return true;
 }
 
 const char *
@@ -178,9 +203,9 @@ write_line(struct line *l)
 	ssize_t n;
 
 	l->text[l->len++] = '\n';
-	/* Nobody is left to tell when standard error is gone. */
+	/* Nobody is left to tell when that is gone, or full. */
 	do
-		n = write(STDERR_FILENO, l->text, l->len);
+		n = write(atomic_load(&log_fd), l->text, l->len);
 	while (n < 0 && errno == EINTR);
 }
 

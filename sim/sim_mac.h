@@ -55,6 +55,10 @@ MUST_CHECK bool sim_mac_connect(
 /* The profile is removed: CheckOut. */
 MUST_CHECK bool sim_mac_check_out(struct sim_mac *m, struct err *e);
 
+/* The server is at another "https://host:port" now.  No real Mac could be told
+ * so.  An URL that gets too long stays. */
+void sim_mac_move(struct sim_mac *m, const char *base);
+
 bool sim_mac_enrolled(const struct sim_mac *m);
 const char *sim_mac_serial(const struct sim_mac *m);
 const char *sim_mac_udid(const struct sim_mac *m);

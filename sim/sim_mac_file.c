@@ -2,6 +2,8 @@
  * A simulated Mac on disk: a JSON document of mode 0600, so that the same Mac
  * goes on after a restart of the simulator.
  */
+#include <string.h>
+
 #include "core/file.h"
 #include "core/json.h"
 #include "sim/sim_mac_priv.h"
@@ -151,4 +153,26 @@ sim_mac_clone(struct sim_mac *m, const char *path, struct err *e)
 	str_free(&m->udid);
 	m->udid = TAKE(udid);
 	return true;
+}
+
+/* Puts base in the place of "https://host:port". */
+static void
+move_url(char *url, size_t size, const char *base)
+{
+	const char *host = strstr(url, "://");
+	const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
+	AUTO(str_free) char *moved = NULL;
+
+	if (path == NULL)
+		return;
+	moved = str_printf("%s%s", base, path);
+	if (strlen(moved) < size)
+		str_copy_cut(url, size, moved);
+}
+
+void
+sim_mac_move(struct sim_mac *m, const char *base)
+{
+	move_url(m->server_url, sizeof(m->server_url), base);
+	move_url(m->check_in_url, sizeof(m->check_in_url), base);
 }

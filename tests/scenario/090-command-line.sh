@@ -35,6 +35,31 @@ seq -f 't%g' 101 | made tokens ',\"role\":\"viewer\"'
 [ "$(m token list --json | jq length)" = 102 ] || fail "the list of tokens was cut"
 seq -f 'u%03g' 501 | made users
 [ "$(m user list --json | jq length)" = 501 ] || fail "the list of users was cut"
+
+# Events, oldest first: that there are more, and the way to them.
+all=$(api GET '/api/v1/events?limit=500&after=500' | head -1 | jq '.events[-1].seq')
+[ "$all" -gt 500 ] || fail "only $all events"
+json_is 500 length m event list --json 2>"$T/err"
+grep -q 'there are more.*--after 500' "$T/err" || fail "events: $(cat "$T/err")"
+json_is "$((all - 500))" length m event list --json --after 500 2>"$T/err"
+[ ! -s "$T/err" ] || fail "no more, but: $(cat "$T/err")"
+for n in 1 3 500; do
+	json_is "$((all - n + 1)) $all" '"\(.[0].seq) \(.[-1].seq)"' m event list --last "$n" --json || fail "the last $n"
+done
+code=0; m event list --last 501 2>/dev/null || code=$?
+[ $code -eq 2 ] || fail "--last 501: $code"
+
+# What is said is so.
+says() { #  EXIT-CODE TEXT COMMAND...
+	local want=$1 text=$2 code=0; shift 2
+	"$@" >"$T/said" 2>&1 || code=$?
+	[ $code -eq "$want" ] && grep -q -e "$text" "$T/said" || fail "$*: $code, $(cat "$T/said")"
+}
+says 0 'No Mac with this text' m device list --search NOTHING
+says 0 'had no user' m unassign SIM000001
+says 6 '--token-file: /nonexistent: ' m device list --token-file /nonexistent
+says 2 '--count' "$TOOL" sim mac --count 0 --ca "$CA" --apns 127.0.0.1:1
+says 2 '--model' "$TOOL" sim mac --model nosuch --ca "$CA" --apns 127.0.0.1:1
 kill "$PID"; wait "$PID" || fail "a simulated Mac complains"
 
 for filter in subject device user state purpose template authority serial fingerprint transaction; do

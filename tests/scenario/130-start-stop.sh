@@ -74,6 +74,9 @@ refused 2 log-level --data "$T/x" --log-level loud
 refused 2 issuing-key --data "$T/x" --issuing-key dsa
 refused 2 tls-key --data "$T/x" --tls-cert "$T/data/tls.pem"
 refused 2 loopback --data "$T/x" --tls no --device-address 0.0.0.0
+for url in http://localhost localhost:19771 https://localhost/mdm; do
+	refused 2 public-url --data "$T/x" --public-url "$url"
+done
 echo 'device-prot = 1' >"$T/conf"
 refused 2 'device-prot' --data "$T/x" --config "$T/conf"
 refused 2 conf --data "$T/x" --config "$T/none.conf"
@@ -85,5 +88,7 @@ refused 1 "$T/login" --data "$T/data" --apns-proxy p:1 --apns-proxy-credentials 
 echo hunter2 >"$T/login"; chmod 600 "$T/login"
 refused 1 'user:password' --data "$T/data" --apns-proxy p:1 --apns-proxy-credentials "$T/login"
 ! grep -q hunter2 "$T/err" "$T/out" || fail "the password was printed"
-start_server
+port=$(free_port)
+start_server --device-port "$port" --public-url "https://localhost:$port/"
+[ "$URL" = "https://localhost:$port" ] || fail "a slash too many: $URL"
 stop_server

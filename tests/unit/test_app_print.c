@@ -32,7 +32,7 @@ plain_text_is_printed_as_it_is(void **state)
 	(void)state;
 	is_printed("", 8, "", 0);
 	is_printed("sato-mbp", SIZE_MAX, "sato-mbp", 8);
-	is_printed("佐藤のMac", SIZE_MAX, "佐藤のMac", 6);
+	is_printed("佐藤のMac", SIZE_MAX, "佐藤のMac", 9);
 }
 
 static void
@@ -56,9 +56,41 @@ static void
 a_cut_leaves_characters_whole(void **state)
 {
 	(void)state;
-	is_printed("佐藤のMac", 3, "佐藤の", 3);
+	is_printed("佐藤のMac", 6, "佐藤の", 6);
+	is_printed("佐藤のMac", 5, "佐藤", 4);
+	is_printed("佐藤のMac", 7, "佐藤のM", 7);
+	is_printed("か\u3099x", 2, "か\u3099", 2);
 	is_printed("ab", 1, "a", 1);
 	is_printed("ab", 0, "", 0);
+}
+
+static void
+columns_as_a_terminal_has_them(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t wide;
+	} rows[] = {
+		{ "é", 1 },
+		{ "e\u0301", 1 },
+		{ "カ", 2 },
+		{ "ｶ", 1 },
+		{ "か\u3099", 2 },
+		{ "Ａ", 2 },
+		{ "한", 2 },
+		{ "、", 2 },
+		{ "😀", 2 },
+		{ "𠮷", 2 },
+		{ "Ж", 1 },
+		{ "\u200d", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		is_printed(rows[i].text, SIZE_MAX, rows[i].text, rows[i].wide);
+		assert_int_equal(
+		    app_print_safe(NULL, rows[i].text, 48), rows[i].wide);
+	}
 }
 
 int
@@ -67,6 +99,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_text_is_printed_as_it_is),
 		cmocka_unit_test(nothing_steers_the_terminal),
+		cmocka_unit_test(columns_as_a_terminal_has_them),
 		cmocka_unit_test(a_cut_leaves_characters_whole),
 	};
 

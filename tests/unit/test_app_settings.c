@@ -30,11 +30,67 @@ an_address_of_ipv6_has_brackets(void **state)
 	expect_url("::", "http://[::1]:8444");
 }
 
+/* The check's verdict on a public-url. */
+static bool
+accepts(const char *url, struct err *e)
+{
+	AUTO(settings_free)
+	struct settings *s = settings_new(app_settings, app_settings_count);
+
+	assert_true(settings_set(s, "public-url", url, e));
+	return app_settings_check(s, e);
+}
+
+static void
+public_url_is_an_https_host(void **state)
+{
+	static const char *const good[] = { "https://mdm.example.com",
+		"https://mdm.example.com/", "https://localhost:19781",
+		"https://localhost:19781/", "https://[fd00::2]:8443",
+		"https://192.0.2.1" };
+	static const char *const bad[] = { "http://mdm.example.com",
+		"localhost:19771", "mdm.example.com", "https://",
+		"https:///enroll", "https://:443",
+		"https://m.example.com:", "https://m.example.com:0",
+		"https://m.example.com:65536", "https://m.example.com:x",
+		"https://m.example.com/mdm", "https://m.example.com//",
+		"https://m.example.com?a=b", "https://m.example.com#a",
+		"https://u@m.example.com", "https://m_x y", "https://[fd00::2",
+		"https://[]:1" };
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++)
+		assert_true(accepts(good[i], &e));
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		assert_false(accepts(bad[i], &e));
+		assert_int_equal(e.code, ERR_INVALID);
+		assert_true(str_starts(e.text, "public-url: "));
+	}
+}
+
+static void
+a_slash_at_the_end_is_dropped(void **state)
+{
+	AUTO(settings_free)
+	struct settings *s = settings_new(app_settings, app_settings_count);
+	AUTO(str_free) char *url = NULL;
+	struct err e;
+
+	(void)state;
+	assert_null(app_settings_public_url(s));
+	assert_true(settings_set(s, "public-url", "https://a:1/", &e));
+	url = app_settings_public_url(s);
+	assert_string_equal(url, "https://a:1");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_of_ipv6_has_brackets),
+		cmocka_unit_test(public_url_is_an_https_host),
+		cmocka_unit_test(a_slash_at_the_end_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Log lines, as they arrive at standard error. */
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core_test.h"
 
@@ -128,6 +129,42 @@ long_lines_are_cut(void **state)
 	assert_string_equal(captured + len - 5, "...\"\n");
 }
 
+static void
+expect_in(const char *path, const char *event)
+{
+	AUTO(buf_free) struct buf *text = NULL;
+
+	assert_ok(file_read(path, 4096, &text, e));
+	str_copy_cut(captured, sizeof(captured), buf_str(text));
+	assert_string_equal(line(), event);
+}
+
+/* The last test: there is no way back to standard error. */
+static void
+a_file_instead(void **state)
+{
+	AUTO(str_free) char *path = str_printf("/tmp/test_log.%d", getpid());
+	AUTO(str_free) char *old = str_printf("%s.1", path);
+	struct err e;
+
+	(void)state;
+	assert_ok(log_to_file(path, e));
+	CAPTURE(log_event(LOG_INFO, "one", NULL));
+	assert_string_equal(captured, "");
+	expect_in(path, "info one\n");
+	/* Rotated. */
+	assert_int_equal(rename(path, old), 0);
+	assert_ok(log_to_file(path, e));
+	log_event(LOG_INFO, "two", NULL);
+	expect_in(path, "info two\n");
+	expect_in(old, "info one\n");
+	unlink(path);
+	/* What cannot be opened changes nothing. */
+	assert_false(log_to_file("/nowhere/at/all", &e));
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
+	unlink(old);
+}
+
 int
 main(void)
 {
@@ -136,6 +173,7 @@ main(void)
 		cmocka_unit_test(request_id_of_the_thread),
 		cmocka_unit_test(hostile_values_stay_one_value),
 		cmocka_unit_test(long_lines_are_cut),
+		cmocka_unit_test(a_file_instead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
