@@ -128,7 +128,8 @@ may_queue(
 	if (!t->found || !str_eq(t->state, "enrolled"))
 		return err_slug(e, ERR_CONFLICT, "not_enrolled",
 		    "the Mac is not enrolled: it can be sent nothing");
-	if (mdm_chip_erases(c->request_type) && !mdm_chip_may_wipe(t->chip, e))
+	if (mdm_chip_erases(c->request_type) &&
+	    !mdm_chip_may_wipe(t->chip, NULL, e))
 		return false;
 	return !t->taken || err_slug(e, ERR_CONFLICT, "command_exists",
 	                        "there is a command of this id already");

@@ -116,6 +116,47 @@ an_unknown_chip_is_asked_for(void **state)
 	    1);
 }
 
+/* To order again when the Mac has answered helps only one that has not. */
+static void
+what_is_not_known_of_the_chip_is_said(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *sql, *part;
+	} rows[] = {
+		{ "UPDATE device SET chip = 'unknown'",
+		    "it was asked for its model, order again when" },
+		{ "UPDATE device SET information_at = 1",
+		    "(iMac14,2) contradict each other" },
+		{ "UPDATE device SET model_id = 'MacBookPro99,9'",
+		    "the model MacBookPro99,9 is not known to this version" },
+		{ "UPDATE device SET chip_heard = 2",
+		    "(MacBookPro99,9) contradict each other" },
+		{ "UPDATE device SET model_id = ''",
+		    "answered without telling its model" },
+	};
+
+	enroll_quietly(w, &mac_1);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct mdm_order wipe = { .kind = "wipe",
+			.idempotency_key = rows[i].part };
+		struct made m;
+
+		execute(w, rows[i].sql);
+		m = order(w, &wipe);
+		assert_string_equal(m.refused.slug, "chip_unknown");
+		assert_non_null(strstr(m.refused.text, rows[i].part));
+		/* It is asked, and while it owes the answer that is said. */
+		m = order(w, &(struct mdm_order){ .kind = "wipe" });
+		assert_non_null(strstr(m.refused.text, rows[0].part));
+		execute(w, "UPDATE command SET done_at = 1");
+		/* The same order again was refused for the same reason. */
+		m = order(w, &wipe);
+		assert_string_equal(m.refused.slug, "chip_unknown");
+		assert_non_null(strstr(m.refused.text, rows[i].part));
+	}
+}
+
 static void
 pins_and_behaviour_by_chip_and_system(void **state)
 {
@@ -393,6 +434,7 @@ main(void)
 		T(a_lock_has_a_pin_from_the_start),
 		T(a_t2_is_not_wiped),
 		T(an_unknown_chip_is_asked_for),
+		T(what_is_not_known_of_the_chip_is_said),
 		T(pins_and_behaviour_by_chip_and_system),
 		T(old_apple_silicon_is_not_locked),
 		T(what_is_asked_is_checked),
