@@ -242,6 +242,7 @@ why(const struct mdm_queued *q)
 		.push_last_reason = text(t->push_last_reason),
 		.push_last_id = text(t->push_last_id),
 		.push_cert_not_after = t->push_cert_not_after,
+		.identity = t->identity,
 	};
 }
 

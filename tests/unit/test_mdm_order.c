@@ -425,6 +425,55 @@ lists_go_on(void **state)
 	assert_null(json_object_get(one, "pin"));
 }
 
+static char *
+shown(struct world *w, const char *id, const char *key, bool as_command)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *o = NULL;
+	AUTO(str_free) char *command = NULL;
+
+	command = text(w, "SELECT id FROM command WHERE order_id IS NOT NULL");
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	if (as_command)
+		OK(mdm_queue_json(tx, w->seal, command, &o, e));
+	else
+		OK(mdm_order_json(tx, id, &o, e));
+	return str_dup(json_string_value(json_object_get(o, key)));
+}
+
+/* The stolen Mac: revoked first, then locked.  Its lock never arrives. */
+static void
+an_order_for_a_refused_mac_says_so(void **state)
+{
+	struct world *w = *state;
+	AUTO(str_free) char *none = NULL;
+	AUTO(str_free) char *warning = NULL;
+	AUTO(str_free) char *next = NULL;
+	AUTO(str_free) char *why = NULL;
+	struct made m;
+
+	enroll_quietly(w, &mac_1);
+	m = order(w, &(struct mdm_order){ .kind = "lock" });
+	none = shown(w, m.id, "warning", false);
+	assert_null(none);
+	execute(w, "UPDATE certificate SET state = 'revoked'");
+	warning = shown(w, m.id, "warning", false);
+	assert_non_null(warning);
+	assert_non_null(strstr(warning, "is revoked"));
+	why = shown(w, m.id, "why", true);
+	assert_string_equal(why, warning);
+	next = shown(w, m.id, "next", false);
+	assert_null(strstr(next, "pushed"));
+	/* As it says. */
+	issue_enroll(w, 'b');
+	assert_true(authenticate(w, &(struct mac){ 'b', UDID_1, mac_1.serial,
+	                                mac_1.model, mac_1.name, mac_1.os }));
+	assert_text(w, "SELECT state FROM orders", "cancelled");
+	str_free(&warning);
+	warning = shown(w, m.id, "warning", false);
+	assert_null(warning);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
 
 int
@@ -445,6 +494,7 @@ main(void)
 		T(time_runs_out),
 		T(errors_are_told),
 		T(lists_go_on),
+		T(an_order_for_a_refused_mac_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
