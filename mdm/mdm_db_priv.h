@@ -86,10 +86,11 @@ MUST_CHECK bool mdm_db_other_identity(struct store_tx *tx,
 enum mdm_db_key { MDM_BY_ID, MDM_BY_UDID, MDM_BY_SERIAL };
 MUST_CHECK bool mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by,
     const char *value, struct mdm_device *out, bool *found_out, struct err *e);
-/* Devices of this id, serial number (in upper case), UDID or name, at most
- * two; that of the id is the first. */
+/* Devices of this id, serial number or UDID (in upper case, as Macs tell it)
+ * or name, at most two; that of the id is the first. */
 #define MDM_DB_DEVICE_ANY(any, serial)                                         \
-	"d.id = " any " OR d.serial = " serial " OR d.udid = " any " OR "      \
+	"d.id = " any " OR d.serial = " serial " OR "                          \
+	"d.udid IN (" any ", " serial ") OR "                                  \
 	"(d.name = " any " AND d.state <> 'deleted') "                         \
 	"ORDER BY CASE WHEN d.id = " any " THEN 0 ELSE 1 END, d.id LIMIT 2"
 MUST_CHECK bool mdm_db_device_any(struct store_tx *tx, const char *any,
