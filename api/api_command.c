@@ -226,7 +226,8 @@ cancel(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(json_free) json_t *j = NULL;
 	struct api_service *s = service;
 	struct cancellation c = { s, rq, http_param(rq, "command"), NULL };
-	bool ok = store_write(s->o.store, cancel_once, &c, e);
+	bool ok =
+	    api_no_body(rq, e) && store_write(s->o.store, cancel_once, &c, e);
 
 	j = TAKE(c.after);
 	if (ok)

@@ -114,7 +114,7 @@ refresh(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	struct change c = { service, rq, make_refresh, NULL, NULL };
 
-	return change(&c, 202, rp, e);
+	return api_no_body(rq, e) && change(&c, 202, rp, e);
 }
 
 static bool
@@ -134,7 +134,7 @@ push(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	struct change c = { service, rq, make_push, NULL, NULL };
 
-	return change(&c, 202, rp, e);
+	return api_no_body(rq, e) && change(&c, 202, rp, e);
 }
 
 static bool
@@ -150,7 +150,7 @@ renew(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	struct change c = { service, rq, make_renewal, NULL, NULL };
 
-	return change(&c, 202, rp, e);
+	return api_no_body(rq, e) && change(&c, 202, rp, e);
 }
 
 static bool

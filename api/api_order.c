@@ -403,7 +403,8 @@ cancel(const struct http_request *rq, struct http_reply *rp, void *service,
 	struct change c = {
 		.s = s, .id = http_param(rq, "order"), .by = api_by(rq)
 	};
-	bool ok = store_write(s->o.store, cancel_once, &c, e);
+	bool ok =
+	    api_no_body(rq, e) && store_write(s->o.store, cancel_once, &c, e);
 
 	j = TAKE(c.after);
 	if (ok)

@@ -27,6 +27,8 @@ struct api_service {
 /* The body as a JSON object that has no keys but these (NULL-ended). */
 MUST_CHECK bool api_body(const struct http_request *rq, const char *const *keys,
     json_t **out, struct err *e);
+/* A request that takes none: there is none, or it has no keys. */
+MUST_CHECK bool api_no_body(const struct http_request *rq, struct err *e);
 /* Begins every list: ?limit=, 1 to LIMIT_PAGE, 100 when absent; and no query
  * argument but limit, after and the filters (NULL-ended, or NULL). */
 MUST_CHECK bool api_limit(const struct http_request *rq,

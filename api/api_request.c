@@ -17,10 +17,22 @@ api_body(const struct http_request *rq, const char *const *keys, json_t **out,
 	if (!http_type_is(rq, "application/json"))
 		return err_slug(e, ERR_INVALID, "not_json",
 		    "the body has to be application/json");
+	if (http_body(rq).len == 0)
+		return err_set(
+		    e, ERR_INVALID, "the body is empty: it is to be an object");
 	if (!json_parse(http_body(rq), &j, e) || !json_only_keys(j, keys, e))
 		return false;
 	*out = TAKE(j);
 	return true;
+}
+
+bool
+api_no_body(const struct http_request *rq, struct err *e)
+{
+	static const char *const none[] = { NULL };
+	AUTO(json_free) json_t *body = NULL;
+
+	return http_body(rq).len == 0 || api_body(rq, none, &body, e);
 }
 
 bool

@@ -57,7 +57,8 @@ approve(const struct http_request *rq, struct http_reply *rp, void *service,
 	const char *id = http_param(rq, "request");
 	struct api_service *s = service;
 
-	return scep_approve(s->o.scep, id, api_by(rq), e) &&
+	return api_no_body(rq, e) &&
+	       scep_approve(s->o.scep, id, api_by(rq), e) &&
 	       reply_one(s, id, rp, e);
 }
 

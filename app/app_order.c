@@ -29,6 +29,7 @@ static const struct app_column order_fields[] = {
 	{ "Created", "created_at" },
 	{ "Changed", "updated_at" },
 	{ "Next", "next" },
+	{ "Warning", "warning" },
 	{ NULL, NULL },
 };
 

@@ -42,8 +42,8 @@ bool enroll_identity_left(
 MUST_CHECK bool enroll_identity_tick(
     struct enroll_service *s, const struct store_lease *lease, struct err *e);
 
-/* Adds "identity" to each device of the array (api.md): when the one in use
- * ends, and its renewal. */
+/* Adds "identity" to each device of the array (api.md): how it stands, when
+ * the one in use ends, and its renewal. */
 MUST_CHECK bool enroll_identity_json(
     struct store_tx *tx, json_t *devices, struct err *e);
 

@@ -5,10 +5,12 @@
 #include "core/json.h"
 #include "enroll-profiles/enroll_identity_priv.h"
 
-/* A certificate that is the identity of a Mac, and not revoked. */
-#define IDENTITY(c)                                                            \
+/* A certificate that is, or was, the identity of a Mac. */
+#define ANY_IDENTITY(c)                                                        \
 	c ".template = '" CERT_TEMPLATE_DEVICE "' AND " c                      \
-	  ".purpose IN ('enroll', 'renew') AND " c ".state = 'issued' "
+	  ".purpose IN ('enroll', 'renew') "
+/* And not revoked. */
+#define IDENTITY(c) ANY_IDENTITY(c) "AND " c ".state = 'issued' "
 #define IS_IDENTITY IDENTITY("c")
 
 /* One that lives at $1, and is past half of its life. */
@@ -341,34 +343,63 @@ ask_chunk(struct store_tx *tx, const json_t *devices, size_t from,
 		args[i + 1] = S_TEXT(id != NULL ? id : "");
 	}
 	args[CHUNK + 1] = (struct store_value){ .type = STORE_END };
+	/* The ends in the order of shown_states. */
 	return store_query(tx,
-	    "SELECT c.device_id, COALESCE(MIN(CASE WHEN c.not_after > $1 THEN "
-	    "c.not_after END), MAX(c.not_after)), MAX(r.state), "
-	    "MAX(r.reason), MAX(r.attempts), MAX(r.retry_at) "
+	    "SELECT c.device_id, MAX(r.state), MAX(r.reason), MAX(r.attempts), "
+	    "MAX(r.retry_at), "
+	    "MIN(CASE WHEN c.state = 'issued' AND c.not_after > $1 THEN "
+	    "c.not_after END), "
+	    "MAX(CASE WHEN c.state = 'issued' THEN c.not_after END), "
+	    "MAX(CASE WHEN c.revoke_reason = 6 THEN c.not_after END), "
+	    "MAX(c.not_after) "
 	    "FROM certificate c LEFT JOIN identity_renewal r ON "
-	    "r.device_id = c.device_id WHERE " IS_IDENTITY
-	    "AND c.device_id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-	    "$12, $13, $14, $15, $16, $17) GROUP BY c.device_id",
+	    "r.device_id = c.device_id WHERE " ANY_IDENTITY(
+	        "c") "AND c.device_id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, "
+	             "$11, "
+	             "$12, $13, $14, $15, $16, $17) GROUP BY c.device_id",
 	    args, out, e);
 }
+
+/* The first of which there is one says how it stands. */
+static const char *const shown_states[] = { "valid", "expired", "held",
+	"revoked" };
+enum { COL_ENDS = 5, SHOWN_VALID = 0 };
 
 static json_t *
 identity_of(const struct store_rows *r)
 {
 	json_t *o = json_object(), *renewal = NULL;
-	int64_t end = store_int(r, 1), left = end - clock_now_ms();
+	size_t i = 0;
+	int64_t end;
 
+	while (i < COUNT(shown_states) - 1 && store_null(r, COL_ENDS + (int)i))
+		i++;
+	end = store_int(r, COL_ENDS + (int)i);
+	json_put_str(o, "state", shown_states[i]);
 	json_put_time(o, "not_after", end);
-	json_put_int(o, "days", left > 0 ? left / MS_DAY : 0);
-	if (!store_null(r, 2)) {
+	json_put_int(
+	    o, "days", i == SHOWN_VALID ? (end - clock_now_ms()) / MS_DAY : 0);
+	if (!store_null(r, 1)) {
 		renewal = json_object();
-		json_put_str(renewal, "state", store_text(r, 2));
-		json_put_str(renewal, "reason", store_text(r, 3));
-		json_put_int(renewal, "attempts", store_int(r, 4));
-		json_put_time(renewal, "retry_at", store_int(r, 5));
+		json_put_str(renewal, "state", store_text(r, 1));
+		json_put_str(renewal, "reason", store_text(r, 2));
+		json_put_int(renewal, "attempts", store_int(r, 3));
+		json_put_time(renewal, "retry_at", store_int(r, 4));
 	}
 	json_object_set_new(
 	    o, "renewal", renewal != NULL ? renewal : json_null());
+	return o;
+}
+
+static json_t *
+no_identity(void)
+{
+	json_t *o = json_object();
+
+	json_put_str(o, "state", "missing");
+	json_put_str(o, "not_after", NULL);
+	json_put_int(o, "days", 0);
+	json_put_str(o, "renewal", NULL);
 	return o;
 }
 
@@ -393,7 +424,7 @@ enroll_identity_json(struct store_tx *tx, json_t *devices, struct err *e)
 
 	for (size_t i = 0; i < n; i++)
 		json_object_set_new(
-		    json_array_get(devices, i), "identity", json_null());
+		    json_array_get(devices, i), "identity", no_identity());
 	for (size_t i = 0; i < n; i += CHUNK) {
 		AUTO(store_rows_free) struct store_rows *r = NULL;
 		bool more;

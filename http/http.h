@@ -138,7 +138,7 @@ const char *http_path(const struct http_request *rq); /* percent-decoded */
 const char *http_param(const struct http_request *rq, const char *name);
 /* First value of a query argument, decoded ('+' is a blank); NULL if absent,
  * "" if empty.  One that is not UTF-8 text counts as absent: see
- * http_raw_query(). */
+ * http_raw_query(); with one the admin side refuses the request before. */
 const char *http_query(const struct http_request *rq, const char *name);
 /* The query string as it was sent, without '?'; NULL if there was none. */
 const char *http_raw_query(const struct http_request *rq);

@@ -81,8 +81,12 @@ find_route(struct http_request *rq, int *status, struct err *e)
 		return err_set(e, ERR_INVALID, "the path is not valid");
 	http_routes_match(
 	    &l->server->routes[l->side], rq->method, &rq->target, &rq->match);
-	if (rq->match.rule != NULL)
-		return true;
+	if (rq->match.rule != NULL) {
+		/* A misread filter must not be an absent one. */
+		return l->side != HTTP_ADMIN_SIDE || !rq->target.unread ||
+		       err_set(e, ERR_INVALID,
+		           "an argument of the query is not valid");
+	}
 	if (rq->match.path_known) {
 		*status = MHD_HTTP_METHOD_NOT_ALLOWED;
 		return err_slug(e, ERR_INVALID, "method_not_allowed",

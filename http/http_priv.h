@@ -93,7 +93,8 @@ struct http_target {
 	char *query;     /* raw, NULL if none */
 	char *arguments; /* name NUL value NUL ..., ended by arguments_end */
 	char *arguments_end;
-	bool bad;
+	bool bad;    /* the path is no text */
+	bool unread; /* an argument is no text: it was left out */
 };
 
 enum http_phase {

@@ -54,8 +54,8 @@ http_percent_decode(
 
 /*
  * Writes the arguments as name NUL value NUL.  One that cannot be text (bad
- * escapes, NUL, not UTF-8) is left out, as if it had not been sent: SCEP
- * clients put raw DER in an argument that nobody reads.
+ * escapes, NUL, not UTF-8) is left out and noted: SCEP clients put raw DER in
+ * an argument that nobody reads, but a filter left out would show everything.
  */
 static void
 decode_arguments(struct http_target *t)
@@ -63,6 +63,7 @@ decode_arguments(struct http_target *t)
 	const char *p = t->query;
 	char *out = t->arguments;
 
+	t->unread = false;
 	while (p != NULL && *p != '\0') {
 		size_t len = strcspn(p, "&");
 		const char *eq = memchr(p, '=', len);
@@ -75,6 +76,8 @@ decode_arguments(struct http_target *t)
 		        p + value_at, len - value_at, true, out + n + 1, &v) &&
 		    n > 0)
 			out += n + 1 + v + 1;
+		else
+			t->unread = t->unread || len > 0;
 		p += len + (p[len] == '&');
 	}
 	t->arguments_end = out;

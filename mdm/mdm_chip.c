@@ -187,8 +187,42 @@ mdm_chip_model_name(const char *model_id)
 	return m != NULL ? m->name : NULL;
 }
 
+/* Why it is not known: false, with the sentence. */
+static bool
+refuse_unknown(const struct mdm_chip_doubt *d, struct err *e)
+{
+	static const char slug[] = "chip_unknown";
+
+	if (d == NULL)
+		return err_slug(e, ERR_REFUSED, slug,
+		    "not wiped: it is not known which security chip this Mac "
+		    "has");
+	if (!d->answered)
+		return err_slug(e, ERR_REFUSED, slug,
+		    "not wiped: it is not known which security chip this Mac "
+		    "has; it was asked for its model, order again when it has "
+		    "answered");
+	if (str_empty(d->model_id))
+		return err_slug(e, ERR_REFUSED, slug,
+		    "not wiped: this Mac answered without telling its model; "
+		    "it was asked again; lock it instead");
+	if (chip_of_model(d->model_id) == MDM_CHIP_UNKNOWN &&
+	    (d->heard & MDM_CHIP_HEARD_SILICON) == 0)
+		return err_slug(e, ERR_REFUSED, slug,
+		    "not wiped: the model %s is not known to this version of "
+		    "the server, and so not its security chip; lock the Mac "
+		    "instead, or order again with a newer version",
+		    d->model_id);
+	return err_slug(e, ERR_REFUSED, slug,
+	    "not wiped: the answers of this Mac (%s) contradict each other "
+	    "about its security chip; it was asked again; lock it instead if "
+	    "they stay so",
+	    d->model_id);
+}
+
 bool
-mdm_chip_may_wipe(enum mdm_chip c, struct err *e)
+mdm_chip_may_wipe(
+    enum mdm_chip c, const struct mdm_chip_doubt *doubt, struct err *e)
 {
 	switch (c) {
 	case MDM_CHIP_NONE:
@@ -203,9 +237,7 @@ mdm_chip_may_wipe(enum mdm_chip c, struct err *e)
 	case MDM_CHIP_UNKNOWN:
 		break;
 	}
-	return err_slug(e, ERR_REFUSED, "chip_unknown",
-	    "not wiped: it is not known which security chip this Mac has; "
-	    "it was asked for its model, order again when it has answered");
+	return refuse_unknown(doubt, e);
 }
 
 bool

@@ -56,11 +56,20 @@ enum mdm_chip mdm_chip_from_name(const char *name);
 /* Marketing name of a model, or NULL. */
 const char *mdm_chip_model_name(const char *model_id);
 
+/* What a Mac whose chip is unknown has said, for the sentence about it. */
+struct mdm_chip_doubt {
+	const char *model_id; /* "": not told */
+	unsigned heard;
+	bool answered; /* all that it was asked */
+};
+
 /*
  * The one function that decides about wiping: true if a Mac with this chip
  * may be sent EraseDevice.  Otherwise ERR_REFUSED with slug wipe_refused_t2
- * or chip_unknown, and a sentence that says why and what to do.
+ * or chip_unknown, and a sentence that says why and what to do.  doubt may be
+ * NULL; with it the sentence promises that the Mac is asked: the caller does.
  */
-MUST_CHECK bool mdm_chip_may_wipe(enum mdm_chip c, struct err *e);
+MUST_CHECK bool mdm_chip_may_wipe(
+    enum mdm_chip c, const struct mdm_chip_doubt *doubt, struct err *e);
 /* True for EraseDevice: what carries it must ask mdm_chip_may_wipe(). */
 bool mdm_chip_erases(const char *request_type);

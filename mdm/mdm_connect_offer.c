@@ -8,6 +8,16 @@
 
 enum { COMMAND_MAX = 16 << 20, MOST_ENDED = 100 };
 
+/* Asks the Mac for what is not known of it.  One that cannot be asked has
+ * nothing to be told either. */
+static bool
+ask_again(struct mdm_visit *v, struct store_tx *tx, struct err *e)
+{
+	return mdm_inventory_ask(
+	           tx, v->s->o.seal, v->brief.who.device_id, "system", e) ||
+	       str_eq(e->slug, "not_enrolled");
+}
+
 static bool
 end_refused(struct mdm_visit *v, struct store_tx *tx,
     const struct mdm_db_command *c, const struct err *why, struct err *e)
@@ -24,7 +34,8 @@ end_refused(struct mdm_visit *v, struct store_tx *tx,
 	    c->id, "reason", why->slug, NULL);
 	return mdm_queue_end(v->s, tx, c, &how, e) &&
 	       (c->order_id[0] == '\0' ||
-	           mdm_order_change(tx, c->order_id, &to, "system", e));
+	           mdm_order_change(tx, c->order_id, &to, "system", e)) &&
+	       (!str_eq(why->slug, "chip_unknown") || ask_again(v, tx, e));
 }
 
 bool
@@ -58,15 +69,15 @@ may_erase(struct mdm_visit *v, struct store_tx *tx,
     const struct mdm_db_command *c, bool *may_out, struct err *refusal,
     struct err *e)
 {
-	struct mdm_target target;
+	struct mdm_device d = { 0 }; /* of unknown chip, if there is none */
+	bool found;
 
 	*may_out = true;
 	if (!mdm_chip_erases(c->request_type))
 		return true;
-	if (!mdm_db_target(tx, v->m->enrollment_id, NULL, &target, e))
-		return false;
-	*may_out = mdm_chip_may_wipe(target.chip, refusal);
-	return true;
+	return mdm_db_device_get(
+	           tx, MDM_BY_ID, v->brief.who.device_id, &d, &found, e) &&
+	       mdm_inventory_may_wipe(tx, &d, may_out, refusal, e);
 }
 
 /* Ends the command if it must not go out; *ended_out: look for another. */

@@ -23,7 +23,8 @@
 	"CASE WHEN e.push_token IS NULL THEN 0 ELSE 1 END, e.id, "             \
 	"e.last_seen_at, e.push_claim_until, e.push_last_id, "                 \
 	"(SELECT MAX(p.not_after) FROM push_certificate p "                    \
-	"WHERE p.topic = e.topic AND p.state = 'active')"
+	"WHERE p.topic = e.topic AND p.state = 'active'), "                    \
+	"CASE WHEN q.done_at IS NULL THEN " MDM_DB_IDENTITY("d.id") " END"
 #define FROM_SHOWN                                                             \
 	" FROM command q JOIN enrollment e ON e.id = q.enrollment_id "         \
 	"JOIN device d ON d.id = e.device_id "
@@ -49,7 +50,8 @@ enum {
 	COL_PUSH_CLAIM = 27,
 	COL_PUSH_ID = 28,
 	COL_PUSH_CERT = 29,
-	COL_RESULT = 30
+	COL_IDENTITY = 30,
+	COL_RESULT = 31
 };
 
 static json_t *
@@ -117,6 +119,7 @@ read_why(const struct store_rows *r)
 		.push_last_reason = store_text(r, COL_PUSH_REASON),
 		.push_last_id = store_text(r, COL_PUSH_ID),
 		.push_cert_not_after = store_int(r, COL_PUSH_CERT),
+		.identity = store_int(r, COL_IDENTITY),
 	};
 }
 

@@ -128,7 +128,9 @@ mdm_db_order_change(struct store_tx *tx, const char *id,
 	"o.reason, o.message, o.phone, o.note, o.requested_by, "               \
 	"o.command_id, o.pin IS NOT NULL, o.created_at, o.updated_at, "        \
 	"o.expires_at, o.ended_by, d.name, "                                   \
-	"o.idempotency_key, o.obliteration"
+	"o.idempotency_key, o.obliteration, "                                  \
+	"CASE WHEN o.state IN ('queued', 'delivered') "                        \
+	"THEN " MDM_DB_IDENTITY("d.id") " END"
 #define FROM_SHOWN " FROM orders o JOIN device d ON d.id = o.device_id "
 
 /* What happens next: one row a state and kind. */
@@ -167,6 +169,9 @@ next_step(const char *state, bool wipe)
 static json_t *
 order_json(const struct store_rows *r)
 {
+	/* Only of one that is open. */
+	AUTO(str_free)
+	char *warning = mdm_why_identity(store_int(r, 20), clock_now_ms());
 	json_t *o = json_object();
 
 	json_put_str(o, "id", store_text(r, 0));
@@ -178,7 +183,11 @@ order_json(const struct store_rows *r)
 	json_put_str(o, "reason_code", store_text(r, 5));
 	json_put_str(o, "reason", store_text(r, 6));
 	json_put_str(o, "next",
-	    next_step(store_text(r, 4), str_eq(store_text(r, 3), "wipe")));
+	    warning != NULL && str_eq(store_text(r, 4), "queued")
+	        ? "nothing while the Mac is refused: see the warning"
+	        : next_step(
+	              store_text(r, 4), str_eq(store_text(r, 3), "wipe")));
+	json_put_str(o, "warning", warning);
 	json_put_str(o, "message", store_text(r, 7));
 	json_put_str(o, "phone", store_text(r, 8));
 	json_put_str(o, "note", store_text(r, 9));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "apns/apns_scheduler.h"
+#include "certs/cert_template.h"
 #include "mdm/mdm_device.h"
 #include "mdm/mdm_order.h"
 #include "mdm/mdm_queue.h"
@@ -85,10 +86,11 @@ MUST_CHECK bool mdm_db_other_identity(struct store_tx *tx,
 enum mdm_db_key { MDM_BY_ID, MDM_BY_UDID, MDM_BY_SERIAL };
 MUST_CHECK bool mdm_db_device_get(struct store_tx *tx, enum mdm_db_key by,
     const char *value, struct mdm_device *out, bool *found_out, struct err *e);
-/* Devices of this id, serial number (in upper case), UDID or name, at most
- * two; that of the id is the first. */
+/* Devices of this id, serial number or UDID (in upper case, as Macs tell it)
+ * or name, at most two; that of the id is the first. */
 #define MDM_DB_DEVICE_ANY(any, serial)                                         \
-	"d.id = " any " OR d.serial = " serial " OR d.udid = " any " OR "      \
+	"d.id = " any " OR d.serial = " serial " OR "                          \
+	"d.udid IN (" any ", " serial ") OR "                                  \
 	"(d.name = " any " AND d.state <> 'deleted') "                         \
 	"ORDER BY CASE WHEN d.id = " any " THEN 0 ELSE 1 END, d.id LIMIT 2"
 MUST_CHECK bool mdm_db_device_any(struct store_tx *tx, const char *any,
@@ -302,6 +304,7 @@ struct mdm_target {
 	bool has_token;
 	int64_t push_last_status, push_claim_until, seen_at;
 	int64_t push_cert_not_after, push_accepted_at;
+	int64_t identity; /* as MDM_DB_IDENTITY */
 };
 /* command_id: NULL, or that of the command to be. */
 MUST_CHECK bool mdm_db_target(struct store_tx *tx, const char *enrollment_id,
@@ -318,6 +321,19 @@ void mdm_db_target_question(struct mdm_db_target_ask *ask, const char *any,
 MUST_CHECK bool mdm_db_target_of(struct store_tx *tx,
     const struct mdm_db_target_ask *ask, const struct store_question *q,
     struct mdm_target *out, struct err *e);
+
+/* ---- the identities of a device, in one number ---- */
+
+/*
+ * Of all it was issued: when the last that is not revoked ends, else
+ * MDM_WHY_HELD or MDM_WHY_REVOKED; NULL: it has none.
+ */
+#define MDM_DB_IDENTITY(device)                                                \
+	"(SELECT MAX(CASE WHEN i.state = 'issued' THEN i.not_after "           \
+	"WHEN i.revoke_reason = 6 THEN -1 ELSE -2 END) FROM certificate i "    \
+	"WHERE i.device_id = " device " AND "                                  \
+	"i.template = '" CERT_TEMPLATE_DEVICE "' AND "                         \
+	"i.purpose IN ('enroll', 'renew'))"
 
 /* ---- mdm_db_command_json.c ---- */
 

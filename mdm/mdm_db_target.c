@@ -22,7 +22,8 @@ enum {
 	COL_TAKEN,
 	COL_DEVICE,
 	COL_SERIAL,
-	COL_CHIP
+	COL_CHIP,
+	COL_IDENTITY
 };
 
 #define TARGET_COLUMNS                                                         \
@@ -35,7 +36,8 @@ enum {
 	"EXISTS (SELECT 1 FROM command q WHERE q.enrollment_id = e.id AND "    \
 	"q.done_at IS NULL AND q.urgent = 1), "                                \
 	"EXISTS (SELECT 1 FROM command t WHERE t.id = $2), "                   \
-	"d.id, COALESCE(d.serial, d.deleted_serial), d.chip "
+	"d.id, COALESCE(d.serial, d.deleted_serial), "                         \
+	"d.chip, " MDM_DB_IDENTITY("d.id") " "
 
 static void
 read_enrollment(const struct store_rows *r, struct mdm_target *t)
@@ -72,6 +74,7 @@ read_target(const struct store_rows *r, struct mdm_target *out)
 	store_text_copy(r, COL_SERIAL, out->serial, sizeof(out->serial));
 	out->chip = mdm_chip_from_name(store_text(r, COL_CHIP));
 	out->taken = store_int(r, COL_TAKEN) != 0;
+	out->identity = store_int(r, COL_IDENTITY);
 	out->found = !store_null(r, COL_ENROLLMENT);
 	if (out->found)
 		read_enrollment(r, out);

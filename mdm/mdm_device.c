@@ -63,6 +63,8 @@ mdm_device_find(
 bool
 mdm_device_name_ok(const char *name, struct err *e)
 {
+	if (str_empty(name))
+		return err_set(e, ERR_INVALID, "a computer name is not empty");
 	if (str_utf8_len(name) <= LIMIT_COMPUTER_NAME)
 		return true;
 	return err_slug(e, ERR_REFUSED, "name_too_long",

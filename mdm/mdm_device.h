@@ -20,7 +20,7 @@ struct mdm_device {
 };
 
 /*
- * By our id, or else by serial (any case), UDID or name, which must all fit
+ * By our id, or else by serial or UDID (any case) or name, which must all fit
  * the same device: Macs choose them, and an order for one must not reach
  * another.  ERR_NOT_FOUND; ERR_CONFLICT "ambiguous_device".
  */
@@ -49,5 +49,5 @@ MUST_CHECK bool mdm_device_json(struct store_tx *tx, const struct mdm_device *d,
  */
 MUST_CHECK bool mdm_device_delete(struct store_tx *tx,
     const struct mdm_device *d, const char *by, struct err *e);
-/* ERR_REFUSED "name_too_long" above 15 characters. */
+/* ERR_REFUSED "name_too_long" above 15 characters; ERR_INVALID for none. */
 MUST_CHECK bool mdm_device_name_ok(const char *name, struct err *e);

@@ -64,6 +64,38 @@ mdm_inventory_ask(struct store_tx *tx, const struct seal *seal,
 	return ask(tx, seal, &c, NULL, e);
 }
 
+/* It has told something, and owes no answer. */
+static bool
+has_answered(
+    struct store_tx *tx, const struct mdm_device *d, bool *out, struct err *e)
+{
+	char enrollment_id[MDM_ENROLLMENT_ID];
+	bool owes = false;
+
+	if (!mdm_db_enrollment_of(tx, d->id, enrollment_id, e) ||
+	    !mdm_db_command_waits(
+	        tx, enrollment_id, "DeviceInformation", &owes, e) ||
+	    (!owes && !mdm_db_command_waits(
+	                  tx, enrollment_id, "SecurityInfo", &owes, e)))
+		return false;
+	*out = d->information_at != 0 && !owes;
+	return true;
+}
+
+bool
+mdm_inventory_may_wipe(struct store_tx *tx, const struct mdm_device *d,
+    bool *may_out, struct err *refusal, struct err *e)
+{
+	struct mdm_chip_doubt doubt = { .model_id = d->model_id,
+		.heard = d->chip_heard };
+
+	if (d->chip == MDM_CHIP_UNKNOWN &&
+	    !has_answered(tx, d, &doubt.answered, e))
+		return false;
+	*may_out = mdm_chip_may_wipe(d->chip, &doubt, refusal);
+	return true;
+}
+
 /* ---- reading answers ---- */
 
 void

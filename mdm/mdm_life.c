@@ -94,6 +94,7 @@ mdm_life_resume(struct mdm_service *s, struct store_tx *tx,
 
 /* ---- serial numbers ---- */
 
+/* The code is that of the answer the Mac gets, if it gets one. */
 static bool
 conflict(struct store_tx *tx, const char *kind, const char *device_id,
     const struct mdm_serial_claim *c, struct err *e)
@@ -102,6 +103,7 @@ conflict(struct store_tx *tx, const char *kind, const char *device_id,
 
 	log_event(LOG_WARN, "serial_conflict", "udid", c->device->udid,
 	    "serial", c->told, "kind", kind, NULL);
+	json_put_str(data, "code", "serial_conflict");
 	json_put_str(data, "serial", c->told);
 	json_put_str(data, "udid", c->device->udid);
 	return mdm_event(tx,
@@ -158,6 +160,7 @@ malformed(struct store_tx *tx, const struct mdm_serial_claim *c, struct err *e)
 	mdm_device_serial(head, c->told);
 	log_event(LOG_WARN, "serial_refused", "udid", c->device->udid, "serial",
 	    head, NULL);
+	json_put_str(data, "code", "serial_malformed");
 	json_put_str(data, "serial", head);
 	return mdm_event(tx,
 	    &(struct store_event){ .kind = "device.serial_refused",

@@ -72,6 +72,19 @@ same_text(const char *asked, const char *stored)
 	return str_eq(asked != NULL ? asked : "", stored);
 }
 
+/* The slug of an err is a literal. */
+static const char *
+refusal_slug(const char *stored)
+{
+	static const char *const slugs[] = { "wipe_refused_t2", "chip_unknown",
+		"lock_unsafe" };
+
+	for (size_t i = 0; i < COUNT(slugs); i++)
+		if (str_eq(stored, slugs[i]))
+			return slugs[i];
+	return "refused";
+}
+
 /* The same key again: the same order, or a mistake of the caller. */
 static bool
 repeat(const struct mdm_db_order *old, const struct mdm_device *d,
@@ -84,21 +97,9 @@ repeat(const struct mdm_db_order *old, const struct mdm_device *d,
 	    !same_text(o->obliteration, old->obliteration))
 		return err_slug(e, ERR_CONFLICT, "idempotency_mismatch",
 		    "this Idempotency-Key was used for another order");
-	if (str_eq(old->state, "refused")) {
-		struct err same;
-
-		/* The slug of an err is a literal: ask the rule for it. */
-		if (!str_eq(old->reason_code, "lock_unsafe") &&
-		    !mdm_chip_may_wipe(
-		        str_eq(old->reason_code, "wipe_refused_t2")
-		            ? MDM_CHIP_T2
-		            : MDM_CHIP_UNKNOWN,
-		        &same))
-			out->refused = same;
-		else
-			err_slug(&out->refused, ERR_REFUSED, "lock_unsafe",
-			    "%s", old->reason);
-	}
+	if (str_eq(old->state, "refused"))
+		err_slug(&out->refused, ERR_REFUSED,
+		    refusal_slug(old->reason_code), "%s", old->reason);
 	return str_copy(out->id, sizeof(out->id), old->id);
 }
 
@@ -117,12 +118,13 @@ lock_allowed(const struct mdm_device *d, struct err *e)
 }
 
 static bool
-order_allowed(
-    const struct mdm_device *d, const struct mdm_order *o, struct err *e)
+order_allowed(struct store_tx *tx, const struct mdm_device *d,
+    const struct mdm_order *o, struct err *refusal, bool *out, struct err *e)
 {
 	if (str_eq(o->kind, "wipe"))
-		return mdm_chip_may_wipe(d->chip, e);
-	return lock_allowed(d, e);
+		return mdm_inventory_may_wipe(tx, d, out, refusal, e);
+	*out = lock_allowed(d, refusal);
+	return true;
 }
 
 static bool
@@ -271,6 +273,7 @@ mdm_order_create(struct store_tx *tx, const struct seal *seal,
 {
 	AUTO(mdm_db_order_clear) struct mdm_db_order old = { 0 };
 	char id[UUID_SIZE];
+	bool allowed;
 	struct mdm_order_row row = {
 		.id = id, .device_id = d->id, .asked = o, .now = clock_now_ms()
 	};
@@ -286,7 +289,9 @@ mdm_order_create(struct store_tx *tx, const struct seal *seal,
 	if (!check_present(tx, d, o, e))
 		return false;
 	uuid_new(id);
-	if (!order_allowed(d, o, &out->refused)) {
+	if (!order_allowed(tx, d, o, &out->refused, &allowed, e))
+		return false;
+	if (!allowed) {
 		row.state = "refused";
 		row.reason_code = out->refused.slug;
 		row.reason = out->refused.text;

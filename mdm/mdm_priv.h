@@ -245,6 +245,11 @@ MUST_CHECK bool mdm_inventory_take(struct store_tx *tx, struct mdm_known *known,
 MUST_CHECK bool mdm_inventory_apply(struct store_tx *tx, const char *device_id,
     const struct mdm_findings *f, struct err *e);
 
+/* mdm_chip_may_wipe(), with what is known of its answers.  When it refuses for
+ * an unknown chip, the caller asks the Mac: mdm_inventory_ask(). */
+MUST_CHECK bool mdm_inventory_may_wipe(struct store_tx *tx,
+    const struct mdm_device *d, bool *may_out, struct err *refusal,
+    struct err *e);
 /* Decides the chip again from all that is kept of the machine; d changes. */
 MUST_CHECK bool mdm_inventory_chip(
     struct store_tx *tx, struct mdm_device *d, struct err *e);

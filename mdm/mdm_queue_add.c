@@ -128,7 +128,8 @@ may_queue(
 	if (!t->found || !str_eq(t->state, "enrolled"))
 		return err_slug(e, ERR_CONFLICT, "not_enrolled",
 		    "the Mac is not enrolled: it can be sent nothing");
-	if (mdm_chip_erases(c->request_type) && !mdm_chip_may_wipe(t->chip, e))
+	if (mdm_chip_erases(c->request_type) &&
+	    !mdm_chip_may_wipe(t->chip, NULL, e))
 		return false;
 	return !t->taken || err_slug(e, ERR_CONFLICT, "command_exists",
 	                        "there is a command of this id already");
@@ -241,6 +242,7 @@ why(const struct mdm_queued *q)
 		.push_last_reason = text(t->push_last_reason),
 		.push_last_id = text(t->push_last_id),
 		.push_cert_not_after = t->push_cert_not_after,
+		.identity = t->identity,
 	};
 }
 

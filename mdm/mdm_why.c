@@ -30,15 +30,38 @@ next_push(const struct mdm_why *w, int64_t now)
 	return str_printf("next push %s", at(w->push_due_at).s);
 }
 
-/* Nothing can be pushed to this Mac, whatever the queue says; or NULL. */
+char *
+mdm_why_identity(int64_t identity, int64_t now_ms)
+{
+	if (identity == MDM_WHY_HELD)
+		return str_printf("the Mac's identity certificate is on hold: "
+		                  "when it comes it is refused, until that "
+		                  "is released");
+	if (identity == MDM_WHY_REVOKED)
+		return str_printf("the Mac's identity certificate is revoked: "
+		                  "when it comes it is refused; it has to "
+		                  "enrol again, which cancels what waits");
+	if (identity == 0 || identity > now_ms)
+		return NULL;
+	return str_printf("the Mac's identity certificate expired %s: when "
+	                  "it comes it is refused; it has to enrol again, "
+	                  "which cancels what waits",
+	    at(identity).s);
+}
+
+/* Nothing reaches this Mac, whatever the queue says; or NULL. */
 static char *
-unpushable(const struct mdm_why *w, int64_t now)
+unreachable(const struct mdm_why *w, int64_t now)
 {
 	const char *reason =
 	    w->push_last_reason != NULL ? w->push_last_reason : "no reason";
+	char *refused;
 
 	if (str_eq(w->enrollment_state, "left"))
 		return str_printf("the Mac is not enrolled any more");
+	refused = mdm_why_identity(w->identity, now);
+	if (refused != NULL)
+		return refused;
 	if (!w->has_token)
 		return str_printf("the Mac has not told its push token yet");
 	if (str_eq(w->push_last_reason, "topic_mismatch"))
@@ -99,7 +122,7 @@ static char *
 waiting(const struct mdm_why *w, int64_t now)
 {
 	AUTO(str_free) char *next = next_push(w, now);
-	AUTO(str_free) char *never = unpushable(w, now);
+	AUTO(str_free) char *never = unreachable(w, now);
 	AUTO(str_free) char *last = NULL;
 	AUTO(str_free) char *seen = NULL;
 

@@ -20,7 +20,16 @@ struct mdm_why {
 	const char *push_last_reason, *push_last_id;
 	/* Of the enrolment's topic; 0: there is no push certificate for it. */
 	int64_t push_cert_not_after;
+	int64_t identity; /* of the device; mdm_why_identity() */
 };
+
+/* An identity that does not end by itself, in the place of its end. */
+enum { MDM_WHY_HELD = -1, MDM_WHY_REVOKED = -2 };
+/*
+ * Why the Mac is refused when it comes, and what would help, from the end of
+ * its identity; NULL if it is not, or nothing is known (0).  The caller's.
+ */
+char *mdm_why_identity(int64_t identity, int64_t now_ms);
 
 /* The caller's. */
 char *mdm_why_sentence(const struct mdm_why *w, int64_t now_ms);

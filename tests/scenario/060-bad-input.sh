@@ -50,6 +50,10 @@ TOKEN=$viewer
 api_is 403 forbidden POST /api/v1/orders -H "$json" -d '{"kind":"lock","device":"SIM000001"}'
 TOKEN=$good
 api_is 404 not_found GET /api/v1/devices/NOSUCH
+for bad in %ff %00 %zz; do
+	api_is 400 invalid GET "/api/v1/devices?q=$bad"
+	api_is 400 invalid GET "/api/v1/commands?state=$bad"
+done
 api_is 400 order_kind_unknown POST /api/v1/orders -H "$json" -d '{"kind":"burn","device":"SIM000001"}'
 api_is 400 invalid POST /api/v1/orders -H "$json" -d '{"kind":'
 api_is 422 name_too_long POST /api/v1/devices/SIM000001/commands -H "$json" \

@@ -22,6 +22,9 @@ listed_and_shown(void **state)
 
 	CALL(VIEWER, "GET /api/v1/devices/c02t2", NULL, 200);
 	assert_string_equal(text_at(a, "chip"), "t2");
+	/* In any case by its UDID as well. */
+	CALL(VIEWER, "GET /api/v1/devices/m-t2", NULL, 200);
+	assert_string_equal(text_at(a, "serial"), "C02T2");
 	CALL(VIEWER, "GET /api/v1/devices/intel", NULL, 200);
 	assert_string_equal(text_at(a, "serial"), "C02INTEL");
 	REFUSED(
@@ -32,6 +35,13 @@ listed_and_shown(void **state)
 static void
 refreshed_and_pushed(void **state)
 {
+	static const char *const bare[] = {
+		"POST /api/v1/devices/C02T2/push",
+		"POST /api/v1/devices/C02T2/refresh",
+		"POST /api/v1/devices/C02T2/renew",
+		"POST /api/v1/commands/C/cancel",
+		"POST /api/v1/orders/O/cancel",
+	};
 	struct admin *a = *state;
 
 	for (int i = 0; i < 2; i++)
@@ -43,6 +53,9 @@ refreshed_and_pushed(void **state)
 	                     "M-INTEL"),
 	    2);
 	CALL(OPERATOR, "POST /api/v1/devices/C02T2/push", NULL, 202);
+	CALL(OPERATOR, "POST /api/v1/devices/C02T2/push", "{}", 202);
+	for (size_t i = 0; i < COUNT(bare); i++)
+		REFUSED(OPERATOR, bare[i], "{\"x\":1}", 400, "invalid");
 	assert_int_equal(site_number(a->site,
 	                     "SELECT push_due_at IS NOT NULL FROM enrollment "
 	                     "WHERE id = $1",
@@ -74,6 +87,9 @@ given_a_user(void **state)
 	CALL(OPERATOR, "DELETE /api/v1/devices/C02INTEL/user", NULL, 200);
 	assert_int_equal(site_events(a->site, "device.unassigned"), 2);
 
+	REFUSED(
+	    OPERATOR, "PUT /api/v1/devices/C02INTEL/user", "", 400, "invalid");
+	assert_non_null(strstr(text_at(a, "detail"), "the body is empty"));
 	REFUSED(OPERATOR, "PUT /api/v1/devices/C02INTEL/user", "{}", 400,
 	    "invalid");
 	REFUSED(OPERATOR, "PUT /api/v1/devices/C02INTEL/user",

@@ -401,12 +401,61 @@ a_device_shows_when_its_identity_ends(void **state)
 	clock_set_offset_ms((LIFE_DAYS - 10) * MS_DAY + MS_MIN);
 	tx = site_write(s);
 	OK(enroll_identity_json(tx, array, &e));
-	assert_true(json_is_null(
-	    json_object_get(json_array_get(array, 0), "identity")));
+	identity = json_object_get(json_array_get(array, 0), "identity");
+	assert_string_equal(
+	    json_string_value(json_object_get(identity, "state")), "missing");
 	identity = json_object_get(json_array_get(array, 18), "identity");
+	assert_string_equal(
+	    json_string_value(json_object_get(identity, "state")), "valid");
 	assert_int_equal(
 	    json_integer_value(json_object_get(identity, "days")), 9);
 	assert_true(json_is_null(json_object_get(identity, "renewal")));
+}
+
+static void
+revoke_paper(struct site *s, const char *fingerprint, int reason)
+{
+	struct store_tx *tx = site_write(s);
+
+	OK(cert_ledger_revoke(tx, fingerprint, reason, "test", &e));
+	site_commit(tx);
+}
+
+/* How the identity of D1 is shown. */
+static void
+expect_shown(struct site *s, const char *wanted)
+{
+	AUTO(json_free) json_t *array = json_array();
+	AUTO(store_rollback) struct store_tx *tx = site_write(s);
+	json_t *o = json_object();
+
+	json_put_str(o, "id", "D1");
+	json_array_append_new(array, o);
+	OK(enroll_identity_json(tx, array, &e));
+	o = json_object_get(o, "identity");
+	assert_string_equal(
+	    json_string_value(json_object_get(o, "state")), wanted);
+}
+
+/* A Mac that is refused for its identity is not one without. */
+static void
+a_device_shows_that_its_identity_is_refused(void **state)
+{
+	struct site *s = *state;
+	char old[65], newer[65];
+
+	paper(s, "enroll", old);
+	revoke_paper(s, old, CERT_REASON_HOLD);
+	expect_shown(s, "held");
+	paper(s, "enroll", newer);
+	expect_shown(s, "valid");
+	revoke_paper(s, newer, CERT_REASON_KEY_COMPROMISE);
+	expect_shown(s, "held");
+	revoke_paper(s, old, CERT_REASON_KEY_COMPROMISE);
+	expect_shown(s, "revoked");
+	paper(s, "enroll", newer);
+	days(LIFE_DAYS + 1);
+	expect_shown(s, "expired");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, site_teardown)
@@ -430,6 +479,7 @@ main(void)
 		    neither_a_cancelled_command_nor_an_empty_answer_is_the_end),
 		TEST(what_left_is_not_renewed),
 		TEST(a_device_shows_when_its_identity_ends),
+		TEST(a_device_shows_that_its_identity_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,7 @@ set_up(void **state)
 
 	f.s = server_new((struct http_options){ .workers = 4 });
 	http_add(f.s, HTTP_DEVICE_SIDE, routes, COUNT(routes), NULL);
+	http_add(f.s, HTTP_ADMIN_SIDE, routes, COUNT(routes), NULL);
 	f.port = server_listen(f.s, HTTP_DEVICE_SIDE);
 	*state = &f;
 	return 0;
@@ -291,6 +292,32 @@ decodes_parameters(void **state)
 	    "id=1 q=- raw=message=%00&q=%ff");
 }
 
+/* A filter that is left out would show everything. */
+static void
+the_admin_side_refuses_what_is_no_text(void **state)
+{
+	static const char *const bad[] = { "%ff", "%00", "%zz", "%", "a&%ff=b",
+		"a&r=%c3" };
+	struct fixture *f = *state;
+	uint16_t port = server_listen(f->s, HTTP_ADMIN_SIDE);
+	struct answer a;
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		AUTO(str_free)
+		char *request =
+		    str_printf("GET /things/1?q=%s HTTP/1.1\r\n\r\n", bad[i]);
+
+		ask(port, request, &a);
+		assert_int_equal(a.status, 400);
+		assert_string_equal(
+		    header_of(&a, "Content-Type"), "application/problem+json");
+		assert_non_null(strstr(buf_str(a.body), "\"invalid\""));
+		answer_clear(&a);
+	}
+	expect_body(port, "GET /things/1?q=%c3%a9&&r HTTP/1.1\r\n\r\n",
+	    "id=1 q=\xc3\xa9 raw=q=%c3%a9&&r");
+}
+
 static void
 keeps_the_connection(void **state)
 {
@@ -368,6 +395,7 @@ main(void)
 		cmocka_unit_test(takes_any_spaces_around_values),
 		cmocka_unit_test(headers_have_a_limit),
 		cmocka_unit_test(decodes_parameters),
+		cmocka_unit_test(the_admin_side_refuses_what_is_no_text),
 		cmocka_unit_test(keeps_the_connection),
 		cmocka_unit_test(answers_pipelined_requests_in_order),
 		cmocka_unit_test(large_bodies_both_ways),

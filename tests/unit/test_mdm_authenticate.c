@@ -231,6 +231,13 @@ a_serial_in_use_is_refused(void **state)
 	assert_int_equal(w->e.code, ERR_INVALID);
 	assert_string_equal(w->e.slug, "serial_conflict");
 	assert_int_equal(events(w, "device.serial_conflict"), 1);
+	/* Whoever has to find the second Mac is told which it is. */
+	assert_int_equal(
+	    count(w, "SELECT COUNT(*) FROM event WHERE kind = "
+	             "'device.serial_conflict' AND data LIKE "
+	             "'%\"code\":\"serial_conflict\"%' AND data LIKE "
+	             "'%\"udid\":\"" UDID_2 "\"%'"),
+	    1);
 	assert_int_equal(count(w, "SELECT COUNT(*) FROM device"), 1);
 	assert_text(w, "SELECT udid FROM device", UDID_1);
 	assert_int_equal(

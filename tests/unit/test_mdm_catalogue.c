@@ -244,6 +244,8 @@ names_have_at_most_15_characters(void **state)
 	/* 15 characters, not bytes */
 	snprintf(args, sizeof(args), form, "経理部のマック-0123456");
 	accepted("Settings", args, "DeviceName");
+	snprintf(args, sizeof(args), form, "");
+	refused("Settings", args, "a computer name is not empty");
 	snprintf(args, sizeof(args), form, "0123456789abcdef");
 	assert_false(build("Settings", args, xml, &e));
 	assert_int_equal(e.code, ERR_REFUSED);

@@ -31,7 +31,8 @@ all_t2_models_are_refused(void **state)
 	assert_int_equal(COUNT(t2_models), 16);
 	for (size_t i = 0; i < COUNT(t2_models); i++) {
 		assert_int_equal(of_model(t2_models[i]), MDM_CHIP_T2);
-		assert_false(mdm_chip_may_wipe(of_model(t2_models[i]), &e));
+		assert_false(
+		    mdm_chip_may_wipe(of_model(t2_models[i]), NULL, &e));
 		assert_int_equal(e.code, ERR_REFUSED);
 		assert_string_equal(e.slug, "wipe_refused_t2");
 	}
@@ -137,13 +138,13 @@ the_decision(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_true(mdm_chip_may_wipe(MDM_CHIP_NONE, &e));
-	assert_true(mdm_chip_may_wipe(MDM_CHIP_T1, &e));
-	assert_true(mdm_chip_may_wipe(MDM_CHIP_APPLE_SILICON, &e));
-	assert_true(mdm_chip_may_wipe(MDM_CHIP_VIRTUAL, &e));
-	assert_false(mdm_chip_may_wipe(MDM_CHIP_UNKNOWN, &e));
+	assert_true(mdm_chip_may_wipe(MDM_CHIP_NONE, NULL, &e));
+	assert_true(mdm_chip_may_wipe(MDM_CHIP_T1, NULL, &e));
+	assert_true(mdm_chip_may_wipe(MDM_CHIP_APPLE_SILICON, NULL, &e));
+	assert_true(mdm_chip_may_wipe(MDM_CHIP_VIRTUAL, NULL, &e));
+	assert_false(mdm_chip_may_wipe(MDM_CHIP_UNKNOWN, NULL, &e));
 	assert_string_equal(e.slug, "chip_unknown");
-	assert_false(mdm_chip_may_wipe((enum mdm_chip)77, &e));
+	assert_false(mdm_chip_may_wipe((enum mdm_chip)77, NULL, &e));
 	assert_true(mdm_chip_erases("EraseDevice"));
 	assert_false(mdm_chip_erases("DeviceLock"));
 	assert_false(mdm_chip_erases(NULL));

@@ -54,10 +54,10 @@ very_many_broken_commands_end_in_turns(void **state)
 }
 
 static void
-order_lock(struct world *w)
+make_order(struct world *w, const char *kind)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
-	struct mdm_order o = { .kind = "lock", .by = "token:test" };
+	struct mdm_order o = { .kind = kind, .by = "token:test" };
 	struct mdm_order_made made;
 	struct mdm_device d;
 
@@ -85,7 +85,7 @@ a_lock_that_is_put_off_is_pushed_soon(void **state)
 	struct world *w = *state;
 
 	enroll_quietly(w, &mac_1);
-	order_lock(w);
+	make_order(w, "lock");
 	for (int64_t hours = 0; hours < 20; hours++) {
 		clock_set_offset_ms(hours * MS_H);
 		assert_in_range(put_lock_off(w), 1, 10 * MS_MIN);
@@ -103,7 +103,7 @@ a_lock_that_is_put_off_outlives_an_answer(void **state)
 	int64_t due;
 
 	enroll_quietly(w, &mac_1);
-	order_lock(w);
+	make_order(w, "lock");
 	queue(w, "CertificateList", other);
 	idle(w, 'a', UDID_1);
 	assert_string_equal(w->type, "DeviceLock");
@@ -113,6 +113,37 @@ a_lock_that_is_put_off_outlives_an_answer(void **state)
 	assert_string_equal(w->id, "");
 	due = count(w, "SELECT push_due_at FROM enrollment") - clock_now_ms();
 	assert_in_range(due, 1, 10 * MS_MIN);
+}
+
+/* What was known when it was ordered holds no more: it is asked at once. */
+static void
+a_wipe_refused_at_delivery_asks_the_mac(void **state)
+{
+	struct world *w = *state;
+	AUTO(str_free) char *reason = NULL;
+	char id[37];
+
+	enroll_quietly(w, &mac_1);
+	execute(w, "UPDATE device SET information = '{}', information_at = 1");
+	make_order(w, "wipe");
+	queue(w, "SecurityInfo", id);
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "EraseDevice");
+	answer(w, "NotNow");
+	assert_string_equal(w->id, id);
+	assert_true(reply(w, 'a',
+	    &(struct reply){ UDID_1, id, "Acknowledged",
+	        "<key>SecurityInfo</key><dict><key>SecureBoot</key><dict>"
+	        "<key>SecureBootLevel</key><string>full</string></dict></"
+	        "dict>" }));
+	assert_text(w, "SELECT chip FROM device", "unknown");
+	idle(w, 'a', UDID_1);
+	assert_string_equal(w->type, "DeviceInformation");
+	assert_text(w, "SELECT state FROM orders", "refused");
+	assert_text(w, "SELECT reason_code FROM orders", "chip_unknown");
+	reason = text(w, "SELECT reason FROM orders");
+	assert_non_null(strstr(reason, "(iMac14,2) contradict each other"));
+	assert_non_null(strstr(reason, "it was asked again"));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
@@ -125,6 +156,7 @@ main(void)
 		T(very_many_broken_commands_end_in_turns),
 		T(a_lock_that_is_put_off_is_pushed_soon),
 		T(a_lock_that_is_put_off_outlives_an_answer),
+		T(a_wipe_refused_at_delivery_asks_the_mac),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,47 @@ an_unknown_chip_is_asked_for(void **state)
 	    1);
 }
 
+/* To order again when the Mac has answered helps only one that has not. */
+static void
+what_is_not_known_of_the_chip_is_said(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *sql, *part;
+	} rows[] = {
+		{ "UPDATE device SET chip = 'unknown'",
+		    "it was asked for its model, order again when" },
+		{ "UPDATE device SET information_at = 1",
+		    "(iMac14,2) contradict each other" },
+		{ "UPDATE device SET model_id = 'MacBookPro99,9'",
+		    "the model MacBookPro99,9 is not known to this version" },
+		{ "UPDATE device SET chip_heard = 2",
+		    "(MacBookPro99,9) contradict each other" },
+		{ "UPDATE device SET model_id = ''",
+		    "answered without telling its model" },
+	};
+
+	enroll_quietly(w, &mac_1);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct mdm_order wipe = { .kind = "wipe",
+			.idempotency_key = rows[i].part };
+		struct made m;
+
+		execute(w, rows[i].sql);
+		m = order(w, &wipe);
+		assert_string_equal(m.refused.slug, "chip_unknown");
+		assert_non_null(strstr(m.refused.text, rows[i].part));
+		/* It is asked, and while it owes the answer that is said. */
+		m = order(w, &(struct mdm_order){ .kind = "wipe" });
+		assert_non_null(strstr(m.refused.text, rows[0].part));
+		execute(w, "UPDATE command SET done_at = 1");
+		/* The same order again was refused for the same reason. */
+		m = order(w, &wipe);
+		assert_string_equal(m.refused.slug, "chip_unknown");
+		assert_non_null(strstr(m.refused.text, rows[i].part));
+	}
+}
+
 static void
 pins_and_behaviour_by_chip_and_system(void **state)
 {
@@ -384,6 +425,55 @@ lists_go_on(void **state)
 	assert_null(json_object_get(one, "pin"));
 }
 
+static char *
+shown(struct world *w, const char *id, const char *key, bool as_command)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(json_free) json_t *o = NULL;
+	AUTO(str_free) char *command = NULL;
+
+	command = text(w, "SELECT id FROM command WHERE order_id IS NOT NULL");
+	OK(store_begin(w->store, STORE_READ, &tx, e));
+	if (as_command)
+		OK(mdm_queue_json(tx, w->seal, command, &o, e));
+	else
+		OK(mdm_order_json(tx, id, &o, e));
+	return str_dup(json_string_value(json_object_get(o, key)));
+}
+
+/* The stolen Mac: revoked first, then locked.  Its lock never arrives. */
+static void
+an_order_for_a_refused_mac_says_so(void **state)
+{
+	struct world *w = *state;
+	AUTO(str_free) char *none = NULL;
+	AUTO(str_free) char *warning = NULL;
+	AUTO(str_free) char *next = NULL;
+	AUTO(str_free) char *why = NULL;
+	struct made m;
+
+	enroll_quietly(w, &mac_1);
+	m = order(w, &(struct mdm_order){ .kind = "lock" });
+	none = shown(w, m.id, "warning", false);
+	assert_null(none);
+	execute(w, "UPDATE certificate SET state = 'revoked'");
+	warning = shown(w, m.id, "warning", false);
+	assert_non_null(warning);
+	assert_non_null(strstr(warning, "is revoked"));
+	why = shown(w, m.id, "why", true);
+	assert_string_equal(why, warning);
+	next = shown(w, m.id, "next", false);
+	assert_null(strstr(next, "pushed"));
+	/* As it says. */
+	issue_enroll(w, 'b');
+	assert_true(authenticate(w, &(struct mac){ 'b', UDID_1, mac_1.serial,
+	                                mac_1.model, mac_1.name, mac_1.os }));
+	assert_text(w, "SELECT state FROM orders", "cancelled");
+	str_free(&warning);
+	warning = shown(w, m.id, "warning", false);
+	assert_null(warning);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_make, world_drop)
 
 int
@@ -393,6 +483,7 @@ main(void)
 		T(a_lock_has_a_pin_from_the_start),
 		T(a_t2_is_not_wiped),
 		T(an_unknown_chip_is_asked_for),
+		T(what_is_not_known_of_the_chip_is_said),
 		T(pins_and_behaviour_by_chip_and_system),
 		T(old_apple_silicon_is_not_locked),
 		T(what_is_asked_is_checked),
@@ -403,6 +494,7 @@ main(void)
 		T(time_runs_out),
 		T(errors_are_told),
 		T(lists_go_on),
+		T(an_order_for_a_refused_mac_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,20 @@ static const struct {
 	{ { GOOD, PUSHED, .state = "not-now", .not_now = 3 },
 	    "the Mac answered NotNow 3 times (busy, asleep or locked); next "
 	    "push 2027-01-15T08:02:00Z" },
+	{ { GOOD, PUSHED, .identity = NOW + 1 },
+	    "APNs accepted a push 2027-01-15T07:59:30Z (apns-id " ID "), no "
+	    "contact since 2027-01-15T07:00:00Z; next push "
+	    "2027-01-15T08:02:00Z" },
+	{ { GOOD, PUSHED, .identity = MDM_WHY_REVOKED },
+	    "the Mac's identity certificate is revoked: when it comes it is "
+	    "refused; it has to enrol again, which cancels what waits" },
+	{ { GOOD, PUSHED, .identity = MDM_WHY_HELD },
+	    "the Mac's identity certificate is on hold: when it comes it is "
+	    "refused, until that is released" },
+	{ { GOOD, PUSHED, .identity = NOW - MS_MIN },
+	    "the Mac's identity certificate expired 2027-01-15T07:59:00Z: when "
+	    "it comes it is refused; it has to enrol again, which cancels what "
+	    "waits" },
 	{ { GOOD, PUSHED, .enrollment_state = "left" },
 	    "the Mac is not enrolled any more" },
 	{ { GOOD, .has_token = false },
