@@ -153,18 +153,6 @@ check_certificate(struct report *r, const struct settings *s)
 
 /* ---- the TLS certificate ---- */
 
-/* Host of "https://host:port/". */
-static char *
-host_of(const struct settings *s)
-{
-	const char *url = settings_str(s, "public-url");
-	const char *p = url != NULL ? strstr(url, "://") : NULL;
-
-	if (p == NULL)
-		return str_dup("localhost");
-	return str_printf("%.*s", (int)strcspn(p + 3, ":/"), p + 3);
-}
-
 static void
 check_tls(struct report *r, const struct settings *s)
 {
@@ -177,7 +165,9 @@ check_tls(struct report *r, const struct settings *s)
 	char *cert_path = cert ? str_dup(cert) : str_printf("%s/tls.pem", data);
 	AUTO(str_free)
 	char *key_path = key ? str_dup(key) : str_printf("%s/tls.key", data);
-	AUTO(str_free) char *host = host_of(s);
+	const char *url = settings_str(s, "public-url");
+	AUTO(str_free)
+	char *host = app_settings_host(url != NULL ? url : "localhost");
 	AUTO(str_free) char *text = NULL;
 	AUTO(buf_free) struct buf *c = NULL;
 	AUTO(buf_wipe) struct buf *k = NULL;

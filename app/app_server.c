@@ -262,19 +262,6 @@ listen_plain(struct app_server *s, struct err *e)
 	return true;
 }
 
-/* Host of "https://host:port/", for the certificate; of "[::1]" what is
- * between the brackets. */
-static char *
-host_of(const char *url)
-{
-	const char *p = strstr(url, "://");
-
-	p = p != NULL ? p + 3 : url;
-	if (*p == '[')
-		return str_printf("%.*s", (int)strcspn(p + 1, "]"), p + 1);
-	return str_printf("%.*s", (int)strcspn(p, ":/"), p);
-}
-
 /* Its port may be in certificates. */
 static bool
 bind_plain(struct app_server *s, struct err *e)
@@ -305,7 +292,7 @@ bind_device(struct app_server *s, struct err *e)
 	s->url = url != NULL ? TAKE(url)
 	                     : str_printf("%s://localhost:%d",
 	                           tls ? "https" : "http", port);
-	s->host = host_of(s->url);
+	s->host = app_settings_host(s->url);
 	return true;
 }
 

@@ -231,6 +231,17 @@ check_public_url(const char *url, struct err *e)
 }
 
 char *
+app_settings_host(const char *url)
+{
+	const char *p = strstr(url, "://");
+
+	p = p != NULL ? p + 3 : url;
+	if (*p == '[')
+		return str_printf("%.*s", (int)strcspn(p + 1, "]"), p + 1);
+	return str_printf("%.*s", (int)strcspn(p, ":/"), p);
+}
+
+char *
 app_settings_public_url(const struct settings *s)
 {
 	const char *url = settings_str(s, "public-url");

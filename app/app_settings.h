@@ -27,6 +27,9 @@ MUST_CHECK bool app_settings_proxy_credentials(
     const struct settings *s, char **out, struct err *e);
 /* public-url without a slash at its end, the caller's; NULL: no setting. */
 char *app_settings_public_url(const struct settings *s);
+/* The host that a URL names, as a certificate has it: of "[::1]" what is
+ * between the brackets.  The caller's. */
+char *app_settings_host(const char *url);
 bool app_settings_loopback(const char *address);
 /* "scheme://host:port", an IPv6 address in brackets; of a wildcard address,
  * loopback.  The caller's. */

@@ -84,6 +84,24 @@ a_slash_at_the_end_is_dropped(void **state)
 	assert_string_equal(url, "https://a:1");
 }
 
+static void
+the_host_of_a_url(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "https://mdm.example.com", "mdm.example.com" },
+		{ "https://mdm.example.com:8443/", "mdm.example.com" },
+		{ "https://[fd00::2]:8443", "fd00::2" },
+		{ "localhost", "localhost" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(str_free) char *host = app_settings_host(rows[i][0]);
+
+		assert_string_equal(host, rows[i][1]);
+	}
+}
+
 int
 main(void)
 {
@@ -91,6 +109,7 @@ main(void)
 		cmocka_unit_test(an_address_of_ipv6_has_brackets),
 		cmocka_unit_test(public_url_is_an_https_host),
 		cmocka_unit_test(a_slash_at_the_end_is_dropped),
+		cmocka_unit_test(the_host_of_a_url),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
