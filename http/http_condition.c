@@ -1,19 +1,16 @@
 /*
  * Conditional requests (RFC 9110 section 13): whether a client has already what
  * it asks for.  No state; any thread.
+ *
+ * Only a date that we gave tells.  That of a client's file may be later than
+ * the date of a list that the client does not have: a list is dated when it is
+ * begun, by the clock of whichever node makes it.
  */
 #include <string.h>
 #include <time.h>
 
 #include "core/clock.h"
 #include "http/http.h"
-
-/*
- * A client that gives the date of its file, not of our answer, may have made
- * that from the last answer before this one: in the second that this one tells,
- * or while it was made.  Only behind that is the file known to be later.
- */
-#define UNSURE_MS (2 * MS_S)
 
 void
 http_date(char out[HTTP_DATE_SIZE], int64_t at_ms)
@@ -59,7 +56,7 @@ http_condition_same(
 	if (c->modified_since == NULL ||
 	    !http_date_read(c->modified_since, &since))
 		return false;
-	return since == modified || since >= modified + UNSURE_MS;
+	return since == modified;
 }
 
 bool

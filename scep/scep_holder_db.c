@@ -38,13 +38,16 @@ scep_holder_name_json(const char *subject, struct scep_holder_name *out)
 	"replace(" WHOLE(text) ", " WHOLE(name) ", '') <> " WHOLE(text)
 
 /* The certificates that scep_db_key_elsewhere() is about.  mac 1: this is for
- * a Mac, known or not. */
+ * a Mac, known or not.  An upstream may write other names than were asked for,
+ * which tell nothing of the holder. */
 #define ELSEWHERE(spki, now, old, device, mac, name)			       \
 	" FROM certificate WHERE spki = " spki				       \
 	" AND (state = 'issued' OR revoke_reason = 6) AND not_after > " now    \
 	" AND certificate.fingerprint <> " old				       \
 	" AND CASE WHEN device_id IS NOT NULL THEN device_id <> " device       \
 	" WHEN enrollment_ref IS NOT NULL AND " mac " = 1 THEN 1 = 0"	       \
+	" WHEN EXISTS (SELECT 1 FROM outside_authority o"		       \
+	" WHERE o.id = certificate.authority_id) THEN 1 = 0"		       \
 	" ELSE NOT (" NAMED("certificate.subject", name) ") END"
 /* clang-format on */
 

@@ -158,6 +158,15 @@ find_all(struct scep_service *s, const struct scep_request *rq,
 	return true;
 }
 
+/* Whatever was wrong counts, or counting would tell what it was. */
+static void
+finds_nothing(struct scep_service *s, const struct scep_request *rq,
+    struct scep_outcome *out, const char *text)
+{
+	scep_guess_unreadable(s, rq);
+	scep_refuse(&out->verdict, SCEP_BAD_CERT_ID, text);
+}
+
 bool
 scep_get_cert(struct scep_service *s, const struct scep_request *rq,
     struct slice plain, struct scep_outcome *out, struct err *e)
@@ -167,8 +176,7 @@ scep_get_cert(struct scep_service *s, const struct scep_request *rq,
 	if (query_read(plain, &q) && !find_all(s, rq, &q, out, e))
 		return false;
 	if (out->cert_der == NULL)
-		scep_refuse(&out->verdict, SCEP_BAD_CERT_ID,
-		    "GetCert: no certificate of yours");
+		finds_nothing(s, rq, out, "GetCert: no certificate of yours");
 	return true;
 }
 
@@ -202,9 +210,11 @@ scep_get_crl(struct scep_service *s, const struct scep_request *rq,
 
 	if (query_read(plain, &q))
 		issuer = issuer_of(rq->authority, &q);
-	if (issuer == NULL || s->o.crl == NULL)
-		return refuse_crl(out, SCEP_BAD_CERT_ID,
-		    "GetCRL: no issuer of ours with a CRL");
+	if (issuer == NULL || s->o.crl == NULL) {
+		finds_nothing(
+		    s, rq, out, "GetCRL: no issuer of ours with a CRL");
+		return true;
+	}
 	out->crl_der = buf_new(LIMIT_SCEP_CRL);
 	if (cert_crl_read(s->o.crl, issuer->id, out->crl_der, e))
 		return true;

@@ -264,25 +264,16 @@ poll(struct job *j, struct err *e)
 	return scep_poll(j->s, &j->rq, j->out, e);
 }
 
-/* Whatever was wrong counts, or counting would tell what it was. */
-static bool
-query(struct job *j, bool good)
-{
-	if (good && j->out->verdict.fail >= 0)
-		scep_guess_unreadable(j->s, &j->rq);
-	return good;
-}
-
 static bool
 get_cert(struct job *j, struct err *e)
 {
-	return query(j, scep_get_cert(j->s, &j->rq, j->plain, j->out, e));
+	return scep_get_cert(j->s, &j->rq, j->plain, j->out, e);
 }
 
 static bool
 get_crl(struct job *j, struct err *e)
 {
-	return query(j, scep_get_crl(j->s, &j->rq, j->plain, j->out, e));
+	return scep_get_crl(j->s, &j->rq, j->plain, j->out, e);
 }
 
 /*

@@ -58,13 +58,12 @@ answers_since_a_date(void **state)
 	assert_false(same(NULL, NULL));
 	assert_true(same(NULL, IMF));
 	assert_true(same(NULL, RFC_850));
-	assert_true(same(NULL, "Sun, 06 Nov 1994 08:49:39 GMT"));
-	assert_true(same(NULL, "Mon, 07 Nov 1994 00:00:00 GMT"));
-	assert_true(same(NULL, "Sat, 01 Jan 2050 00:00:00 GMT"));
 	assert_false(same(NULL, "Sun, 06 Nov 1994 08:49:36 GMT"));
 	assert_false(same(NULL, "Sat, 01 Jan 1994 00:00:00 GMT"));
-	/* The file may have been made while the answer was. */
+	/* Dates of files: of which list, they do not tell. */
 	assert_false(same(NULL, "Sun, 06 Nov 1994 08:49:38 GMT"));
+	assert_false(same(NULL, "Mon, 07 Nov 1994 00:00:00 GMT"));
+	assert_false(same(NULL, "Sat, 01 Jan 2050 00:00:00 GMT"));
 	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_false(same(NULL, bad[i]));
 }

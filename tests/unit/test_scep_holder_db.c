@@ -241,6 +241,37 @@ templates_of_other_kinds(void **state)
 	EVP_PKEY_free(key);
 }
 
+/* Its holder asks by the name that was allowed. */
+static void
+an_upstream_may_rename(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *key = forge_ec("P-256");
+	struct visit v = { .template = "renamed",
+		.challenge = STATIC_SECRET,
+		.key = key,
+		.cn = "gate-a",
+		.tid = "H-9" };
+
+	world_template(w, "renamed", "{\"challenge\":\"static\"}");
+	world_secret(w, "renamed", "[\"gate-a\"]");
+	X509_free(visit_named(w, v, "gate-a"));
+	run(w,
+	    "UPDATE certificate SET subject = 'CN=gate-a.example'"
+	    " WHERE transaction_id = $1",
+	    v.tid);
+	v.tid = "H-10";
+	visit_refused(w, v, SCEP_TEXT_KEY_TAKEN);
+	run(w,
+	    "INSERT INTO outside_authority (id, upstream, chain, created_at)"
+	    " SELECT authority_id, $1, der, 0 FROM certificate"
+	    " WHERE transaction_id = 'H-9'",
+	    "corp");
+	X509_free(visit_named(w, v, "gate-a"));
+	run(w, "DELETE FROM outside_authority WHERE upstream = $1", "corp");
+	EVP_PKEY_free(key);
+}
+
 /* Two that passed the first look: the second finds it when it is to be
  * spent. */
 static void
@@ -331,6 +362,7 @@ main(void)
 		cmocka_unit_test(a_mac_keeps_its_key),
 		cmocka_unit_test(renewals_with_a_key),
 		cmocka_unit_test(templates_of_other_kinds),
+		cmocka_unit_test(an_upstream_may_rename),
 		cmocka_unit_test(challenge_is_spent_for_a_free_key_only),
 		cmocka_unit_test(names_at_once),
 	};
