@@ -442,7 +442,7 @@ release(const struct http_request *rq, struct http_reply *rp, void *service,
 		.fingerprint = http_param(rq, "fingerprint"),
 		.by = api_by(rq) };
 
-	return change(&c, release_once, rp, e);
+	return api_no_body(rq, e) && change(&c, release_once, rp, e);
 }
 
 /* clang-format off */
@@ -450,7 +450,7 @@ static const struct http_route routes[] = {
 	{ "GET",  "/api/v1/certificates", HTTP_VIEW, LIMIT_BODY_NONE, list },
 	{ "GET",  "/api/v1/certificates/{fingerprint}", HTTP_VIEW, LIMIT_BODY_NONE, show },
 	{ "POST", "/api/v1/certificates/{fingerprint}/revoke", HTTP_DESTROY, LIMIT_BODY_API, revoke },
-	{ "POST", "/api/v1/certificates/{fingerprint}/release", HTTP_DESTROY, LIMIT_BODY_NONE, release },
+	{ "POST", "/api/v1/certificates/{fingerprint}/release", HTTP_DESTROY, LIMIT_BODY_API, release },
 };
 /* clang-format on */
 

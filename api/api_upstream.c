@@ -85,7 +85,8 @@ test(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(json_free) json_t *j = NULL;
 	struct api_service *s = service;
 
-	if (!scep_upstream_conf_test(s->o.scep, http_param(rq, "name"), &j, e))
+	if (!api_no_body(rq, e) ||
+	    !scep_upstream_conf_test(s->o.scep, http_param(rq, "name"), &j, e))
 		return false;
 	api_reply(rp, 200, &j);
 	return true;

@@ -293,7 +293,8 @@ revoked_held_released(void **state)
 	assert_int_equal(count(a, "state=held"), 1);
 	assert_int_equal(count(a, "state=revoked"), 1);
 	REFUSED(VIEWER, "POST " ONE "/release", NULL, 403, "forbidden");
-	CALL(OPERATOR, "POST " ONE "/release", NULL, 200);
+	REFUSED(OPERATOR, "POST " ONE "/release", "{\"x\":1}", 400, "invalid");
+	CALL(OPERATOR, "POST " ONE "/release", "{}", 200);
 	assert_string_equal(text_at(a, "state"), "valid");
 	assert_true(json_is_null(at(a, "revoked_by")));
 	for (int i = 0; i < 2; i++) {
