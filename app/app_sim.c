@@ -24,6 +24,9 @@ static const struct app_option apns_options[] = {
 	{ "port", "N", "of HTTP/2; 0: any free one" },
 	{ "device-port", "N", "of the simulated Macs' channel; 0: any" },
 	{ "topic", "TOPIC", "of the push certificate that is made" },
+	{ "answer", "STATUS[:REASON]",
+	    "to pushes that are all right, such as 410:Unregistered (200)" },
+	{ "answers", "N", "how many get it; 0: all (0)" },
 	{ NULL, NULL, NULL },
 };
 
@@ -137,6 +140,32 @@ start_apns(const char *dir, int64_t port, int64_t device_port,
 	           out, e);
 }
 
+/* What --answer and --answers say; false with a line on standard error. */
+static bool
+read_answer(const struct app_args *a, struct sim_apns_rule *out)
+{
+	const char *text = app_arg(a, "answer");
+	const char *reason = text != NULL ? strchr(text, ':') : NULL;
+	AUTO(str_free) char *status = NULL;
+	int64_t n;
+
+	*out = (struct sim_apns_rule){ .token = "", .action = SIM_APNS_ANSWER };
+	if (!app_sim_number(a, "answers", 0, INT32_MAX, &out->count))
+		return false;
+	if (text == NULL)
+		return true;
+	status = reason != NULL ? str_printf("%.*s", (int)(reason - text), text)
+	                        : str_dup(text);
+	if (!str_to_i64(status, 200, 599, &n)) {
+		fprintf(stderr, "mutsu: answer: must be a status from 200 to "
+		                "599, and a reason behind a colon\n");
+		return false;
+	}
+	out->status = (int)n;
+	out->reason = reason != NULL ? reason + 1 : NULL;
+	return true;
+}
+
 static int
 sim_apns(const struct app_args *a)
 {
@@ -146,11 +175,13 @@ sim_apns(const struct app_args *a)
 	AUTO(str_free) char *ports = NULL;
 	AUTO(str_free) char *line = NULL;
 	struct sim_apns_stats stats;
+	struct sim_apns_rule answer;
 	struct err e = { 0 };
 	int64_t port, device_port;
 	sigset_t signals;
 
-	if (!app_sim_number(a, "port", 0, 65535, &port) ||
+	if (!read_answer(a, &answer) ||
+	    !app_sim_number(a, "port", 0, 65535, &port) ||
 	    !app_sim_number(a, "device-port", 0, 65535, &device_port))
 		return APP_USAGE;
 	if (dir == NULL)
@@ -165,6 +196,8 @@ sim_apns(const struct app_args *a)
 		fprintf(stderr, "mutsu: %s\n", e.text);
 		return APP_FAILED;
 	}
+	if (answer.status != 0)
+		sim_apns_rule(s, &answer);
 	line = str_printf(
 	    "%d %d\n", (int)sim_apns_port(s), (int)sim_apns_device_port(s));
 	if (!file_write(ports, slice_str(line), 0644, &e)) {
