@@ -64,15 +64,6 @@ is_name(const char *p, size_t len, const char *name)
 	return strlen(name) == len && memcmp(name, p, len) == 0;
 }
 
-/* What cannot be text was left out of the arguments, but was asked for. */
-static bool
-is_text(const struct http_request *rq, const char *p, size_t len)
-{
-	AUTO(str_free) char *name = str_printf("%.*s", (int)len, p);
-
-	return len == 0 || http_query(rq, name) != NULL;
-}
-
 /* A filter misspelt must not be an empty one. */
 static bool
 only_queries(const struct http_request *rq, bool pages,
@@ -92,9 +83,6 @@ only_queries(const struct http_request *rq, bool pages,
 			return err_slug(e, ERR_INVALID, "unknown_filter",
 			    "there is no filter \"%.*s\"",
 			    (int)(len < 64 ? len : 64), p);
-		if (!is_text(rq, p, len))
-			return err_set(e, ERR_INVALID,
-			    "%.*s is not text in UTF-8", (int)len, p);
 		p += strcspn(p, "&");
 		p += *p == '&';
 	}

@@ -2,15 +2,68 @@
  * CRLs, certificates of authorities and OCSP over HTTP.  No state of its own;
  * runs on the workers.
  */
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "certs/cert_crl_http.h"
 #include "certs/cert_crl_priv.h"
 #include "core/limits.h"
 #include "core/log.h"
 
-enum { ETAG_SIZE = 48, CRL_MAX_AGE_S = 60 };
+enum { DATE_SIZE = 40, ETAG_SIZE = 48, CRL_MAX_AGE_S = 60 };
+
+/* IMF-fixdate (RFC 9110 5.6.7). */
+static void
+http_date(char out[DATE_SIZE], int64_t at_ms)
+{
+	time_t t = (time_t)(at_ms / MS_S);
+	struct tm tm;
+
+	out[0] = '\0';
+	if (OPENSSL_gmtime(&t, &tm) != NULL)
+		(void)strftime(
+		    out, DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+}
+
+/* What makes an answer the same as one that a client has. */
+struct validators {
+	char etag[ETAG_SIZE]; /* with its quotes */
+	int64_t modified_ms;
+};
+
+/* RFC 9110 13.1.2: one of the tags in If-None-Match, or "*". */
+static bool
+etag_is_there(const char *header, const char *etag)
+{
+	const char *p = strstr(header, etag);
+
+	return p != NULL || str_eq(header, "*");
+}
+
+/*
+ * Sets ETag and Last-Modified; true when the client has that already, and the
+ * answer is 304.  If-Modified-Since counts when it is the date we gave.
+ */
+static bool
+has_it(const struct http_request *rq, struct http_reply *rp,
+    const struct validators *v)
+{
+	const char *tags = http_header(rq, "If-None-Match");
+	const char *since = http_header(rq, "If-Modified-Since");
+	char date[DATE_SIZE];
+	bool there;
+
+	http_date(date, v->modified_ms);
+	http_set_header(rp, "ETag", v->etag);
+	http_set_header(rp, "Last-Modified", date);
+	there =
+	    tags != NULL ? etag_is_there(tags, v->etag) : str_eq(since, date);
+	if (there)
+		http_set(rp, 304, NULL);
+	return there;
+}
 
 /* "ID" of "ID.crl". */
 static bool
@@ -33,18 +86,18 @@ get_crl(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	struct cert_public *p = service;
 	struct cert_crl_head head;
-	struct http_validators v;
-	char id[64], max_age[48], etag[ETAG_SIZE];
+	struct validators v;
+	char id[64], max_age[48];
 
 	if (!id_of(rq, ".crl", id, e) || !cert_crl_head(p->crl, id, &head, e))
 		return false;
-	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)head.number);
-	v = (struct http_validators){ etag, head.this_update };
+	snprintf(v.etag, sizeof(v.etag), "\"%lld\"", (long long)head.number);
+	v.modified_ms = head.this_update;
 	/* A revocation is to be seen soon; asking again costs a 304. */
 	snprintf(max_age, sizeof(max_age), "public, max-age=%d, no-transform",
 	    CRL_MAX_AGE_S);
 	http_set_header(rp, "Cache-Control", max_age);
-	if (http_unchanged(rq, rp, &v))
+	if (has_it(rq, rp, &v))
 		return true;
 	http_set(rp, 200, "application/pkix-crl");
 	return cert_crl_read(p->crl, id, http_out(rp), e);
@@ -111,7 +164,7 @@ post_ocsp(const struct http_request *rq, struct http_reply *rp, void *service,
 static void
 set_cache(struct http_reply *rp, const struct cert_ocsp_reply *r)
 {
-	char text[96], expires[HTTP_DATE_SIZE];
+	char text[96], expires[DATE_SIZE];
 	int64_t left = (r->next_update - clock_now_ms()) / MS_S;
 
 	http_date(expires, r->next_update);
@@ -128,9 +181,9 @@ get_ocsp(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	AUTO(cert_ocsp_reply_clear) struct cert_ocsp_reply r = { 0 };
 	AUTO(buf_free) struct buf *request = buf_new(LIMIT_BODY_OCSP);
-	struct http_validators v;
+	struct validators v;
 	struct err bad = { 0 };
-	char hex[SHA256_HEX_SIZE], etag[ETAG_SIZE];
+	char hex[SHA256_HEX_SIZE];
 
 	(void)e;
 	/* What is no base64 is no request: an empty one is answered. */
@@ -144,10 +197,10 @@ get_ocsp(const struct http_request *rq, struct http_reply *rp, void *service,
 		return true;
 	}
 	sha256_hex(hex, buf_slice(r.der));
-	snprintf(etag, sizeof(etag), "\"%.32s\"", hex);
-	v = (struct http_validators){ etag, r.this_update };
+	snprintf(v.etag, sizeof(v.etag), "\"%.32s\"", hex);
+	v.modified_ms = r.this_update;
 	set_cache(rp, &r);
-	if (!http_unchanged(rq, rp, &v))
+	if (!has_it(rq, rp, &v))
 		send_reply(rp, &r);
 	return true;
 }

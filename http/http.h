@@ -180,31 +180,6 @@ int64_t http_parked_since(const struct http_request *rq);
 /* Runs parked requests again.  Any thread; cheap. */
 void http_wake(struct http_server *s);
 
-/* ---- conditions ---- */
-
-/* IMF-fixdate (RFC 9110 5.6.7), with its NUL. */
-enum { HTTP_DATE_SIZE = 30 };
-void http_date(char out[HTTP_DATE_SIZE], int64_t at_ms);
-/* Any of the three forms of that section; false: it is no date. */
-MUST_CHECK bool http_date_read(const char *text, int64_t *at_ms_out);
-
-/* What makes an answer the same as one that a client has. */
-struct http_validators {
-	const char *etag; /* with its quotes */
-	int64_t modified_ms;
-};
-/* What a client has; NULL: it does not say. */
-struct http_condition {
-	const char *none_match, *modified_since;
-};
-/* RFC 9110 13.2.2: tags come before a date, and what is no date is none. */
-bool http_condition_same(
-    const struct http_condition *c, const struct http_validators *v);
-/* Sets ETag and Last-Modified; true when the client has that already, and the
- * answer is 304. */
-bool http_unchanged(const struct http_request *rq, struct http_reply *rp,
-    const struct http_validators *v);
-
 /* ---- metrics ---- */
 
 /*
