@@ -30,6 +30,8 @@ struct work {
 	const struct scep_request *rq;
 	int64_t now, retry_since;
 	struct scep_challenge challenge;
+	struct cert_subject subject; /* the challenge's, when that is fresh */
+	json_t *subject_json;        /* what it points into */
 	const struct cert_template *template;
 	struct cert_issued issued;
 	bool won; /* the challenge was ours to spend */
@@ -40,6 +42,7 @@ static void
 work_clear(struct work *w)
 {
 	scep_challenge_clear(&w->challenge);
+	json_free(&w->subject_json);
 	cert_issued_clear(&w->issued);
 }
 
@@ -107,7 +110,11 @@ look_fresh(
 	w->template = cert_authority_template(w->rq->authority, c->template);
 	if (c->expires_at <= w->now || !takes(w, w->template))
 		return true;
-	scep_holder_name_json(c->subject, &c->name);
+	json_free(&w->subject_json);
+	if (!cert_subject_from_json(
+	        c->subject, &w->subject, &w->subject_json, e))
+		return false;
+	scep_holder_name(w->subject.cn, &c->name);
 	if (!scep_db_key_elsewhere(tx,
 	        &(struct scep_holder){ w->rq->csr->spki, c->device_id,
 	            c->enrollment_ref, &c->name, "", w->now },
@@ -146,11 +153,9 @@ look(struct work *w, enum sight *sight, struct err *e)
 static bool
 build(struct work *w, struct err *e)
 {
-	AUTO(json_free) json_t *keep = NULL;
-	struct cert_subject subject;
 	struct cert_issue in = {
 		.template = w->template,
-		.subject = &subject,
+		.subject = &w->subject,
 		.pub = w->rq->csr->pub,
 		.now_ms = w->now,
 		.issuer = cert_authority_issuer_of(
@@ -158,9 +163,7 @@ build(struct work *w, struct err *e)
 	};
 
 	cert_issued_clear(&w->issued);
-	if (!cert_subject_from_json(w->challenge.subject, &subject, &keep, e))
-		return false;
-	if (!scep_strict(w->rq, w->template, &subject, &w->out->verdict) ||
+	if (!scep_strict(w->rq, w->template, &w->subject, &w->out->verdict) ||
 	    w->template->approval)
 		return true;
 	return cert_authority_issue(w->rq->authority, &in, &w->issued, e);

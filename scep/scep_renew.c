@@ -19,6 +19,7 @@ struct work {
 	struct scep_service *s;
 	const struct scep_request *rq;
 	struct scep_predecessor old;
+	struct scep_names names; /* of that certificate, and of the new one */
 	const struct cert_template *template;
 	struct cert_issued issued;
 	int64_t now;
@@ -28,6 +29,7 @@ struct work {
 static void
 work_clear(struct work *w)
 {
+	scep_names_clear(&w->names);
 	cert_issued_clear(&w->issued);
 }
 
@@ -37,9 +39,9 @@ too_early(int64_t from_ms, struct scep_reason *reason)
 {
 	char text[CLOCK_TEXT_SIZE];
 
-	clock_format(text, from_ms);
+	clock_format_s(text, from_ms);
 	snprintf(reason->text, sizeof(reason->text),
-	    "renewal: too early for this template, not before %.19sZ", text);
+	    "renewal: too early for this template, not before %s", text);
 	return reason->text;
 }
 
@@ -97,14 +99,12 @@ repeat(struct store_tx *tx, struct work *w, const struct scep_successor *next,
 static bool
 key_is_free(struct store_tx *tx, struct work *w, struct err *e)
 {
-	AUTO(scep_names_clear) struct scep_names names = { 0 };
 	struct scep_holder_name name;
 	struct scep_holder h = { w->rq->csr->spki, w->old.device_id,
 		w->old.enrollment_ref, &name, w->old.fingerprint, w->now };
 	bool elsewhere;
 
-	scep_names_of_certificate(w->rq->message->signer, &names);
-	scep_holder_name(names.subject.cn, &name);
+	scep_holder_name(w->names.subject.cn, &name);
 	if (!scep_db_key_elsewhere(tx, &h, &elsewhere, e))
 		return false;
 	return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
@@ -149,10 +149,9 @@ decided(const struct work *w)
 static bool
 build(struct work *w, struct err *e)
 {
-	AUTO(scep_names_clear) struct scep_names names = { 0 };
 	struct cert_issue in = {
 		.template = w->template,
-		.subject = &names.subject,
+		.subject = &w->names.subject,
 		.pub = w->rq->csr->pub,
 		.now_ms = w->now,
 		.issuer = cert_authority_issuer_of(
@@ -161,11 +160,11 @@ build(struct work *w, struct err *e)
 
 	if (!scep_template_permits(w->template, w->rq, &w->out->verdict))
 		return true;
-	scep_names_of_certificate(w->rq->message->signer, &names);
-	if (names.lost)
+	if (w->names.lost)
 		return refuse(w, "renewal: the names of this certificate "
 		                 "cannot all be certified here");
-	if (!scep_strict(w->rq, w->template, &names.subject, &w->out->verdict))
+	if (!scep_strict(
+	        w->rq, w->template, &w->names.subject, &w->out->verdict))
 		return true;
 	cert_issued_clear(&w->issued);
 	if (cert_authority_issue(w->rq->authority, &in, &w->issued, e))
@@ -244,6 +243,7 @@ scep_renew(struct scep_service *s, const struct scep_request *rq,
 
 	*out = (struct scep_outcome){ .verdict = { -1, NULL } };
 	cert_fingerprint(rq->message->signer, w.old.fingerprint);
+	scep_names_of_certificate(rq->message->signer, &w.names);
 	if (!look(&w, e))
 		return false;
 	if (decided(&w))
