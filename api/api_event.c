@@ -63,25 +63,44 @@ parks(const struct http_request *rq, struct http_reply *rp, int64_t wait_s)
 	return true;
 }
 
+/* The number behind which the list begins: after, or that of last. */
+static bool
+first_after(struct store_tx *tx, int64_t last, int64_t *after, struct err *e)
+{
+	int64_t newest;
+
+	if (last == 0)
+		return true;
+	if (!api_db_last_event(tx, &newest, e))
+		return false;
+	*after = newest > last ? newest - last : 0;
+	return true;
+}
+
 static bool
 list(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	static const char *const filters[] = { "wait", NULL };
+	static const char *const filters[] = { "wait", "last", NULL };
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *array = json_array();
 	struct api_service *s = service;
-	int64_t after, limit, wait_s, next;
+	int64_t after, limit, wait_s, last, next;
 	json_t *j;
 
 	if (!api_limit(rq, filters, &limit, e) ||
 	    !api_number(rq, "after", 0, &after, e) ||
-	    !api_number(rq, "wait", 0, &wait_s, e))
+	    !api_number(rq, "wait", 0, &wait_s, e) ||
+	    !api_number(rq, "last", 0, &last, e))
 		return false;
+	if (last > limit || (last > 0 && (after > 0 || wait_s > 0)))
+		return err_set(e, ERR_INVALID,
+		    "last is at most limit, and without after and wait");
 	if (wait_s > LIMIT_FEED_WAIT_S)
 		return err_set(e, ERR_INVALID, "wait is at most %d seconds",
 		    LIMIT_FEED_WAIT_S);
 	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
+	    !first_after(tx, last, &after, e) ||
 	    !read_events(tx, after, limit, array, &next, e))
 		return false;
 	if (json_array_size(array) == 0 && parks(rq, rp, wait_s))

@@ -149,127 +149,66 @@ command_send(const struct app_args *a)
 	return code;
 }
 
+/* Prints what comes after *after, which moves on; *count, if not NULL, is how
+ * many.  An exit code. */
 static int
-get_events(const struct app_args *a, const char *query, int64_t after,
-    json_t **page, const json_t **events)
+event_page(
+    const struct app_args *a, const char *query, int64_t *after, size_t *count)
 {
 	AUTO(str_free)
 	char *path =
-	    str_printf("/api/v1/events?%s&after=%lld", query, (long long)after);
+	    str_printf("/api/v1/events?limit=%d&%s", EVENTS_MAX, query);
+	AUTO(json_free) json_t *page = NULL;
+	const json_t *events;
 	int code = app_call(
-	    a, &(struct app_call){ .method = "GET", .path = path }, page);
-
-	if (code == APP_OK)
-		*events = json_object_get(*page, "events");
-	return code;
-}
-
-static int
-any_after(const struct app_args *a, int64_t after, bool *any)
-{
-	AUTO(json_free) json_t *page = NULL;
-	const json_t *events = NULL;
-	int code = get_events(a, "limit=1", after, &page, &events);
-
-	*any = json_array_size(events) != 0;
-	return code;
-}
-
-/* The feed can only be asked what comes after a number, but has no gaps: so
- * the newest number is found by halving. */
-static int
-newest_event(const struct app_args *a, int64_t *out)
-{
-	int64_t low = 0, high = 1; /* something follows low, nothing high */
-	bool any = true;
-	int code = any_after(a, 0, &any);
-
-	if (code != APP_OK || !any) {
-		*out = 0;
-		return code;
-	}
-	while (code == APP_OK && any && high < INT64_MAX / 2) {
-		code = any_after(a, high, &any);
-		if (any) {
-			low = high;
-			high *= 2;
-		}
-	}
-	while (code == APP_OK && high - low > 1) {
-		int64_t middle = low + (high - low) / 2;
-
-		code = any_after(a, middle, &any);
-		if (any)
-			low = middle;
-		else
-			high = middle;
-	}
-	*out = high;
-	return code;
-}
-
-static int
-event_page(const struct app_args *a, int64_t *after, bool wait)
-{
-	AUTO(json_free) json_t *page = NULL;
-	const json_t *events = NULL;
-	int code = get_events(a, wait ? "limit=500&wait=30" : "limit=500",
-	    *after, &page, &events);
+	    a, &(struct app_call){ .method = "GET", .path = path }, &page);
 
 	if (code != APP_OK)
 		return code;
-	if (json_array_size(events) != 0 || !wait)
+	events = json_object_get(page, "events");
+	if (json_array_size(events) != 0 || count != NULL)
 		app_print_list(a, events, event_columns, "No events.");
 	fflush(stdout);
 	*after = json_integer_value(json_object_get(page, "next"));
+	if (count != NULL)
+		*count = json_array_size(events);
 	return APP_OK;
 }
 
-/* Where the list begins: an exit code. */
 static int
-event_start(const struct app_args *a, int64_t *after)
+event_list(const struct app_args *a)
 {
 	const char *from = app_arg(a, "after"), *last = app_arg(a, "last");
-	int64_t count = 0, newest = 0;
+	AUTO(str_free) char *query = NULL;
+	int64_t after = 0, n = 0;
+	size_t count = 0;
 	int code;
 
-	*after = 0;
-	if (from != NULL && !str_to_i64(from, 0, INT64_MAX, after)) {
+	if (from != NULL && !str_to_i64(from, 0, INT64_MAX, &after)) {
 		fprintf(stderr, "mutsu: --after takes a sequence number\n");
 		return APP_USAGE;
 	}
-	if (last == NULL)
-		return APP_OK;
-	if (from != NULL || !str_to_i64(last, 1, EVENTS_MAX, &count)) {
+	if (last != NULL &&
+	    (from != NULL || !str_to_i64(last, 1, EVENTS_MAX, &n))) {
 		fprintf(stderr,
 		    "mutsu: --last takes a number from 1 to %d, and no "
 		    "--after\n",
 		    EVENTS_MAX);
 		return APP_USAGE;
 	}
-	code = newest_event(a, &newest);
-	*after = newest > count ? newest - count : 0;
-	return code;
-}
-
-static int
-event_list(const struct app_args *a)
-{
-	int64_t after = 0;
-	bool more = false;
-	int code = event_start(a, &after);
-
-	if (code == APP_OK)
-		code = event_page(a, &after, false);
-	while (code == APP_OK && app_arg(a, "follow") != NULL)
-		code = event_page(a, &after, true);
-	if (code == APP_OK)
-		code = any_after(a, after, &more);
-	if (more)
+	query = str_printf("%s=%lld", last != NULL ? "last" : "after",
+	    (long long)(last != NULL ? n : after));
+	code = event_page(a, query, &after, &count);
+	while (code == APP_OK && app_arg(a, "follow") != NULL) {
+		str_free(&query);
+		query = str_printf("wait=30&after=%lld", (long long)after);
+		code = event_page(a, query, &after, NULL);
+	}
+	if (code == APP_OK && last == NULL && count == EVENTS_MAX)
 		fprintf(stderr,
-		    "mutsu: there are more; go on with --after %lld, or see "
-		    "the newest with --last N\n",
-		    (long long)after);
+		    "mutsu: there may be more than these %d; go on with "
+		    "--after %lld, or see the newest with --last N\n",
+		    EVENTS_MAX, (long long)after);
 	return code;
 }
 

@@ -138,6 +138,10 @@ bad_input(void **state)
 
 	REFUSED(VIEWER, "GET /api/v1/events?after=-1", NULL, 400, "invalid");
 	REFUSED(VIEWER, "GET /api/v1/events?after=x", NULL, 400, "invalid");
+	REFUSED(VIEWER, "GET /api/v1/events?last=x", NULL, 400, "invalid");
+	REFUSED(VIEWER, "GET /api/v1/events?last=101", NULL, 400, "invalid");
+	REFUSED(
+	    VIEWER, "GET /api/v1/events?last=1&after=1", NULL, 400, "invalid");
 	REFUSED(VIEWER, "GET /api/v1/events?wait=61", NULL, 400, "invalid");
 	REFUSED(VIEWER, "GET /api/v1/events?limit=501", NULL, 400, "invalid");
 	CALL(VIEWER, "GET /api/v1/events?after=9223372036854775807", NULL, 200);
