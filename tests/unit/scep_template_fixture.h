@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "scep/scep_priv.h"
 #include "scep/scep_secret.h"
+#include "tests/unit/core_test.h"
 #include "tests/unit/scep_answer.h"
 
 #define STATIC_SECRET "correct-horse-battery"
@@ -132,4 +133,21 @@ visit_named(struct world *w, struct visit v, const char *cn)
 	cert_subject_value(a.cert, NID_commonName, got, sizeof(got));
 	assert_string_equal(got, cn);
 	return a.cert;
+}
+
+/* The one that waits for a person. */
+static UNUSED void
+id_of_pending(struct world *w, char out[UUID_SIZE])
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more;
+
+	assert_ok(store_begin(w->store, STORE_READ, &tx, e));
+	assert_ok(store_query(tx,
+	    "SELECT id FROM scep_request WHERE state = 'pending'", S_ARGS(), &r,
+	    e));
+	assert_ok(store_next(r, &more, e));
+	assert_true(more);
+	store_text_copy(r, 0, out, UUID_SIZE);
 }

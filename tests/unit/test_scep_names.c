@@ -48,22 +48,6 @@ alternatives(const X509 *x)
 	return str_dup(buf_str(out));
 }
 
-static void
-id_of_pending(struct world *w, char out[UUID_SIZE])
-{
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool more;
-
-	assert_ok(store_begin(w->store, STORE_READ, &tx, e));
-	assert_ok(store_query(tx,
-	    "SELECT id FROM scep_request WHERE state = 'pending'", S_ARGS(), &r,
-	    e));
-	assert_ok(store_next(r, &more, e));
-	assert_true(more);
-	store_text_copy(r, 0, out, UUID_SIZE);
-}
-
 /* What whoever decides is shown. */
 static void
 shows(struct world *w, const char *id, const char *subject)

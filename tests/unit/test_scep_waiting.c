@@ -63,22 +63,6 @@ database_holds(struct world *w, const char *text)
 }
 
 static void
-id_of_pending(struct world *w, char out[UUID_SIZE])
-{
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool more;
-
-	assert_ok(store_begin(w->store, STORE_READ, &tx, e));
-	assert_ok(store_query(tx,
-	    "SELECT id FROM scep_request WHERE state = 'pending'", S_ARGS(), &r,
-	    e));
-	assert_ok(store_next(r, &more, e));
-	assert_true(more);
-	store_text_copy(r, 0, out, UUID_SIZE);
-}
-
-static void
 gates(struct world *w)
 {
 	world_template(
