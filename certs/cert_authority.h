@@ -13,6 +13,7 @@
 #include "certs/cert_template.h"
 #include "certs/cert_vault.h"
 #include "certs/cert_x509.h"
+#include "core/limits.h"
 #include "store/store.h"
 
 struct cert_authority;
@@ -145,7 +146,7 @@ struct cert_issue {
 };
 struct cert_issued {
 	struct buf *der;
-	char fingerprint[SHA256_HEX_SIZE], serial[64], subject[512];
+	char fingerprint[SHA256_HEX_SIZE], serial[64], subject[LIMIT_SUBJECT];
 	char spki[SHA256_HEX_SIZE];
 	char authority_id[64]; /* who signed it */
 	int64_t not_before, not_after;

@@ -127,6 +127,9 @@ cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
 		return store_event_add(tx, &ev, e);
 	if (!need(tx, fingerprint, &entry, e))
 		return false;
+	if (entry.device_id[0] == '\0')
+		return err_set(e, ERR_FORBIDDEN,
+		    "the certificate's key belongs to another device");
 	if (!str_eq(entry.device_id, device_id))
 		return err_set(e, ERR_FORBIDDEN,
 		    "the certificate belongs to another device");

@@ -12,7 +12,7 @@
 struct cert_entry {
 	char fingerprint[SHA256_HEX_SIZE];
 	char serial[64];
-	char subject[512];
+	char subject[LIMIT_SUBJECT];
 	char template[32];
 	char purpose[16];   /* enroll, renew, rollout, scep, service */
 	char device_id[64]; /* "" : not bound yet */
@@ -40,8 +40,9 @@ MUST_CHECK bool cert_ledger_find(struct store_tx *tx, const char *fingerprint,
 MUST_CHECK bool cert_ledger_der(struct store_tx *tx, const char *fingerprint,
     struct buf **out, struct err *e);
 /* Binds an unbound certificate to a device; writes the event
- * certificate.bound.  ERR_FORBIDDEN when it belongs to another device already,
- * ERR_NOT_FOUND when it is not in the ledger; done before: success. */
+ * certificate.bound.  ERR_FORBIDDEN when it, or a live one of the same key,
+ * belongs to another device already, ERR_NOT_FOUND when it is not in the
+ * ledger; done before: success. */
 MUST_CHECK bool cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
     const char *device_id, struct err *e);
 /*

@@ -97,8 +97,14 @@ cert_ledger_db_bind(struct store_tx *tx, const char *fingerprint,
 
 	if (!store_exec(tx,
 	        "UPDATE certificate SET device_id = $1"
-	        " WHERE fingerprint = $2 AND device_id IS NULL",
-	        S_ARGS(S_TEXT(device_id), S_TEXT(fingerprint)), &n, e))
+	        " WHERE fingerprint = $2 AND device_id IS NULL"
+	        " AND NOT EXISTS (SELECT 1 FROM certificate o"
+	        " WHERE o.spki = certificate.spki AND o.device_id <> $1"
+	        " AND (o.state = 'issued' OR o.revoke_reason = 6)"
+	        " AND o.not_after > $3)",
+	        S_ARGS(S_TEXT(device_id), S_TEXT(fingerprint),
+	            S_INT(clock_now_ms())),
+	        &n, e))
 		return false;
 	*changed = n > 0;
 	return true;

@@ -49,6 +49,7 @@ enum {
 
 	/* Certificates: DER of one, and how many in a chain. */
 	LIMIT_CERT = 16 << 10,
+	LIMIT_SUBJECT = 2048, /* octets of a name as text: what we issue fits */
 	LIMIT_CERT_CHAIN = 16,
 
 	/* API paging. */

@@ -131,11 +131,11 @@ scep_waiting_key_elsewhere(struct store_tx *tx, const struct scep_waiting *w,
 {
 	struct scep_holder_name name;
 
-	scep_holder_name_json(w->subject, &name);
-	return scep_db_key_elsewhere(tx,
-	    &(struct scep_holder){ w->spki, w->device_id, w->enrollment_ref,
-	        &name, old, clock_now_ms() },
-	    out, e);
+	return scep_holder_name_json(w->subject, &name, e) &&
+	       scep_db_key_elsewhere(tx,
+	           &(struct scep_holder){ w->spki, w->device_id,
+	               w->enrollment_ref, &name, old, clock_now_ms() },
+	           out, e);
 }
 
 struct put {
@@ -269,7 +269,7 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 /* Whoever decides is shown all that the client may rely on, or nothing. */
 #define TEXT_TOO_MANY_NAMES                                                    \
 	"the names of the request cannot all be certified: at most one CN, "   \
-	"O, OU and UID, and 16 alternative names"
+	"O, OU and UID, and 16 alternative names, in one list"
 
 bool
 scep_approval_ask(struct scep_service *s, const struct scep_request *rq,

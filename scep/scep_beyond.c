@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "scep/scep_names_priv.h"
 #include "scep/scep_service_priv.h"
 
 #define TEXT_NAMES "the request asks for other names than it may have"
@@ -232,21 +233,23 @@ harmless(const ASN1_OBJECT *o)
 	return false;
 }
 
-/* One list of extensions: which of several are read, nobody knows. */
-static const char *
-attributes_problem(X509_REQ *req, bool outside)
+static bool
+is_extension_list(const ASN1_OBJECT *o)
 {
-	int lists = 0;
+	return OBJ_obj2nid(o) == NID_ext_req ||
+	       OBJ_obj2nid(o) == NID_ms_ext_req;
+}
 
-	for (int i = 0; i < X509_REQ_get_attr_count(req); i++) {
-		X509_ATTRIBUTE *a = X509_REQ_get_attr(req, i);
-		ASN1_OBJECT *o = X509_ATTRIBUTE_get0_object(a);
-		int nid = OBJ_obj2nid(o);
+static const char *
+attributes_problem(const X509_REQ *req, bool outside)
+{
+	if (!scep_names_one_list(req))
+		return TEXT_EXTENSION;
+	for (int i = 0; outside && i < X509_REQ_get_attr_count(req); i++) {
+		const ASN1_OBJECT *o =
+		    X509_ATTRIBUTE_get0_object(X509_REQ_get_attr(req, i));
 
-		if (nid == NID_ext_req || nid == NID_ms_ext_req) {
-			if (++lists > 1 || X509_ATTRIBUTE_count(a) != 1)
-				return TEXT_EXTENSION;
-		} else if (outside && !harmless(o))
+		if (!is_extension_list(o) && !harmless(o))
 			return TEXT_ATTRIBUTES;
 	}
 	return NULL;

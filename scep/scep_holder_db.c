@@ -14,16 +14,17 @@ scep_holder_name(const char *cn, struct scep_holder_name *out)
 	    &(struct cert_subject){ .cn = cn }, out->text, sizeof(out->text));
 }
 
-void
-scep_holder_name_json(const char *subject, struct scep_holder_name *out)
+bool
+scep_holder_name_json(
+    const char *subject, struct scep_holder_name *out, struct err *e)
 {
 	AUTO(json_free) json_t *keep = NULL;
 	struct cert_subject s = { 0 };
-	struct err e;
 
-	if (!cert_subject_from_json(subject, &s, &keep, &e))
-		s.cn = NULL;
+	if (subject != NULL && !cert_subject_from_json(subject, &s, &keep, e))
+		return false;
 	scep_holder_name(s.cn, out);
+	return true;
 }
 
 /*

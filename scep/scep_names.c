@@ -162,6 +162,21 @@ scep_names_of_certificate(const X509 *x, struct scep_names *out)
 }
 
 bool
+scep_names_one_list(const X509_REQ *req)
+{
+	int lists = 0;
+
+	for (int i = 0; i < X509_REQ_get_attr_count(req); i++) {
+		X509_ATTRIBUTE *a = X509_REQ_get_attr(req, i);
+		int nid = OBJ_obj2nid(X509_ATTRIBUTE_get0_object(a));
+
+		if (nid == NID_ext_req || nid == NID_ms_ext_req)
+			lists += X509_ATTRIBUTE_count(a) == 1 ? 1 : 2;
+	}
+	return lists <= 1;
+}
+
+bool
 scep_names_of_request(struct slice csr, struct scep_names *out)
 {
 	const uint8_t *p = csr.p;
@@ -174,6 +189,7 @@ scep_names_of_request(struct slice csr, struct scep_names *out)
 	read_name(X509_REQ_get_subject_name(req), out);
 	extensions = X509_REQ_get_extensions(req);
 	read_extensions(extensions, out);
+	out->lost |= !scep_names_one_list(req);
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	X509_REQ_free(req);
 	return true;

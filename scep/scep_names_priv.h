@@ -10,10 +10,13 @@
 struct scep_names {
 	struct cert_subject subject;
 	/* There was more: two names of one kind in the subject, too many
-	 * alternative ones, or what cannot be read. */
+	 * alternative ones, two lists of extensions, or what cannot be read. */
 	bool lost;
 };
 void scep_names_clear(struct scep_names *n);
 void scep_names_of_certificate(const X509 *x, struct scep_names *out);
 /* False: not a CSR. */
 MUST_CHECK bool scep_names_of_request(struct slice csr, struct scep_names *out);
+/* At most one list of extensions (RFC 2985 5.4.2): which of several are read,
+ * nobody knows. */
+MUST_CHECK bool scep_names_one_list(const X509_REQ *req);

@@ -181,8 +181,9 @@ struct scep_holder_name {
 	char text[512];
 };
 void scep_holder_name(const char *cn, struct scep_holder_name *out);
-/* Of a subject in JSON. */
-void scep_holder_name_json(const char *subject, struct scep_holder_name *out);
+/* Of a subject in JSON; "" of NULL, which is not known yet. */
+MUST_CHECK bool scep_holder_name_json(
+    const char *subject, struct scep_holder_name *out, struct err *e);
 
 /* A row of challenge; "" for what is NULL. */
 struct scep_challenge {

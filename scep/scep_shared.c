@@ -80,9 +80,8 @@ look(struct store_tx *tx, struct work *w, struct err *e)
 	bool elsewhere;
 
 	/* Not known before a webhook has told it. */
-	if (w->subject != NULL)
-		scep_holder_name_json(w->subject, &name);
-	if (!scep_db_earlier(tx, &k, w->now, &last, e) ||
+	if (!scep_holder_name_json(w->subject, &name, e) ||
+	    !scep_db_earlier(tx, &k, w->now, &last, e) ||
 	    !scep_db_key_elsewhere(tx, &h, &elsewhere, e))
 		return false;
 	if (last.other_key)

@@ -48,8 +48,10 @@ name_of(int n, char out[SHA256_HEX_SIZE])
 	snprintf(out, SHA256_HEX_SIZE, "%064x", (unsigned)n);
 }
 
+/* Its key is number n too, or that of another. */
 static bool
-add(struct store_tx *tx, int n, const char *device, struct err *e)
+add_with_key(
+    struct store_tx *tx, int n, int key, const char *device, struct err *e)
 {
 	AUTO(cert_issued_clear)
 	struct cert_issued i = { .der = buf_new(64),
@@ -65,8 +67,15 @@ add(struct store_tx *tx, int n, const char *device, struct err *e)
 
 	buf_addf(i.der, "der %d", n);
 	name_of(n, i.fingerprint);
+	name_of(key, i.spki);
 	snprintf(i.serial, sizeof(i.serial), "%x", (unsigned)n);
 	return cert_ledger_add(tx, &r, e);
+}
+
+static bool
+add(struct store_tx *tx, int n, const char *device, struct err *e)
+{
+	return add_with_key(tx, n, n, device, e);
 }
 
 static void
@@ -176,6 +185,35 @@ binds_once_to_one_device(void **state)
 	commit(&tx);
 	assert_string_equal(find(p, 1).device_id, "device-1");
 	assert_int_equal(events(p, "certificate.bound"), 1);
+}
+
+/* Two Macs that enrol at once may have asked for the same key: the first to
+ * speak has it. */
+static void
+one_key_is_bound_to_one_device(void **state)
+{
+	struct place *p = *state;
+	char first[SHA256_HEX_SIZE], second[SHA256_HEX_SIZE];
+	struct store_tx *tx = begin(p, STORE_WRITE);
+	struct err e = { 0 };
+
+	must(add_with_key(tx, 1, 7, NULL, &e), &e);
+	must(add_with_key(tx, 2, 7, NULL, &e), &e);
+	name_of(1, first);
+	name_of(2, second);
+	must(cert_ledger_bind(tx, first, "device-1", &e), &e);
+	must_fail(
+	    cert_ledger_bind(tx, second, "device-2", &failure), ERR_FORBIDDEN);
+	must(cert_ledger_bind(tx, second, "device-1", &e), &e);
+	/* A revoked certificate holds nothing. */
+	must(add_with_key(tx, 3, 7, NULL, &e), &e);
+	must(cert_ledger_revoke(tx, first, CERT_REASON_SUPERSEDED, "test", &e),
+	    &e);
+	must(cert_ledger_revoke(tx, second, CERT_REASON_SUPERSEDED, "test", &e),
+	    &e);
+	name_of(3, first);
+	must(cert_ledger_bind(tx, first, "device-2", &e), &e);
+	commit(&tx);
 }
 
 static void
@@ -316,6 +354,7 @@ main(void)
 		T(what_is_added_is_found),
 		T(same_certificate_twice_conflicts),
 		T(binds_once_to_one_device),
+		T(one_key_is_bound_to_one_device),
 		T(revoking_twice_keeps_the_first),
 		T(revokes_the_live_ones_of_a_device),
 		T(holds_end_either_way),

@@ -294,7 +294,7 @@ challenge_is_spent_for_a_free_key_only(void **state)
 	assert_true(found);
 	c.used_at = clock_now_ms();
 	spki_of(key, c.used_spki);
-	scep_holder_name_json(c.subject, &c.name);
+	assert_true(scep_holder_name_json(c.subject, &c.name, &e));
 	assert_string_equal(c.name.text, "CN=device-1");
 	assert_true(scep_db_challenge_spend(tx, &c, &won, &e));
 	assert_false(won);

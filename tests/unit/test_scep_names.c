@@ -249,6 +249,19 @@ request_with(const char *one, const char *two)
 	return req;
 }
 
+/* One list of each of the two kinds that there are. */
+static X509_REQ *
+request_with_lists(const char *one, const char *two)
+{
+	X509_REQ *req = request_with(one, NULL);
+	STACK_OF(X509_EXTENSION) *all = asking_for(two);
+
+	assert_int_equal(
+	    X509_REQ_add_extensions_nid(req, all, NID_ms_ext_req), 1);
+	forget(all);
+	return req;
+}
+
 static void
 what_is_not_kept_is_told(void **state)
 {
@@ -264,6 +277,7 @@ what_is_not_kept_is_told(void **state)
 	assert_false(lost(request_with("DNS:a.example,DNS:b.example", NULL)));
 	assert_false(lost(request_with("DNS:a.example,RID:1.2.3", NULL)));
 	assert_true(lost(request_with("DNS:a.example", "DNS:b.example")));
+	assert_true(lost(request_with_lists("DNS:a.example", "DNS:b.example")));
 	assert_true(lost(request_with("DER:05:00", NULL)));
 	assert_true(lost(request_with("DER:30:04:82:02:61:00", NULL)));
 	assert_true(lost(request_with("DER:30:03:87:01:7f", NULL)));
