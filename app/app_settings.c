@@ -196,7 +196,7 @@ static bool
 is_authority(const char *p)
 {
 	static const char name[] = "abcdefghijklmnopqrstuvwxyz"
-	                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 	bool v6 = *p == '[';
 	size_t n = strspn(p + v6, v6 ? "0123456789abcdefABCDEF:." : name);
 	AUTO(str_free) char *port = NULL;

@@ -45,11 +45,23 @@ log_set_level(enum log_level min)
 	atomic_store_explicit(&level_min, (int)min, memory_order_relaxed);
 }
 
+/* Without waiting for somebody to read a FIFO; what is written waits. */
+static int
+open_to_append(const char *path)
+{
+	int fd = open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+	    0600);
+
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, O_APPEND);
+	return fd;
+}
+
 bool
 log_to_file(const char *path, struct err *e)
 {
-	int fd = open(
-	    path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	int fd = open_to_append(path);
 	int now = atomic_load(&log_fd);
 
 	if (fd < 0)

@@ -232,6 +232,8 @@ static const struct http_route routes[] = {
 	{ "POST", "/scep/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 	{ "GET",  "/cgi-bin/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
 	{ "POST", "/cgi-bin/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/certsrv/mscep/mscep.dll", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/certsrv/mscep/mscep.dll", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 	{ "GET",  "/scep/{name}", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
 	{ "POST", "/scep/{name}", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 	{ "GET",  "/scep/{name}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },

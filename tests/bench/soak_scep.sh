@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
 seconds=$1 mutsu=${2:-$mutsu} data=${3:-}
 grown_max=${SOAK_GROWN_KB:-4096} warm_up=2000
-export ASAN_OPTIONS=quarantine_size_mb=16
+export ASAN_OPTIONS=${ASAN_OPTIONS:-quarantine_size_mb=16}
 
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/$server/status"; }
 bench_begin >/dev/null

@@ -47,7 +47,7 @@ public_url_is_an_https_host(void **state)
 	static const char *const good[] = { "https://mdm.example.com",
 		"https://mdm.example.com/", "https://localhost:19781",
 		"https://localhost:19781/", "https://[fd00::2]:8443",
-		"https://192.0.2.1" };
+		"https://192.0.2.1", "https://mac_mgmt.example" };
 	static const char *const bad[] = { "http://mdm.example.com",
 		"localhost:19771", "mdm.example.com", "https://",
 		"https:///enroll", "https://:443",

@@ -1,4 +1,6 @@
 /* Log lines, as they arrive at standard error. */
+#include <sys/stat.h>
+
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -162,6 +164,11 @@ a_file_instead(void **state)
 	/* What cannot be opened changes nothing. */
 	assert_false(log_to_file("/nowhere/at/all", &e));
 	assert_int_equal(e.code, ERR_UNAVAILABLE);
+	/* Nor does anything wait for somebody who reads a FIFO. */
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_false(log_to_file(path, &e));
+	assert_int_equal(e.code, ERR_UNAVAILABLE);
+	unlink(path);
 	unlink(old);
 }
 

@@ -205,7 +205,8 @@ static void
 case_19_paths(void **state)
 {
 	static const char *const paths[] = { "/scep", "/scep/",
-		"/scep/pkiclient.exe", "/cgi-bin/pkiclient.exe" };
+		"/scep/pkiclient.exe", "/cgi-bin/pkiclient.exe",
+		"/certsrv/mscep/mscep.dll" };
 
 	for (size_t i = 0; i < COUNT(paths); i++) {
 		AUTO(buf_free) struct buf *m = request(*state);
