@@ -105,25 +105,6 @@ api_db_tokens(struct store_tx *tx, const char *after, int64_t limit,
 /* ---- lists and look-ups ---- */
 
 bool
-api_db_channel(struct store_tx *tx, const char *device_id,
-    char out[LIMIT_ID + 1], bool *found, struct err *e)
-{
-	AUTO(store_rows_free) struct store_rows *r = NULL;
-	bool there;
-
-	if (!store_query(tx,
-	        "SELECT id FROM enrollment WHERE device_id = $1 "
-	        "AND channel = 'device' AND state = 'enrolled'",
-	        S_ARGS(S_TEXT(device_id)), &r, e) ||
-	    !store_next(r, &there, e))
-		return false;
-	*found = there;
-	if (there)
-		store_text_copy(r, 0, out, LIMIT_ID + 1);
-	return true;
-}
-
-bool
 api_db_order_by_key(struct store_tx *tx, const char *by, const char *key,
     char out[37], struct err *e)
 {

@@ -63,14 +63,12 @@ struct change {
 /* The device channel of the device, which has to be enrolled. */
 static bool
 need_channel(struct store_tx *tx, const struct mdm_device *d,
-    char out[LIMIT_ID + 1], struct err *e)
+    char out[MDM_ENROLLMENT_ID], struct err *e)
 {
-	bool found;
-
-	if (!api_db_channel(tx, d->id, out, &found, e))
+	if (!mdm_device_channel(tx, d->id, out, e))
 		return false;
-	return found || err_slug(e, ERR_CONFLICT, "not_enrolled",
-	                    "the device is not enrolled at present");
+	return out[0] != '\0' || err_slug(e, ERR_CONFLICT, "not_enrolled",
+	                             "the device is not enrolled at present");
 }
 
 static bool
@@ -102,7 +100,7 @@ static bool
 make_refresh(struct store_tx *tx, const struct change *c,
     const struct mdm_device *d, struct err *e)
 {
-	char channel[LIMIT_ID + 1];
+	char channel[MDM_ENROLLMENT_ID];
 
 	return need_channel(tx, d, channel, e) &&
 	       mdm_inventory_ask(tx, c->s->o.seal, d->id, api_by(c->rq), e);
@@ -121,7 +119,7 @@ static bool
 make_push(struct store_tx *tx, const struct change *c,
     const struct mdm_device *d, struct err *e)
 {
-	char channel[LIMIT_ID + 1];
+	char channel[MDM_ENROLLMENT_ID];
 
 	(void)c;
 	return need_channel(tx, d, channel, e) &&

@@ -198,9 +198,6 @@ MUST_CHECK bool api_db_token_admins(
 MUST_CHECK bool api_db_tokens(struct store_tx *tx, const char *after,
     int64_t limit, struct store_rows **out, struct err *e);
 
-/* Id of the enrolled device channel; found false: there is none. */
-MUST_CHECK bool api_db_channel(struct store_tx *tx, const char *device_id,
-    char out[LIMIT_ID + 1], bool *found, struct err *e);
 /* Order made before by this caller under this key; "" : none. */
 MUST_CHECK bool api_db_order_by_key(struct store_tx *tx, const char *by,
     const char *key, char out[37], struct err *e);

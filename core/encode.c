@@ -234,8 +234,8 @@ hex_encode(struct buf *out, struct slice in)
 		hex_to((char *)at, in.p, in.len);
 }
 
-static int
-hex_value(uint8_t c)
+int
+hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -254,8 +254,8 @@ hex_decode(struct buf *out, struct slice in, struct err *e)
 	if (in.len % 2 != 0)
 		return err_set(e, ERR_INVALID, "odd number of hex digits");
 	for (size_t i = 0; i < in.len; i += 2) {
-		int high = hex_value(in.p[i]);
-		int low = hex_value(in.p[i + 1]);
+		int high = hex_digit((char)in.p[i]);
+		int low = hex_digit((char)in.p[i + 1]);
 
 		if (high < 0 || low < 0) {
 			buf_cut(out, before);
@@ -316,7 +316,7 @@ uuid_valid(const char *s)
 	for (size_t i = 0; i < UUID_SIZE - 1; i++) {
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
 
-		if (dash ? s[i] != '-' : hex_value((uint8_t)s[i]) < 0)
+		if (dash ? s[i] != '-' : hex_digit(s[i]) < 0)
 			return false;
 	}
 	return true;

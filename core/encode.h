@@ -29,6 +29,8 @@ bool b64_valid(struct slice in, unsigned flags);
 void hex_encode(struct buf *out, struct slice in);
 /* out has room for 2 * len + 1 bytes. */
 void hex_to(char *out, const void *p, size_t len);
+/* The value of a digit of either case; -1 for what is none. */
+int hex_digit(char c);
 /* Either case; an odd length or another character is ERR_INVALID. */
 MUST_CHECK bool hex_decode(struct buf *out, struct slice in, struct err *e);
 

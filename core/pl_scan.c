@@ -220,27 +220,18 @@ scan_tag(struct scan *s, struct tag *out)
 	return true;
 }
 
-static uint32_t
-digit_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20; /* lower case */
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10U : UINT32_MAX;
-}
-
 /* &#N; or &#xN;, p behind "&#".  NUL and surrogates have no place. */
 static bool
 scan_number_reference(struct scan *s)
 {
-	unsigned base = ACCEPT(s, "x") ? 16 : 10;
-	uint32_t code = 0;
+	int base = ACCEPT(s, "x") ? 16 : 10;
+	int code = 0;
 	const uint8_t *at = s->p;
 
 	for (; s->p < s->end && code <= 0x10ffff; s->p++) {
-		uint32_t digit = digit_value(*s->p);
+		int digit = hex_digit((char)*s->p);
 
-		if (digit >= base)
+		if (digit < 0 || digit >= base)
 			break;
 		code = code * base + digit;
 	}

@@ -65,12 +65,11 @@ bool
 enroll_identity_send(struct store_tx *tx, const struct seal *seal,
     struct enroll_renewal *r, const char *by, struct err *e)
 {
-	char channel[LIMIT_ID + 1];
-	bool found;
+	char channel[MDM_ENROLLMENT_ID];
 
-	if (!enroll_db_channel(tx, r->device_id, channel, &found, e))
+	if (!mdm_device_channel(tx, r->device_id, channel, e))
 		return false;
-	if (!found)
+	if (channel[0] == '\0')
 		return enroll_db_renewal_drop(tx, r->device_id, e);
 	r->attempts++;
 	r->retry_at = 0;

@@ -215,9 +215,6 @@ MUST_CHECK bool enroll_db_user_device(struct store_tx *tx, const char *user_id,
 /* user_id NULL: nobody. */
 MUST_CHECK bool enroll_db_assign(struct store_tx *tx, const char *device_id,
     const char *user_id, struct err *e);
-/* Id of the enrolled device channel; found false: there is none. */
-MUST_CHECK bool enroll_db_channel(struct store_tx *tx, const char *device_id,
-    char out[LIMIT_ID + 1], bool *found, struct err *e);
 
 MUST_CHECK bool enroll_db_rollout(struct store_tx *tx, const char *id,
     struct enroll_rollout *out, bool *found, struct err *e);

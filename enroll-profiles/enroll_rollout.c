@@ -99,10 +99,11 @@ enroll_rollout_queue(struct store_tx *tx, const struct seal *seal,
     struct enroll_rollout *r, const char *by, bool *queued_out, struct err *e)
 {
 	bool removing = str_eq(r->state, "removing");
-	char channel[LIMIT_ID + 1];
+	char channel[MDM_ENROLLMENT_ID];
 
-	if (!enroll_db_channel(tx, r->device_id, channel, queued_out, e))
+	if (!mdm_device_channel(tx, r->device_id, channel, e))
 		return false;
+	*queued_out = channel[0] != '\0';
 	if (!*queued_out)
 		return true;
 	return mdm_queue_add(tx, seal,

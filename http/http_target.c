@@ -6,21 +6,10 @@
  */
 #include <string.h>
 
+#include "core/encode.h"
 #include "http/http_priv.h"
 
 enum { KEEP_SIZE = 2048 };
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 bool
 http_percent_decode(

@@ -14,8 +14,7 @@
 
 enum {
 	MDM_ID = 37,
-	MDM_ENROLLMENT_ID = 258, /* UDID or UDID:UserID */
-	MDM_WORD = 24,           /* states, kinds */
+	MDM_WORD = 24, /* states, kinds */
 	/* Characters of an order's texts. */
 	MDM_MESSAGE_MAX = 255,
 	MDM_PHONE_MAX = 64,

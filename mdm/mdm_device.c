@@ -61,6 +61,13 @@ mdm_device_find(
 }
 
 bool
+mdm_device_channel(struct store_tx *tx, const char *device_id,
+    char out[MDM_ENROLLMENT_ID], struct err *e)
+{
+	return mdm_db_enrollment_of(tx, device_id, out, e);
+}
+
+bool
 mdm_device_name_ok(const char *name, struct err *e)
 {
 	if (str_empty(name))

@@ -6,6 +6,8 @@
 #include "mdm/mdm_chip.h"
 #include "store/store.h"
 
+enum { MDM_ENROLLMENT_ID = 258 }; /* UDID or UDID:UserID */
+
 struct mdm_device {
 	char id[37], udid[129], serial[129]; /* serial "" : not told yet */
 	char state[16]; /* enrolling, enrolled, left, wiped, deleted */
@@ -26,6 +28,9 @@ struct mdm_device {
  */
 MUST_CHECK bool mdm_device_find(struct store_tx *tx, const char *any,
     struct mdm_device *out, struct err *e);
+/* Id of its enrolled device channel; "" : there is none. */
+MUST_CHECK bool mdm_device_channel(struct store_tx *tx, const char *device_id,
+    char out[MDM_ENROLLMENT_ID], struct err *e);
 /* Keyset paging by serial then id.  Objects as the API shows them are
  * appended to the array; *next_out is the key for the next page (caller's) or
  * NULL. */

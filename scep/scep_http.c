@@ -58,15 +58,6 @@ get_next_ca_cert(const struct http_request *rq, struct http_reply *rp,
 	return scep_next_ca(svc, http_out(rp), e);
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* RFC 3986 2.1.  A '+' stays what it is: in base64 it means itself. */
 static bool
 percent_decode(const char *p, const char *end, struct buf *out)

@@ -1,61 +1,29 @@
-/*
- * The pool of connections for read transactions.
- *
- * The pool is used by any thread; a reader belongs to the thread that took it
- * until it is given back.
- */
-#include <assert.h>
-
+/* Connections for read transactions, see store_pool_priv.h. */
 #include "store/store_pgsql_priv.h"
 
 void
 store_pgsql_pool_init(struct pg_pool *p, struct pg_dial *dial, int max)
 {
-	*p = (struct pg_pool){ .max = max, .dial = dial };
-	pthread_mutex_init(&p->mutex, NULL);
-	pthread_cond_init(&p->returned, NULL);
+	p->dial = dial;
+	store_pool_init(&p->pool, max);
 }
 
 void
 store_pgsql_pool_close(struct pg_pool *p)
 {
-	while (p->idle != NULL) {
-		struct pg_reader *r = p->idle;
+	struct pg_reader *r;
 
-		p->idle = r->next;
-		p->made--;
+	while ((r = (struct pg_reader *)store_pool_drain(&p->pool)) != NULL) {
 		store_pgsql_conn_close(&r->conn);
 		mem_free(&r);
 	}
-	assert(p->made == 0);
-	pthread_cond_destroy(&p->returned);
-	pthread_mutex_destroy(&p->mutex);
-}
-
-/* An idle reader, or NULL: the caller may make one. */
-static struct pg_reader *
-take_idle(struct pg_pool *p)
-{
-	struct pg_reader *r;
-
-	pthread_mutex_lock(&p->mutex);
-	p->waiting++;
-	while (p->idle == NULL && p->made == p->max)
-		pthread_cond_wait(&p->returned, &p->mutex);
-	p->waiting--;
-	r = p->idle;
-	if (r != NULL)
-		p->idle = r->next;
-	else
-		p->made++;
-	pthread_mutex_unlock(&p->mutex);
-	return r;
+	store_pool_destroy(&p->pool);
 }
 
 bool
 store_pgsql_pool_take(struct pg_pool *p, struct pg_reader **out, struct err *e)
 {
-	struct pg_reader *r = take_idle(p);
+	struct pg_reader *r = (struct pg_reader *)store_pool_take(&p->pool);
 
 	if (r == NULL) {
 		r = mem_zalloc(1, sizeof(*r));
@@ -72,13 +40,5 @@ store_pgsql_pool_take(struct pg_pool *p, struct pg_reader **out, struct err *e)
 void
 store_pgsql_pool_give(struct pg_pool *p, struct pg_reader *r)
 {
-	bool wanted;
-
-	pthread_mutex_lock(&p->mutex);
-	r->next = p->idle;
-	p->idle = r;
-	wanted = p->waiting > 0;
-	pthread_mutex_unlock(&p->mutex);
-	if (wanted)
-		pthread_cond_signal(&p->returned);
+	store_pool_give(&p->pool, &r->pooled);
 }

@@ -21,6 +21,7 @@
 #include <libpq-fe.h>
 #include <pthread.h>
 
+#include "store/store_pool_priv.h"
 #include "store/store_writer_priv.h"
 
 /* ---- connections: one thread at a time ---- */
@@ -291,17 +292,13 @@ bool store_pgsql_null(const struct store_rows *r, int col);
 /* ---- the readers ---- */
 
 struct pg_reader {
+	struct store_pooled pooled;
 	struct pg_tx tx; /* its only transaction */
 	struct pg_conn conn;
-	struct pg_reader *next;
 };
 
 struct pg_pool {
-	pthread_mutex_t mutex;  /* guards idle, made and waiting */
-	struct pg_reader *idle; /* the last used first */
-	int made, waiting;
-	pthread_cond_t returned;
-	int max;
+	struct store_pool pool;
 	struct pg_dial *dial;
 };
 

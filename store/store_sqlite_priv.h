@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#include "store/store_pool_priv.h"
 #include "store/store_writer_priv.h"
 
 /* ---- connections and statements: one thread at a time ---- */
@@ -79,17 +80,13 @@ extern const struct store_writer_ops store_sqlite_writer_ops;
 /* ---- the readers ---- */
 
 struct sq_reader {
+	struct store_pooled pooled;
 	struct sq_tx tx; /* its only transaction */
 	struct sq_conn conn;
-	struct sq_reader *next;
 };
 
 struct sq_readers {
-	pthread_mutex_t mutex;  /* guards idle, made and waiting */
-	struct sq_reader *idle; /* the last used first: its cache is warm */
-	int made, waiting;
-	pthread_cond_t returned;
-	int max;
+	struct store_pool pool;
 	const char *path;
 };
 

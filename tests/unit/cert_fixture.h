@@ -200,3 +200,27 @@ place_remove(struct place *p)
 	rmdir(p->dir);
 	clock_set_offset_ms(0);
 }
+
+/* A place for each test. */
+static inline int
+place_setup(void **state)
+{
+	struct place *p = mem_zalloc(1, sizeof(*p));
+
+	place_make(p);
+	*state = p;
+	return 0;
+}
+
+static inline int
+place_teardown(void **state)
+{
+	struct place *p = *state;
+
+	place_remove(p);
+	mem_free(&p);
+	return 0;
+}
+
+#define PLACE_TEST(f)                                                          \
+	cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)

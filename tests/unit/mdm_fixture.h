@@ -274,6 +274,7 @@ issue(struct world *w, const struct paper *p)
 
 	buf_addf(i.der, "der %c", p->letter);
 	memcpy(i.fingerprint, fingerprint(p->letter), 65);
+	memcpy(i.spki, i.fingerprint, sizeof(i.spki)); /* its own key */
 	snprintf(i.serial, sizeof(i.serial), "%x", (unsigned)p->letter);
 	OK(store_begin(w->store, STORE_WRITE, &tx, e));
 	OK(cert_ledger_add(tx, &r, e));

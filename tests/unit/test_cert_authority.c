@@ -10,26 +10,6 @@
 
 #include "certs/cert_authority_priv.h"
 
-static int
-make(void **state)
-{
-	struct place *p = mem_zalloc(1, sizeof(*p));
-
-	place_make(p);
-	*state = p;
-	return 0;
-}
-
-static int
-drop(void **state)
-{
-	struct place *p = *state;
-
-	place_remove(p);
-	free(p);
-	return 0;
-}
-
 static void
 hierarchy_is_strict(void **state)
 {
@@ -371,7 +351,6 @@ leaves_no_errors_behind(void **state)
 	assert_int_equal(ERR_peek_error(), 0);
 }
 
-#define OWN(f) cmocka_unit_test_setup_teardown(f, make, drop)
 #define SHARED(f) cmocka_unit_test_setup_teardown(f, share, reset_clock)
 
 int
@@ -380,13 +359,13 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SHARED(hierarchy_is_strict),
 		SHARED(chain_lists_ra_first),
-		OWN(second_start_keeps_everything),
-		OWN(bad_starts_are_refused),
-		OWN(root_key_may_be_away),
-		OWN(another_master_key_opens_nothing),
-		OWN(ra_renews_itself),
-		OWN(ra_ends_with_its_issuer),
-		OWN(issuing_key_may_be_ec),
+		PLACE_TEST(second_start_keeps_everything),
+		PLACE_TEST(bad_starts_are_refused),
+		PLACE_TEST(root_key_may_be_away),
+		PLACE_TEST(another_master_key_opens_nothing),
+		PLACE_TEST(ra_renews_itself),
+		PLACE_TEST(ra_ends_with_its_issuer),
+		PLACE_TEST(issuing_key_may_be_ec),
 		SHARED(certificates_say_where_to_ask),
 		SHARED(certificates_may_not_say_where_to_ask),
 		SHARED(bad_addresses_are_refused),

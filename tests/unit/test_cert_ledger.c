@@ -3,26 +3,6 @@
 
 #include "certs/cert_ledger.h"
 
-static int
-make(void **state)
-{
-	struct place *p = mem_zalloc(1, sizeof(*p));
-
-	place_make(p);
-	*state = p;
-	return 0;
-}
-
-static int
-drop(void **state)
-{
-	struct place *p = *state;
-
-	place_remove(p);
-	free(p);
-	return 0;
-}
-
 static struct store_tx *
 begin(struct place *p, enum store_mode mode)
 {
@@ -345,19 +325,17 @@ reasons_have_names(void **state)
 	must_fail(cert_reason_parse("", &reason, &failure), ERR_INVALID);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, make, drop)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(what_is_added_is_found),
-		T(same_certificate_twice_conflicts),
-		T(binds_once_to_one_device),
-		T(one_key_is_bound_to_one_device),
-		T(revoking_twice_keeps_the_first),
-		T(revokes_the_live_ones_of_a_device),
-		T(holds_end_either_way),
+		PLACE_TEST(what_is_added_is_found),
+		PLACE_TEST(same_certificate_twice_conflicts),
+		PLACE_TEST(binds_once_to_one_device),
+		PLACE_TEST(one_key_is_bound_to_one_device),
+		PLACE_TEST(revoking_twice_keeps_the_first),
+		PLACE_TEST(revokes_the_live_ones_of_a_device),
+		PLACE_TEST(holds_end_either_way),
 		cmocka_unit_test(reasons_have_names),
 	};
 

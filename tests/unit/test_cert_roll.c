@@ -9,26 +9,6 @@
 
 #include "certs/cert_roll.h"
 
-static int
-make(void **state)
-{
-	struct place *p = mem_zalloc(1, sizeof(*p));
-
-	place_make(p);
-	*state = p;
-	return 0;
-}
-
-static int
-drop(void **state)
-{
-	struct place *p = *state;
-
-	place_remove(p);
-	free(p);
-	return 0;
-}
-
 static struct cert_authority_options
 options(const struct place *p)
 {
@@ -290,18 +270,16 @@ swaps_under_threads(void **state)
 	assert_int_equal(atomic_load(&c.failed), 0);
 }
 
-#define OWN(f) cmocka_unit_test_setup_teardown(f, make, drop)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		OWN(renewed_ra_reaches_every_node),
-		OWN(rollover_goes_by_states),
-		OWN(single_ca_is_all_three),
-		OWN(root_key_can_leave),
-		OWN(backup_comes_back),
-		OWN(swaps_under_threads),
+		PLACE_TEST(renewed_ra_reaches_every_node),
+		PLACE_TEST(rollover_goes_by_states),
+		PLACE_TEST(single_ca_is_all_three),
+		PLACE_TEST(root_key_can_leave),
+		PLACE_TEST(backup_comes_back),
+		PLACE_TEST(swaps_under_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,26 +4,6 @@
 #include "certs/cert_template_set.h"
 #include "core/json.h"
 
-static int
-make(void **state)
-{
-	struct place *p = mem_zalloc(1, sizeof(*p));
-
-	place_make(p);
-	*state = p;
-	return 0;
-}
-
-static int
-drop(void **state)
-{
-	struct place *p = *state;
-
-	place_remove(p);
-	mem_free(&p);
-	return 0;
-}
-
 static bool
 put(struct place *p, const char *name, const char *text, struct err *e)
 {
@@ -393,20 +373,18 @@ keys_of_one_kind(void **state)
 	must_fail(cert_template_key(&t[5], p256, &failure), ERR_INVALID);
 }
 
-#define OWN(f) cmocka_unit_test_setup_teardown(f, make, drop)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		OWN(bad_templates_are_refused),
-		OWN(built_in_ones_come_back),
-		OWN(rows_that_cannot_be_read_break_nothing),
-		OWN(there_is_an_end_to_them),
-		OWN(certificates_follow_their_template),
-		OWN(challenges_ask_the_database),
-		OWN(says_who),
-		OWN(keys_of_one_kind),
+		PLACE_TEST(bad_templates_are_refused),
+		PLACE_TEST(built_in_ones_come_back),
+		PLACE_TEST(rows_that_cannot_be_read_break_nothing),
+		PLACE_TEST(there_is_an_end_to_them),
+		PLACE_TEST(certificates_follow_their_template),
+		PLACE_TEST(challenges_ask_the_database),
+		PLACE_TEST(says_who),
+		PLACE_TEST(keys_of_one_kind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,26 +3,6 @@
 
 #include <sys/stat.h>
 
-static int
-make(void **state)
-{
-	struct place *p = mem_zalloc(1, sizeof(*p));
-
-	place_make(p);
-	*state = p;
-	return 0;
-}
-
-static int
-drop(void **state)
-{
-	struct place *p = *state;
-
-	place_remove(p);
-	free(p);
-	return 0;
-}
-
 static void
 secret_file(const struct place *p, const char *text, mode_t mode, char **out)
 {
@@ -119,16 +99,14 @@ token_uris_hold_no_pin(void **state)
 	must_fail(cert_vault_get(&v, "a", &p, &k, &failure), ERR_INVALID);
 }
 
-#define OWN(f) cmocka_unit_test_setup_teardown(f, make, drop)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		OWN(sealed_keys_belong_to_their_row),
-		OWN(key_files_need_their_passphrase),
-		OWN(secrets_are_named),
-		OWN(token_uris_hold_no_pin),
+		PLACE_TEST(sealed_keys_belong_to_their_row),
+		PLACE_TEST(key_files_need_their_passphrase),
+		PLACE_TEST(secrets_are_named),
+		PLACE_TEST(token_uris_hold_no_pin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
