@@ -403,6 +403,12 @@ revoke_once(struct store_tx *tx, void *arg, struct err *e)
 	bool found;
 
 	json_free(&c->after);
+	if (!cert_ledger_find(tx, c->fingerprint, &entry, &found, e))
+		return false;
+	if (found && str_eq(entry.template, CERT_TEMPLATE_RA))
+		return err_slug(e, ERR_CONFLICT, "ra_certificate",
+		    "it is that of the SCEP RA, which mutsu ca renew-ra "
+		    "--revoke REASON replaces");
 	if (!cert_ledger_revoke(tx, c->fingerprint, c->reason, c->by, e) ||
 	    !cert_ledger_find(tx, c->fingerprint, &entry, &found, e))
 		return false;

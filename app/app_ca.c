@@ -7,6 +7,7 @@
 #include "app/app_ca_priv.h"
 #include "app/app_settings.h"
 #include "certs/cert_authority_json.h"
+#include "certs/cert_ledger.h"
 #include "certs/cert_outside.h"
 #include "certs/cert_roll.h"
 #include "core/clock.h"
@@ -31,6 +32,13 @@ static const struct app_option rollover_options[] = {
 	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
 	{ "passphrase", "WHERE", "of the root's key: file:PATH or env:NAME" },
 	{ "root-key-file", "FILE", "the root's key, of mutsu ca take-root" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct app_option renew_options[] = {
+	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ "revoke", "REASON",
+	    "end the one before: key_compromise, superseded, ..." },
 	{ NULL, NULL, NULL },
 };
 
@@ -200,6 +208,28 @@ switch_over(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 }
 
 static bool
+renew_ra(const struct app_args *a, struct app_ca_desk *d, struct err *e)
+{
+	const char *why = app_arg(a, "revoke");
+	int reason = -1;
+
+	if (why != NULL && !cert_reason_parse(why, &reason, e))
+		return false;
+	if (reason == CERT_REASON_HOLD)
+		return err_set(e, ERR_INVALID, "an RA cannot be put on hold");
+	if (!cert_roll_renew_ra(d->store, &d->o, reason, e) ||
+	    !app_ca_show(a, d, e))
+		return false;
+	app_say(a,
+	    why == NULL
+	        ? "Servers that run notice. The RA before serves for 30 days "
+	          "more."
+	        : "Servers that run notice. Clients that keep the RA before "
+	          "have to ask GetCACert again.");
+	return true;
+}
+
+static bool
 keep_file(struct slice pem, void *arg, struct err *e)
 {
 	return file_create(arg, pem, 0600, e);
@@ -262,6 +292,7 @@ APP_CA_BEGIN(create)
 APP_CA_COMMAND(export)
 APP_CA_COMMAND(rollover)
 APP_CA_COMMAND(switch_over)
+APP_CA_COMMAND(renew_ra)
 APP_CA_COMMAND(take_root)
 APP_CA_COMMAND(backup)
 APP_CA_BEGIN(restore)
@@ -278,6 +309,9 @@ const struct app_subcommand app_ca_commands[] = {
 	    "prepare the next issuing CA", rollover_command, true },
 	{ "ca", "switch", "", 0, 0, app_ca_options,
 	    "make the next issuing CA the active one", switch_over_command,
+	    true },
+	{ "ca", "renew-ra", "", 0, 0, renew_options,
+	    "give the SCEP RA a new key and certificate", renew_ra_command,
 	    true },
 	{ "ca", "take-root", "FILE", 1, 1, secret_options,
 	    "move the root's key out of the installation", take_root_command,

@@ -26,6 +26,7 @@ struct cert_authority;
 #define CERT_STATE_NEXT "next"
 #define CERT_STATE_ACTIVE "active"
 #define CERT_STATE_OLD "old"
+#define CERT_STATE_REVOKED "revoked" /* an RA whose key got about */
 
 /* A key to be made, or one in a token. */
 struct cert_key_wish {

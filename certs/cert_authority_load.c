@@ -295,8 +295,8 @@ cert_authority_key_is_new(
 		if (EVP_PKEY_eq(X509_get0_pubkey(a->members[i]->certificate),
 		        m->key) == 1)
 			return err_set(e, ERR_CONFLICT,
-			    "the next CA would have the key of %s; name another"
-			    " by issuing-key",
+			    "it would have the key of %s; name another by "
+			    "issuing-key or ra-key",
 			    a->members[i]->id);
 	return true;
 }
@@ -328,7 +328,7 @@ cert_authority_open(struct store *st, const struct cert_authority_options *o,
 	if (a == NULL)
 		return err_set(e, ERR_INTERNAL, "there is no authority");
 	if (cert_authority_ra_due(a)) {
-		if (!cert_authority_renew_ra(st, a, o, e))
+		if (!cert_authority_renew_ra(st, a, o, -1, e))
 			return false;
 		cert_authority_free(&a);
 		if (!cert_authority_load(st, o, &a, e))

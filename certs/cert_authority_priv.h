@@ -154,13 +154,22 @@ bool cert_authority_overlap_ended(const struct cert_authority *a);
 /* Makes an authority, unless somebody else did meanwhile. */
 MUST_CHECK bool cert_authority_setup(
     struct store *st, const struct cert_authority_options *o, struct err *e);
+
+/* ---- cert_authority_ra.c ---- */
+
+/* A row; that of an RA is in the ledger as well. */
+MUST_CHECK bool cert_authority_add(
+    struct store_tx *tx, const struct cert_member *m, struct err *e);
 /* Is it time for a new RA certificate, and would one last longer? */
 bool cert_authority_ra_due(const struct cert_authority *a);
-/* Makes it, unless somebody else did meanwhile; the old row stays in state
- * old. */
+/*
+ * Makes it, unless somebody else did meanwhile.  reason -1: the old row stays,
+ * in state old; else enum cert_reason: it is revoked and opens nothing more.
+ * ERR_CONFLICT: the new key would be the revoked one.
+ */
 MUST_CHECK bool cert_authority_renew_ra(struct store *st,
     const struct cert_authority *a, const struct cert_authority_options *o,
-    struct err *e);
+    int reason, struct err *e);
 
 /* ---- cert_authority_chain.c ---- */
 

@@ -76,6 +76,24 @@ cert_ledger_add(struct store_tx *tx, const struct cert_record *r, struct err *e)
 }
 
 bool
+cert_ledger_read(const X509 *x, struct cert_issued *out, struct err *e)
+{
+	AUTO(cert_issued_clear) struct cert_issued i = { 0 };
+
+	cert_fingerprint(x, i.fingerprint);
+	cert_serial(x, i.serial, sizeof(i.serial));
+	cert_subject(x, i.subject, sizeof(i.subject));
+	i.not_before = cert_not_before(x);
+	i.not_after = cert_not_after(x);
+	if (!cert_spki_pub(X509_get_X509_PUBKEY(x), i.spki, e) ||
+	    !cert_der(x, &i.der, e))
+		return false;
+	*out = i;
+	i.der = NULL;
+	return true;
+}
+
+bool
 cert_ledger_find(struct store_tx *tx, const char *fingerprint,
     struct cert_entry *out, bool *found, struct err *e)
 {

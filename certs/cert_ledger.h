@@ -29,6 +29,9 @@ struct cert_record {
 	const char *challenge_id, *transaction_id;        /* may be NULL */
 };
 
+/* What a certificate says, for its record; authority_id stays "". */
+MUST_CHECK bool cert_ledger_read(
+    const X509 *x, struct cert_issued *out, struct err *e);
 /* In the transaction that spends the challenge.  Writes the event
  * certificate.issued.  ERR_CONFLICT: it is there already. */
 MUST_CHECK bool cert_ledger_add(

@@ -59,7 +59,7 @@ add_request(struct store_tx *tx, void *arg, struct err *e)
 	const struct asking *r = arg;
 
 	return unchanged(tx, r->version, e) &&
-	       cert_authority_db_add(tx, r->m, e) &&
+	       cert_authority_add(tx, r->m, e) &&
 	       cert_authority_tell(tx, "authority.requested", r->m, e);
 }
 
@@ -276,14 +276,14 @@ add_import(struct store_tx *tx, void *arg, struct err *e)
 	if (!unchanged(tx, i->f.version, e))
 		return false;
 	for (size_t n = 0; n < i->count; n++)
-		if (!cert_authority_db_add(tx, i->above[n], e))
+		if (!cert_authority_add(tx, i->above[n], e))
 			return false;
 	if (!cert_authority_db_certify(tx, i->f.requested, &moved, e))
 		return false;
 	if (!moved)
 		return err_set(
 		    e, ERR_CONFLICT, "the request changed meanwhile");
-	return cert_authority_db_add(tx, i->ra, e) &&
+	return cert_authority_add(tx, i->ra, e) &&
 	       cert_authority_tell(tx, "authority.imported", i->f.requested, e);
 }
 

@@ -77,8 +77,8 @@ add_next(struct store_tx *tx, void *arg, struct err *e)
 		return err_set(e, ERR_CONFLICT,
 		    "the authority changed meanwhile; look at it and try "
 		    "again");
-	return cert_authority_db_add(tx, n->issuing, e) &&
-	       (n->ra == NULL || cert_authority_db_add(tx, n->ra, e)) &&
+	return cert_authority_add(tx, n->issuing, e) &&
+	       (n->ra == NULL || cert_authority_add(tx, n->ra, e)) &&
 	       cert_authority_tell(tx, "authority.prepared", n->issuing, e);
 }
 
@@ -140,7 +140,8 @@ switch_once(struct store_tx *tx, void *arg, struct err *e)
 			stays(a, m) ? CERT_STATE_ACTIVE : CERT_STATE_OLD };
 		bool moved;
 
-		if (str_eq(move.from, move.to))
+		if (str_eq(move.from, move.to) ||
+		    str_eq(move.from, CERT_STATE_REVOKED))
 			continue;
 		if (!cert_authority_db_move(tx, &move, &moved, e))
 			return false;
@@ -164,6 +165,21 @@ cert_roll_switch(
 		    "no next authority is prepared; mutsu ca rollover does "
 		    "that");
 	return store_write(st, switch_once, a, e);
+}
+
+bool
+cert_roll_renew_ra(struct store *st, const struct cert_authority_options *o,
+    int reason, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+
+	if (!load(st, o, &a, e))
+		return false;
+	if (cert_authority_single(a))
+		return err_set(e, ERR_CONFLICT,
+		    "the one CA is its own RA; mutsu ca rollover makes the "
+		    "next");
+	return cert_authority_renew_ra(st, a, o, reason, e);
 }
 
 static bool

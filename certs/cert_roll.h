@@ -20,6 +20,14 @@ MUST_CHECK bool cert_roll_switch(
     struct store *st, const struct cert_authority_options *o, struct err *e);
 
 /*
+ * A new key and certificate for the RA.  reason -1: the one before serves for
+ * 30 days more; else enum cert_reason: it is revoked and opens nothing from
+ * now on.  ERR_CONFLICT: the one CA is its own RA, or another did it meanwhile.
+ */
+MUST_CHECK bool cert_roll_renew_ra(struct store *st,
+    const struct cert_authority_options *o, int reason, struct err *e);
+
+/*
  * Takes the root's key out of the installation: *pem_out gets it, encrypted
  * under passphrase, and must be on disk (keep() does that) before the row
  * forgets it.  ERR_CONFLICT: it is away already, or the root issues itself.

@@ -190,7 +190,7 @@ add_restored(struct store_tx *tx, void *arg, struct err *e)
 	if (!need_none(tx, e))
 		return false;
 	for (size_t i = 0; i < r->count; i++)
-		if (!cert_authority_db_add(tx, r->m[i], e))
+		if (!cert_authority_add(tx, r->m[i], e))
 			return false;
 	return true;
 }

@@ -83,6 +83,7 @@ const char *cert_challenge_name(enum cert_challenge kind);
 	                           */
 #define CERT_TEMPLATE_SCEP "scep" /* other SCEP clients, by challenge */
 #define CERT_TEMPLATE_TLS "tls-server"
+#define CERT_TEMPLATE_RA "scep-ra" /* in the ledger only */
 
 /* ERR_INVALID, which names the field, for what no certificate can say. */
 MUST_CHECK bool cert_subject_check(const struct cert_subject *s, struct err *e);

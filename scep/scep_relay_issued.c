@@ -96,16 +96,11 @@ read_certificate(
 
 	if (ca == NULL)
 		return err_set(e, ERR_INTERNAL, "upstream: no issuer");
-	t->chain = buf_new(CHAIN_MAX);
-	cert_fingerprint(r->cert, i->fingerprint);
-	cert_serial(r->cert, i->serial, sizeof(i->serial));
-	cert_subject(r->cert, i->subject, sizeof(i->subject));
+	if (!cert_ledger_read(r->cert, i, e))
+		return false;
 	name_authority(t, ca, i->authority_id, sizeof(i->authority_id));
-	i->not_before = cert_not_before(r->cert);
-	i->not_after = cert_not_after(r->cert);
-	return cert_der(r->cert, &i->der, e) &&
-	       cert_spki_pub(X509_get_X509_PUBKEY(r->cert), i->spki, e) &&
-	       put_chain(r, ca, t->chain, e);
+	t->chain = buf_new(CHAIN_MAX);
+	return put_chain(r, ca, t->chain, e);
 }
 
 static struct cert_record

@@ -34,7 +34,7 @@ ca take-root "$T/root.key" --passphrase env:PHRASE >/dev/null
 grep -q 'ENCRYPTED PRIVATE KEY' "$T/root.key" || fail "the root's key"
 roll() { m ca rollover "${token[@]}" --issuing-key rsa2048 --ra-key rsa2048 "$@"; }
 ca rollover --root-key-file "$T/root.key" --passphrase env:PHRASE 2>"$T/err" && fail "the same key again"
-grep -q 'would have the key of' "$T/err" || fail "$(cat "$T/err")"
+grep -q 'it would have the key of' "$T/err" || fail "$(cat "$T/err")"
 roll >/dev/null 2>&1 && fail "a rollover without the root's key"
 roll --root-key-file "$T/root.key" --passphrase env:PHRASE >/dev/null
 roll --root-key-file "$T/root.key" --passphrase env:PHRASE 2>/dev/null && fail "two rollovers"

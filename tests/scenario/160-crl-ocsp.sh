@@ -62,3 +62,21 @@ ocsp one good -no_nonce || fail "released"
 m certificate revoke "$(fp one)" --reason key_compromise >/dev/null
 ocsp one revoked && grep -qi 'reason: keyCompromise' "$T/ocsp.log" || fail "$(cat "$T/ocsp.log")"
 m certificate export --state revoked | grep -q ',revoked,.*,key_compromise,token:admin' || fail "CSV"
+
+# The RA is in the ledger too; by order it gets a new key.
+cp "$T/ra.pem" "$T/ra1.pem"
+ocsp ra1 good -no_nonce || fail "OCSP of the RA: $(cat "$T/ocsp.log")"
+m certificate revoke "$(fp ra1)" --reason key_compromise >/dev/null 2>"$T/err" &&
+	fail "an RA revoked without another"
+grep -q 'renew-ra' "$T/err" || fail "$(cat "$T/err")"
+stop_server
+renew() { m ca renew-ra --data "$T/data" "$@"; }
+renew --revoke certificate_hold >/dev/null 2>&1 && fail "an RA on hold"
+renew --revoke key_compromise >"$T/show" 2>&1 && grep -q 'ra .*revoked' "$T/show" || fail "$(cat "$T/show")"
+scep_server
+PLAIN=${SCEP%/scep}
+cp "$T/ra.pem" "$T/ra2.pem" && cp "$T/ra1.pem" "$T/ra.pem"
+enrol three && fail "a request for the revoked RA was answered"
+cp "$T/ra2.pem" "$T/ra.pem"
+enrol three && check_crl three >/dev/null || fail "a request for the new RA"
+ocsp ra1 revoked && ocsp ra2 good || fail "OCSP of the RAs: $(cat "$T/ocsp.log")"

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "certs/cert_ledger.h"
 #include "certs/cert_roll.h"
 
 static struct cert_authority_options
@@ -72,6 +73,69 @@ renewed_ra_reaches_every_node(void **state)
 	assert_int_equal(recipients(a), 1);
 }
 
+/* What the ledger says of an RA's certificate. */
+static struct cert_entry
+entry_of(struct place *p, X509 *ra)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct cert_entry entry = { 0 };
+	char fingerprint[SHA256_HEX_SIZE];
+	struct err e = { 0 };
+	bool found;
+
+	cert_fingerprint(ra, fingerprint);
+	must(store_begin(p->st, STORE_READ, &tx, &e), &e);
+	must(cert_ledger_find(tx, fingerprint, &entry, &found, &e), &e);
+	assert_true(found);
+	assert_string_equal(entry.template, CERT_TEMPLATE_RA);
+	return entry;
+}
+
+static void
+ra_is_renewed_and_revoked_by_order(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_live_free) struct cert_live *l = open_live(p);
+	AUTO(cert_authority_free) struct cert_authority *first = NULL;
+	AUTO(cert_authority_free) struct cert_authority *second = NULL;
+	AUTO(cert_authority_free) struct cert_authority *third = NULL;
+	AUTO(cert_authority_free) struct cert_authority *last = NULL;
+	struct err e = { 0 };
+
+	first = cert_live_get(l);
+	must(cert_roll_renew_ra(p->st, &o, -1, &e), &e);
+	refreshed(l, true);
+	second = cert_live_get(l);
+	assert_int_equal(recipients(second), 2);
+	assert_false(entry_of(p, cert_authority_ra(first)).revoked);
+
+	must(cert_roll_renew_ra(p->st, &o, CERT_REASON_KEY_COMPROMISE, &e), &e);
+	refreshed(l, true);
+	third = cert_live_get(l);
+	/* The revoked one opens nothing; the one before it still does. */
+	assert_int_equal(recipients(third), 2);
+	assert_int_equal(
+	    X509_cmp(cert_authority_recipient(third, 1)->certificate,
+	        cert_authority_ra(first)),
+	    0);
+	assert_int_equal(entry_of(p, cert_authority_ra(second)).revoke_reason,
+	    CERT_REASON_KEY_COMPROMISE);
+	assert_false(entry_of(p, cert_authority_ra(third)).revoked);
+
+	/* Nor does a rollover bring it back. */
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	must(cert_roll_switch(p->st, &o, &e), &e);
+	refreshed(l, true);
+	last = cert_live_get(l);
+	for (size_t i = 0; cert_authority_recipient(last, i) != NULL; i++)
+		assert_int_not_equal(
+		    X509_cmp(cert_authority_recipient(last, i)->certificate,
+		        cert_authority_ra(second)),
+		    0);
+	assert_false(entry_of(p, cert_authority_ra(last)).revoked);
+}
+
 static void
 rollover_goes_by_states(void **state)
 {
@@ -133,6 +197,7 @@ single_ca_is_all_three(void **state)
 	o.single = true;
 	must(cert_authority_open(p->st, &o, &a, &e), &e);
 	assert_true(cert_authority_single(a));
+	must_fail(cert_roll_renew_ra(p->st, &o, -1, &failure), ERR_CONFLICT);
 	assert_ptr_equal(cert_authority_root(a), cert_authority_ra(a));
 	assert_int_equal(X509_get_key_usage(cert_authority_ra(a)),
 	    KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_KEY_CERT_SIGN |
@@ -275,6 +340,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(renewed_ra_reaches_every_node),
+		PLACE_TEST(ra_is_renewed_and_revoked_by_order),
 		PLACE_TEST(rollover_goes_by_states),
 		PLACE_TEST(single_ca_is_all_three),
 		PLACE_TEST(root_key_can_leave),

@@ -1,0 +1,111 @@
+/*
+ * The RA's certificate: signed by an issuing CA like all others, so it is in
+ * the ledger, and CRL and OCSP know it.  Replaced when half of its life is
+ * over, or when its administrator says so.  No state; any thread.
+ */
+#include "certs/cert_authority_priv.h"
+#include "certs/cert_ledger.h"
+#include "core/clock.h"
+
+static bool
+note(struct store_tx *tx, const struct cert_member *ra, struct err *e)
+{
+	AUTO(cert_issued_clear) struct cert_issued i = { 0 };
+
+	return cert_ledger_read(ra->certificate, &i, e) &&
+	       cert_ledger_add(tx,
+	           &(struct cert_record){ .issued = &i,
+	               .authority_id = ra->parent_id,
+	               .template = CERT_TEMPLATE_RA,
+	               .purpose = "service" },
+	           e);
+}
+
+bool
+cert_authority_add(
+    struct store_tx *tx, const struct cert_member *m, struct err *e)
+{
+	char fingerprint[SHA256_HEX_SIZE];
+
+	if (!cert_authority_db_add(tx, m, e))
+		return false;
+	if (!str_eq(m->role, CERT_ROLE_RA))
+		return true;
+	if (!note(tx, m, e))
+		return false;
+	if (!str_eq(m->state, CERT_STATE_REVOKED))
+		return true;
+	/* Of a backup, which does not tell why. */
+	cert_fingerprint(m->certificate, fingerprint);
+	return cert_ledger_revoke(
+	    tx, fingerprint, CERT_REASON_UNSPECIFIED, "command-line", e);
+}
+
+bool
+cert_authority_ra_due(const struct cert_authority *a)
+{
+	int64_t first = cert_not_before(a->ra->certificate);
+	int64_t last = cert_not_after(a->ra->certificate);
+
+	return a->ra != a->issuing &&
+	       last - clock_now_ms() < (last - first) / 2 &&
+	       cert_not_after(a->issuing->certificate) > last;
+}
+
+struct renewal {
+	const struct cert_member *m, *old;
+	int reason; /* -1: the old one stays good */
+	bool added; /* by us, and not by another node before */
+};
+
+/* An RA of before the ledger knew them is noted first. */
+static bool
+revoke_old(struct store_tx *tx, const struct renewal *r, struct err *e)
+{
+	char fingerprint[SHA256_HEX_SIZE];
+	struct cert_entry entry;
+	bool found;
+
+	cert_fingerprint(r->old->certificate, fingerprint);
+	return cert_ledger_find(tx, fingerprint, &entry, &found, e) &&
+	       (found || note(tx, r->old, e)) &&
+	       cert_ledger_revoke(
+	           tx, fingerprint, r->reason, "command-line", e);
+}
+
+/* May be run again. */
+static bool
+replace_ra(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct renewal *r = arg;
+	const struct cert_authority_move move = { r->old->id, CERT_STATE_ACTIVE,
+		r->reason >= 0 ? CERT_STATE_REVOKED : CERT_STATE_OLD };
+
+	if (!cert_authority_db_move(tx, &move, &r->added, e))
+		return false;
+	return !r->added || (cert_authority_add(tx, r->m, e) &&
+	                        (r->reason < 0 || revoke_old(tx, r, e)));
+}
+
+bool
+cert_authority_renew_ra(struct store *st, const struct cert_authority *a,
+    const struct cert_authority_options *o, int reason, struct err *e)
+{
+	AUTO(cert_member_free) struct cert_member *m = NULL;
+	bool revoke = reason >= 0;
+	/* The key of a token serves again, unless it got about. */
+	const struct cert_make in = { .options = o,
+		.rank = CERT_RANK_RA,
+		.issuer = a->issuing,
+		.old = revoke ? NULL : a->ra,
+		.state = CERT_STATE_ACTIVE };
+	struct renewal r = { .old = a->ra, .reason = reason };
+	bool good = cert_authority_make(&in, &m, e) &&
+	            (!revoke || cert_authority_key_is_new(a, m, e));
+
+	r.m = m;
+	good = good && store_write(st, replace_ra, &r, e);
+	if (m != NULL && (!good || !r.added))
+		cert_vault_abandon(&o->vault, &m->place);
+	return good || err_wrap(e, "renewing the RA certificate");
+}
