@@ -17,6 +17,8 @@
 /* Tags of TBSCertificate and AuthorityKeyIdentifier (RFC 5280 4.1, 4.2.1.1). */
 enum { EXTENSIONS = 0xa3, KEY_IDENTIFIER = 0x80 };
 
+enum { SERIAL_TIME_SIZE = 4 }; /* of CERT_SERIAL_SIZE octets */
+
 static void
 extension_free(X509_EXTENSION **x)
 {
@@ -163,14 +165,22 @@ cert_built_clear(struct cert_built *b)
 	buf_free(&b->der);
 }
 
-/* Positive, and no shorter than it looks. */
+/*
+ * The time in units of two seconds, so that new entries of the ledger's index
+ * stand beside each other, then 128 random bits (RFC 5280 4.1.2.2).  Positive,
+ * and no shorter than it looks, whatever the clock says.
+ */
 static void
 make_serial(uint8_t serial[CERT_SERIAL_SIZE])
 {
-	do {
-		random_bytes(serial, CERT_SERIAL_SIZE);
-		serial[0] &= 0x7f;
-	} while (serial[0] == 0);
+	uint32_t when = (uint32_t)(clock_now_ms() / (2 * MS_S)) & 0x7fffffff;
+
+	if (when < 0x01000000)
+		when = 0x01000000;
+	for (int i = 0; i < SERIAL_TIME_SIZE; i++)
+		serial[i] = (uint8_t)(when >> (8 * (SERIAL_TIME_SIZE - 1 - i)));
+	random_bytes(
+	    serial + SERIAL_TIME_SIZE, CERT_SERIAL_SIZE - SERIAL_TIME_SIZE);
 }
 
 static void

@@ -57,7 +57,7 @@ struct cert_built {
 };
 void cert_built_clear(struct cert_built *b);
 /*
- * Version 3, random serial number of 20 octets (RFC 5280 4.1.2.2), subject and
+ * Version 3, serial number of 20 octets, 128 bits of them random, subject and
  * authority key identifiers, signed with SHA-256.  ERR_INVALID: the subject
  * does not fit.
  */
