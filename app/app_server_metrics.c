@@ -8,10 +8,12 @@
 #include "app/app_server_priv.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "scep/scep_service.h"
 
 enum row {
 	ROW_MDM,
 	ROW_REJECTED,
+	ROW_SCEP,
 	ROW_PUSH,
 	ROW_PUSH_DUE,
 	ROW_PUSH_STOPPED,
@@ -23,6 +25,10 @@ enum row {
 static const char *const mdm_values[] = { "idle", "acknowledged", "error",
 	"format_error", "not_now", "authenticate", "token_update", "check_out",
 	NULL };
+/* In the order of enum scep_answer. */
+static const char *const scep_values[] = { "bad_alg", "bad_message_check",
+	"bad_request", "bad_time", "bad_cert_id", "issued", "repeated",
+	"pending", "crl", NULL };
 /* In the order of enum apns_outcome. */
 static const char *const push_values[] = { "accepted", "dead", "refused",
 	"back_off", "our_fault", "bug", "unreachable", NULL };
@@ -33,6 +39,9 @@ static const struct http_metric rows[] = {
 	    mdm_values },
 	[ROW_REJECTED] = { "mutsu_mdm_rejected_total",
 	    "Messages of devices that did not", "counter", NULL, NULL },
+	[ROW_SCEP] = { "mutsu_scep_answers_total",
+	    "SCEP messages by what they were answered with", "counter",
+	    "answer", scep_values },
 	[ROW_PUSH] = { "mutsu_pushes_total", "Pushes by what APNs answered",
 	    "counter", "outcome", push_values },
 	[ROW_PUSH_DUE] = { "mutsu_push_due", "Enrolments whose push is due",
@@ -77,6 +86,7 @@ app_server_metrics(struct buf *out, void *arg)
 	struct app_server *s = arg;
 	struct mdm_stats m = { 0 };
 	struct apns_scheduler_stats p = { 0 };
+	int64_t scep[SCEP_ANSWERS];
 
 	mdm_service_stats(s->mdm, &m);
 	apns_scheduler_stats(s->scheduler, &p);
@@ -84,6 +94,9 @@ app_server_metrics(struct buf *out, void *arg)
 		m.not_now, m.authenticate, m.token_update, m.check_out };
 	for (size_t i = 0; i < COUNT(mdm); i++)
 		http_metric_set(s->metrics, ROW_MDM, i, mdm[i]);
+	scep_service_stats(s->scep, scep);
+	for (size_t i = 0; i < COUNT(scep); i++)
+		http_metric_set(s->metrics, ROW_SCEP, i, scep[i]);
 	for (size_t i = 0; i < COUNT(p.pushes); i++)
 		http_metric_set(s->metrics, ROW_PUSH, i, p.pushes[i]);
 	http_metric_set(s->metrics, ROW_REJECTED, 0, m.rejected);

@@ -363,28 +363,6 @@ answer_request(struct job *j, struct err *e)
 	return kind->run(j, e);
 }
 
-static void
-log_outcome(const struct scep_message *m, const char *peer,
-    const struct scep_outcome *out)
-{
-	if (out->verdict.fail < 0 && out->pending)
-		log_event(LOG_INFO, "scep.pending", "peer", peer, "transaction",
-		    m->transaction_id, NULL);
-	else if (out->verdict.fail < 0 && out->crl_der != NULL)
-		log_event(LOG_INFO, "scep.crl", "peer", peer, "transaction",
-		    m->transaction_id, NULL);
-	else if (out->verdict.fail < 0)
-		log_event(LOG_INFO,
-		    out->again ? "scep.repeated" : "scep.issued", "peer", peer,
-		    "transaction", m->transaction_id, "certificate",
-		    out->fingerprint, NULL);
-	else
-		log_event(LOG_WARN, "scep.refused", "peer", peer, "transaction",
-		    m->transaction_id, "type", LOG_NUM(m->type), "fail",
-		    LOG_NUM(out->verdict.fail), "reason", out->verdict.text,
-		    NULL);
-}
-
 /* Signed by whom the request was addressed to. */
 static bool
 reply(const struct scep_request *rq, const struct scep_message *m,
@@ -459,6 +437,6 @@ scep_operation_at(struct scep_service *s, struct slice message,
 	if (out.again && m->type != SCEP_GET_CERT &&
 	    !scep_relay_add_chain(s, &out, e))
 		return false;
-	log_outcome(m, from->peer, &out);
+	scep_answered(s, m, from->peer, &out);
 	return reply(&job.rq, m, &out, reply_out, e);
 }

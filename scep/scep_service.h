@@ -93,6 +93,24 @@ MUST_CHECK bool scep_operation_at(struct scep_service *s, struct slice message,
 MUST_CHECK bool scep_operation(struct scep_service *s, struct slice message,
     const char *peer, struct buf **reply_out, struct err *e);
 
+/* What messages were answered with; the first are FAILURE with this failInfo
+ * (RFC 8894 3.2.1.4). */
+enum scep_answer {
+	SCEP_ANSWER_BAD_ALG,
+	SCEP_ANSWER_BAD_MESSAGE_CHECK,
+	SCEP_ANSWER_BAD_REQUEST,
+	SCEP_ANSWER_BAD_TIME,
+	SCEP_ANSWER_BAD_CERT_ID,
+	SCEP_ANSWER_ISSUED,
+	SCEP_ANSWER_REPEATED, /* a certificate that was there before */
+	SCEP_ANSWER_PENDING,
+	SCEP_ANSWER_CRL,
+	SCEP_ANSWERS
+};
+/* How often, since scep_service_new(). */
+void scep_service_stats(
+    struct scep_service *s, int64_t out[static SCEP_ANSWERS]);
+
 /* Deletes challenges past their end: used ones after 30 days (kept so long to
  * recognise reuse), others after one; closes requests that nobody approved in
  * time.  For the periodic jobs; lease NULL: nobody else does it. */

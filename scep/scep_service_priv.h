@@ -25,6 +25,7 @@ struct scep_service {
 	struct scep_reader *reader;
 	struct scep_legacy *legacy; /* NULL: off */
 	struct scep_relay *relay;   /* locks itself */
+	atomic_llong answers[SCEP_ANSWERS];
 };
 
 /* ---- scep_rate.c: failed challenges ---- */
@@ -259,3 +260,9 @@ struct scep_holder {
  */
 MUST_CHECK bool scep_db_key_elsewhere(
     struct store_tx *tx, const struct scep_holder *h, bool *out, struct err *e);
+
+/* ---- scep_answer.c ---- */
+
+/* Log and counters. */
+void scep_answered(struct scep_service *s, const struct scep_message *m,
+    const char *peer, const struct scep_outcome *out);

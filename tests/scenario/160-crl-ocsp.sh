@@ -80,3 +80,7 @@ enrol three && fail "a request for the revoked RA was answered"
 cp "$T/ra2.pem" "$T/ra.pem"
 enrol three && check_crl three >/dev/null || fail "a request for the new RA"
 ocsp ra1 revoked && ocsp ra2 good || fail "OCSP of the RAs: $(cat "$T/ocsp.log")"
+curl -sSf "$ADMIN/metrics" -o "$T/metrics"
+grep -q '^mutsu_scep_answers_total{answer="issued"} 1' "$T/metrics" &&
+	grep '^mutsu_scep_answers_total{answer="bad_' "$T/metrics" | grep -qv ' 0$' ||
+	fail "counters: $(grep scep_answers "$T/metrics")"
