@@ -131,8 +131,13 @@ new_outside(const char *cn, const struct outside *by, const struct form *how)
 		                           : new_key(CERT_RSA_2048) };
 
 	f.cn = cn;
+	/* Below another it ends before that one, whenever it is made. */
 	if (f.days == 0)
-		f.days = 3000;
+		f.days =
+		    by == NULL
+		        ? 3000
+		        : (cert_not_after(by->cert) - clock_now_ms()) / MS_DAY -
+		              1;
 	o.cert = certify(o.key, NULL, by, &f);
 	return o;
 }
