@@ -85,6 +85,14 @@ cert_authority_open_key(
 }
 
 void
+cert_authority_abandon(const struct cert_authority_options *o,
+    const struct cert_member *m, const struct err *e)
+{
+	if (m != NULL && e->code != ERR_UNAVAILABLE)
+		cert_vault_abandon(&o->vault, &m->place);
+}
+
+void
 cert_authority_name(struct cert_member *m, const char *role, const char *state)
 {
 	uint8_t unique[8];

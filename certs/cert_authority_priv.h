@@ -115,6 +115,10 @@ MUST_CHECK bool cert_authority_make_key(
  * with basicConstraints and keyUsage asked for. */
 MUST_CHECK bool cert_authority_make_request(const struct cert_make *in,
     const struct cert_member *m, struct buf **out, struct err *e);
+/* Gives up the key of what did not become a row (m NULL: nothing), because of
+ * e: not when it is unknown whether the commit took place. */
+void cert_authority_abandon(const struct cert_authority_options *o,
+    const struct cert_member *m, const struct err *e);
 /* Opens its key unless that is done. */
 MUST_CHECK bool cert_authority_open_key(
     const struct cert_vault *v, struct cert_member *m, struct err *e);

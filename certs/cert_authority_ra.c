@@ -105,7 +105,9 @@ cert_authority_renew_ra(struct store *st, const struct cert_authority *a,
 
 	r.m = m;
 	good = good && store_write(st, replace_ra, &r, e);
-	if (m != NULL && (!good || !r.added))
+	if (good && !r.added)
 		cert_vault_abandon(&o->vault, &m->place);
+	else if (!good)
+		cert_authority_abandon(o, m, e);
 	return good || err_wrap(e, "renewing the RA certificate");
 }

@@ -57,8 +57,10 @@ cert_authority_setup(
 	    make_members(&g, o, e) && store_write(st, add_members, &g, e);
 
 	for (size_t i = 0; i < g.count; i++) {
-		if (!good || !g.added)
+		if (good && !g.added)
 			cert_vault_abandon(&o->vault, &g.m[i]->place);
+		else if (!good)
+			cert_authority_abandon(o, g.m[i], e);
 		cert_member_free(&g.m[i]);
 	}
 	return good || err_wrap(e, "making the certificate authority");

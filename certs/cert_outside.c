@@ -35,16 +35,6 @@ unchanged(struct store_tx *tx, int64_t version, struct err *e)
 	                             "it and try again");
 }
 
-/* When it is not known whether a commit took place, its row may need the
- * key. */
-static void
-abandon(const struct cert_authority_options *o, const struct cert_member *m,
-    const struct err *e)
-{
-	if (m != NULL && e->code != ERR_UNAVAILABLE)
-		cert_vault_abandon(&o->vault, &m->place);
-}
-
 /* ---- the request ---- */
 
 struct asking {
@@ -75,7 +65,7 @@ new_request(struct store *st, const struct cert_make *in,
 	r.m = m;
 	if (!cert_authority_key_is_new(f->authority, m, e) ||
 	    !store_write(st, add_request, &r, e)) {
-		abandon(in->options, m, e);
+		cert_authority_abandon(in->options, m, e);
 		return false;
 	}
 	f->requested = TAKE(m);
@@ -316,6 +306,6 @@ cert_outside_import(struct store *st, const struct cert_authority_options *o,
 	place_chain(&i);
 	if (make_ra(&i, o, e) && store_write(st, add_import, &i, e))
 		return true;
-	abandon(o, i.ra, e);
+	cert_authority_abandon(o, i.ra, e);
 	return false;
 }

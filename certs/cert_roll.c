@@ -105,10 +105,8 @@ cert_roll_prepare(struct store *st, const struct cert_authority_options *o,
 	n.version = a->version;
 	if (make_next(a, o, &n, e) && store_write(st, add_next, &n, e))
 		return true;
-	if (n.issuing != NULL)
-		cert_vault_abandon(&o->vault, &n.issuing->place);
-	if (n.ra != NULL)
-		cert_vault_abandon(&o->vault, &n.ra->place);
+	cert_authority_abandon(o, n.issuing, e);
+	cert_authority_abandon(o, n.ra, e);
 	return false;
 }
 
@@ -152,6 +150,22 @@ switch_once(struct store_tx *tx, void *arg, struct err *e)
 	return cert_authority_tell(tx, "authority.switched", a->next, e);
 }
 
+/* Without them no server would start again. */
+static bool
+need_keys(struct cert_authority *a, const struct cert_vault *v, struct err *e)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct cert_member *m = a->members[i];
+		bool needed =
+		    m == a->next || (str_eq(m->role, CERT_ROLE_RA) &&
+		                        str_eq(m->state, CERT_STATE_NEXT));
+
+		if (needed && !cert_authority_open_key(v, m, e))
+			return err_wrap(e, "not switched");
+	}
+	return true;
+}
+
 bool
 cert_roll_switch(
     struct store *st, const struct cert_authority_options *o, struct err *e)
@@ -164,7 +178,7 @@ cert_roll_switch(
 		return err_set(e, ERR_CONFLICT,
 		    "no next authority is prepared; mutsu ca rollover does "
 		    "that");
-	return store_write(st, switch_once, a, e);
+	return need_keys(a, &o->vault, e) && store_write(st, switch_once, a, e);
 }
 
 bool

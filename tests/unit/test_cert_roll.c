@@ -6,7 +6,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
+#include "certs/cert_authority_priv.h"
 #include "certs/cert_ledger.h"
 #include "certs/cert_roll.h"
 
@@ -134,6 +136,47 @@ ra_is_renewed_and_revoked_by_order(void **state)
 		        cert_authority_ra(second)),
 		    0);
 	assert_false(entry_of(p, cert_authority_ra(last)).revoked);
+}
+
+/* No server would start with what it names. */
+static void
+a_next_ca_without_its_keys_stays_the_next(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_live_free) struct cert_live *l = open_live(p);
+	AUTO(str_free) char *phrase = str_printf("env:MUTSU_TEST_PHRASE");
+	struct err e = { 0 };
+
+	setenv("MUTSU_TEST_PHRASE", "correct horse battery", 1);
+	o.vault.files = true;
+	o.vault.passphrase = phrase;
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	each_file(p->keys, remove_file);
+	must_fail(cert_roll_switch(p->st, &o, &failure), ERR_NOT_FOUND);
+	refreshed(l, true); /* it is prepared, no more */
+	refreshed(l, false);
+}
+
+/* A commit whose outcome is unknown may have named the key. */
+static void
+keys_stay_while_a_row_may_name_them(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	struct cert_member m = { .place = { "file", "k", NULL } };
+	AUTO(str_free) char *path = str_printf("%s/k", p->keys);
+	struct err unknown = { .code = ERR_UNAVAILABLE };
+	struct err known = { .code = ERR_CONFLICT };
+	struct err e = { 0 };
+
+	mkdir(p->keys, 0700);
+	must(file_write(path, slice_str("key"), 0600, &e), &e);
+	cert_authority_abandon(&o, NULL, &known);
+	cert_authority_abandon(&o, &m, &unknown);
+	assert_true(file_exists(path));
+	cert_authority_abandon(&o, &m, &known);
+	assert_false(file_exists(path));
 }
 
 static void
@@ -341,6 +384,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(renewed_ra_reaches_every_node),
 		PLACE_TEST(ra_is_renewed_and_revoked_by_order),
+		PLACE_TEST(a_next_ca_without_its_keys_stays_the_next),
+		PLACE_TEST(keys_stay_while_a_row_may_name_them),
 		PLACE_TEST(rollover_goes_by_states),
 		PLACE_TEST(single_ca_is_all_three),
 		PLACE_TEST(root_key_can_leave),
