@@ -180,6 +180,9 @@ acceptable(
 	/* The signer's key passed in scep_parse(). */
 	if (c->signer == NULL)
 		problem = scep_key_problem(c->key, ec);
+	if (problem == NULL && !scep_spki_is_der(p->spki))
+		problem = "the public key is not encoded as DER, or has other "
+		          "parameters than its kind";
 	if (problem != NULL) {
 		scep_refuse(v, SCEP_BAD_ALG, problem);
 		return false;

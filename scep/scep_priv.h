@@ -121,3 +121,7 @@ bool scep_digest_allowed(int nid);
  * contents.  False at the end and on anything malformed.
  */
 bool scep_der_next(struct slice *in, int *tag, int *xclass, struct slice *body);
+/* A SubjectPublicKeyInfo of RSA or EC in the one form that we certify: DER all
+ * through, parameters as RFC 3279 2.3.1 and RFC 5480 2.1.1 have them, a point
+ * that is not compressed.  Says nothing about the key's numbers. */
+bool scep_spki_is_der(struct slice spki);
