@@ -125,8 +125,8 @@ cert_ocsp_serial(OCSP_CERTID *id, char out[OCSP_SERIAL_SIZE])
 bool
 cert_ocsp_names(OCSP_CERTID *id, X509 *issuer)
 {
-	static const int digests[] = { NID_sha1, NID_sha256, NID_sha384,
-		NID_sha512 };
+	static const int digests[] = { NID_sha1, NID_sha224, NID_sha256,
+		NID_sha384, NID_sha512 };
 	AUTO(cert_id_free) OCSP_CERTID *own = NULL;
 	ASN1_OBJECT *algorithm = NULL;
 	size_t i = 0;

@@ -97,12 +97,15 @@ transport_allowed(CMS_RecipientInfo *ri)
 	return nid == NID_rsaEncryption || nid == NID_rsaesOaep;
 }
 
-/* Exactly one RecipientInfo is ours, and of a kind we open. */
+/* Exactly one RecipientInfo is ours, and of a kind we open.  Others are their
+ * recipients' matter: clients that encrypt for all of GetCACert agree on a key
+ * with a CA of EC. */
 static bool
 for_us(CMS_ContentInfo *env, X509 *recipient, struct scep_verdict *v)
 {
 	STACK_OF(CMS_RecipientInfo) *all = CMS_get0_RecipientInfos(env);
 	int count = sk_CMS_RecipientInfo_num(all), ours = 0, other = 0;
+	bool kind = true;
 
 	if (count < 1 || count > LIMIT_RECIPIENTS) {
 		scep_refuse(
@@ -119,11 +122,11 @@ for_us(CMS_ContentInfo *env, X509 *recipient, struct scep_verdict *v)
 		if (CMS_RecipientInfo_ktri_cert_cmp(ri, recipient) != 0)
 			continue;
 		ours++;
-		other += !transport_allowed(ri);
+		kind = kind && transport_allowed(ri);
 	}
-	if (ours == 1 && other == 0)
+	if (ours == 1 && kind)
 		return true;
-	if (other > 0)
+	if (!kind || (ours == 0 && other > 0))
 		scep_refuse(v, SCEP_BAD_ALG, "key transport not accepted");
 	else if (ours > 1)
 		scep_refuse(v, SCEP_BAD_REQUEST, "recipient named twice");

@@ -162,6 +162,10 @@ pki_operation(const struct http_request *rq, struct http_reply *rp,
 	AUTO(buf_free) struct buf *reply = NULL;
 	struct slice message = http_body(rq);
 
+	/* Who would spend a challenge on an answer that nobody gets? */
+	if (str_eq(http_method(rq), "HEAD"))
+		return err_set(e, ERR_INVALID,
+		    "RFC 8894 4.3: PKIOperation is for GET and POST");
 	if (message.len == 0) {
 		if (!message_of_query(rq, &decoded, e))
 			return false;
@@ -227,6 +231,8 @@ static const struct http_route routes[] = {
 	{ "POST", "/certsrv/mscep/mscep.dll", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 	{ "GET",  "/scep/{name}", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
 	{ "POST", "/scep/{name}", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
+	{ "GET",  "/scep/{name}/", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
+	{ "POST", "/scep/{name}/", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 	{ "GET",  "/scep/{name}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_NONE, serve },
 	{ "POST", "/scep/{name}/pkiclient.exe", HTTP_ANYONE, LIMIT_BODY_SCEP, serve },
 };

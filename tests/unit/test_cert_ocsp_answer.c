@@ -179,8 +179,8 @@ static void
 tells_good_revoked_unknown(void **state)
 {
 	struct site *s = *state;
-	const EVP_MD *const digests[] = { EVP_sha1(), EVP_sha256(),
-		EVP_sha384(), EVP_sha512() };
+	const EVP_MD *const digests[] = { EVP_sha1(), EVP_sha224(),
+		EVP_sha256(), EVP_sha384(), EVP_sha512() };
 	int reason = 0;
 
 	for (int n = 1; n <= 2; n++)

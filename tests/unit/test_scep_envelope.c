@@ -88,6 +88,20 @@ case_40_recipient_by_key_id(void **state)
 	    -1);
 }
 
+static struct buf *
+encode(CMS_ContentInfo *cms)
+{
+	struct buf *b = forge_buf();
+	uint8_t *der = NULL;
+	int len = i2d_CMS_ContentInfo(cms, &der);
+
+	assert_true(len > 0);
+	buf_add(b, der, (size_t)len);
+	OPENSSL_free(der);
+	CMS_ContentInfo_free(cms);
+	return b;
+}
+
 static void
 case_41_three_recipients(void **state)
 {
@@ -104,6 +118,28 @@ case_41_three_recipients(void **state)
 	        .fail,
 	    -1);
 	X509_free(more);
+}
+
+/* All of GetCACert, of which the issuing CA has an EC key. */
+static void
+case_41_one_that_agrees_on_a_key(void **state)
+{
+	AUTO(buf_free) struct buf *both = NULL;
+	EVP_PKEY *ec = forge_ec("P-256");
+	X509 *ca = forge_certificate((struct forge_cert){ .key = ec });
+	STACK_OF(X509) *to = sk_X509_new_null();
+	BIO *bio = BIO_new_mem_buf(the.plain.p, (int)the.plain.len);
+
+	(void)state;
+	sk_X509_push(to, ca);
+	sk_X509_push(to, the.ra);
+	both = encode(CMS_encrypt(to, bio, EVP_aes_128_cbc(), CMS_BINARY));
+	assert_int_equal(
+	    open_bytes(buf_slice(both), false, NID_aes_128_cbc).fail, -1);
+	BIO_free(bio);
+	sk_X509_free(to);
+	X509_free(ca);
+	EVP_PKEY_free(ec);
 }
 
 static void
@@ -224,20 +260,6 @@ case_74_oaep(void **state)
 	    SCEP_BAD_ALG);
 }
 
-static struct buf *
-encode(CMS_ContentInfo *cms)
-{
-	struct buf *b = forge_buf();
-	uint8_t *der = NULL;
-	int len = i2d_CMS_ContentInfo(cms, &der);
-
-	assert_true(len > 0);
-	buf_add(b, der, (size_t)len);
-	OPENSSL_free(der);
-	CMS_ContentInfo_free(cms);
-	return b;
-}
-
 static void
 case_74_key_agreement_and_password(void **state)
 {
@@ -334,6 +356,7 @@ main(void)
 		cmocka_unit_test(case_39_ber_inside),
 		cmocka_unit_test(case_40_recipient_by_key_id),
 		cmocka_unit_test(case_41_three_recipients),
+		cmocka_unit_test(case_41_one_that_agrees_on_a_key),
 		cmocka_unit_test(case_42_ciphers),
 		cmocka_unit_test(case_66_no_envelope),
 		cmocka_unit_test(case_67_other_content_types),

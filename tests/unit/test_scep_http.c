@@ -201,6 +201,22 @@ case_17_body_wins_over_message(void **state)
 	                buf_slice(m), NULL));
 }
 
+/* Nobody would get the certificate. */
+static void
+case_11_head_issues_nothing(void **state)
+{
+	AUTO(buf_free) struct buf *m = request(*state);
+	AUTO(buf_free) struct buf *path = buf_new(64 << 10);
+	AUTO(fetch_answer_clear) struct fetch_answer head = { 0 };
+
+	buf_adds(path, "/scep?operation=PKIOperation&message=");
+	b64_encode(path, buf_slice(m));
+	head = ask(*state, "HEAD", buf_str(path), slice_of(NULL, 0), NULL);
+	assert_int_equal(head.status, 400);
+	success(
+	    *state, ask(*state, "GET", buf_str(path), slice_of(NULL, 0), NULL));
+}
+
 static void
 case_19_paths(void **state)
 {
@@ -223,6 +239,7 @@ case_19_20_paths_of_templates(void **state)
 {
 	struct served *s = *state;
 	static const char *const paths[] = { "/scep/device-identity",
+		"/scep/device-identity/",
 		"/scep/device-identity/pkiclient.exe" };
 	AUTO(fetch_answer_clear) struct fetch_answer caps = { 0 };
 	AUTO(fetch_answer_clear) struct fetch_answer all = { 0 };
@@ -432,6 +449,7 @@ main(void)
 		cmocka_unit_test(case_14_content_types),
 		cmocka_unit_test(case_15_16_post_without_operation),
 		cmocka_unit_test(case_17_body_wins_over_message),
+		cmocka_unit_test(case_11_head_issues_nothing),
 		cmocka_unit_test(case_19_paths),
 		cmocka_unit_test(case_19_20_paths_of_templates),
 		cmocka_unit_test(case_21_body_too_large),
