@@ -1,25 +1,8 @@
 /* Alarms before the push certificate's end; see apns_alarm.h. */
 #include "apns/apns_alarm.h"
 
-#include <stdio.h>
-
+#include "certs/cert_alarm.h"
 #include "core/clock.h"
-#include "core/json.h"
-#include "core/log.h"
-#include "store/store_event.h"
-
-int64_t
-apns_alarm_step(int64_t left_ms)
-{
-	static const int64_t steps[] = { 1, 7, 14, 30, 60 };
-
-	if (left_ms <= 0)
-		return 0;
-	for (size_t i = 0; i < COUNT(steps); i++)
-		if (left_ms <= steps[i] * MS_DAY)
-			return steps[i];
-	return -1;
-}
 
 /* Those that reached a step that nobody was told of. */
 static bool
@@ -44,7 +27,7 @@ find_due(
 		if (!more)
 			return true;
 		d->not_after = store_int(r, 2);
-		d->step = apns_alarm_step(d->not_after - now);
+		d->step = cert_alarm_step(d->not_after - now);
 		if (d->step < 0 ||
 		    (!store_null(r, 3) && store_int(r, 3) <= d->step))
 			continue;
@@ -55,28 +38,26 @@ find_due(
 	return true;
 }
 
+static struct cert_alarm
+alarm_of(const struct apns_alarm_due *d)
+{
+	return (struct cert_alarm){ .what = "push_certificate",
+		.subject_id = d->id,
+		.not_after = d->not_after,
+		.step = d->step,
+		.facts = { { "topic", d->topic } } };
+}
+
 static bool
 tell(struct store_tx *tx, const struct apns_alarm_due *d, struct err *e)
 {
-	AUTO(json_free) json_t *o = json_object();
-	AUTO(str_free) char *data = NULL;
-	const char *kind = d->step > 0 ? "push_certificate.expiring"
-	                               : "push_certificate.expired";
+	const struct cert_alarm a = alarm_of(d);
 
-	json_put_str(o, "topic", d->topic);
-	json_put_time(o, "not_after", d->not_after);
-	json_put_int(o, "days", d->step);
-	data = json_text(o);
 	return store_exec(tx,
 	           "UPDATE push_certificate SET alarmed_days = $2 WHERE id = "
 	           "$1",
 	           S_ARGS(S_TEXT(d->id), S_INT(d->step)), NULL, e) &&
-	       store_event_add(tx,
-	           &(struct store_event){ .kind = kind,
-	               .subject_id = d->id,
-	               .actor = "system",
-	               .data = data },
-	           e);
+	       cert_alarm_tell(tx, &a, e);
 }
 
 bool
@@ -95,13 +76,8 @@ void
 apns_alarm_log(const struct apns_alarms *told)
 {
 	for (size_t i = 0; i < told->count; i++) {
-		const struct apns_alarm_due *d = &told->list[i];
-		char days[24];
+		const struct cert_alarm a = alarm_of(&told->list[i]);
 
-		(void)snprintf(days, sizeof(days), "%lld", (long long)d->step);
-		log_event(d->step > 7 ? LOG_WARN : LOG_ERROR,
-		    d->step > 0 ? "push_certificate_expiring"
-		                : "push_certificate_expired",
-		    "days", days, "topic", d->topic, NULL);
+		cert_alarm_log(&a);
 	}
 }

@@ -22,6 +22,3 @@ MUST_CHECK bool apns_alarm(struct store_tx *tx, int64_t now_ms,
     struct apns_alarms *told, struct err *e);
 /* The same as log lines. */
 void apns_alarm_log(const struct apns_alarms *told);
-
-/* Days left at which somebody is told; 0: expired; -1: no step reached. */
-int64_t apns_alarm_step(int64_t left_ms);

@@ -79,6 +79,10 @@ static const struct store_event_kind kinds[] = {
 	{ "authority.switched", "The next issuing CA became the active one." },
 	{ "authority.root_taken",
 	    "The root's key was moved out of the installation." },
+	{ "authority.expiring",
+	    "Root, issuing CA or RA ends in 60, 30, 14, 7 or 1 days; advice: "
+	    "what to do." },
+	{ "authority.expired", "Root, issuing CA or RA has ended." },
 	{ "template.changed", "A certificate template was made or changed." },
 	{ "template.removed",
 	    "A certificate template was removed, or is as it comes again." },

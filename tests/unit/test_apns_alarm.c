@@ -5,31 +5,6 @@
 #include "core/log.h"
 
 static void
-steps(void **state)
-{
-	static const struct {
-		int64_t left, step;
-	} cases[] = {
-		{ 61 * MS_DAY, -1 },
-		{ 60 * MS_DAY + 1, -1 },
-		{ 60 * MS_DAY, 60 },
-		{ 30 * MS_DAY + 1, 60 },
-		{ 30 * MS_DAY, 30 },
-		{ 14 * MS_DAY, 14 },
-		{ 8 * MS_DAY, 14 },
-		{ 7 * MS_DAY, 7 },
-		{ 1 * MS_DAY, 1 },
-		{ 1, 1 },
-		{ 0, 0 },
-		{ -MS_DAY, 0 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++)
-		assert_int_equal(apns_alarm_step(cases[i].left), cases[i].step);
-}
-
-static void
 run(struct store *st, int64_t now)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
@@ -117,7 +92,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(steps),
 		cmocka_unit_test(each_step_is_told_once),
 	};
 
