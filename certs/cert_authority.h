@@ -61,7 +61,8 @@ void cert_member_free(struct cert_member **m);
  * Loads the snapshot; an empty database gets an authority first, all rows in
  * one transaction, whichever node comes first.  Checks that keys fit their
  * certificates and certificates their issuers.  Replaces the RA certificate
- * when less than half of its life remains.
+ * when less than half of its life remains; one that cannot be replaced serves
+ * until its end, and the log says so.
  *
  * The root's key is only needed for the first start and for rollover.
  *

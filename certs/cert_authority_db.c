@@ -215,13 +215,14 @@ cert_authority_db_forget_key(struct store_tx *tx, const char *id, struct err *e)
 }
 
 bool
-cert_authority_tell(struct store_tx *tx, const char *kind,
-    const struct cert_member *m, struct err *e)
+cert_authority_tell_of(
+    struct store_tx *tx, const struct cert_authority_news *n, struct err *e)
 {
+	const struct cert_member *m = n->member;
 	AUTO(json_free) json_t *data = json_object();
 	AUTO(str_free) char *text = NULL;
 	struct store_event ev = {
-		.kind = kind, .subject_id = m->id, .actor = "command-line"
+		.kind = n->kind, .subject_id = m->id, .actor = n->actor
 	};
 
 	if (m->certificate != NULL) {
@@ -237,4 +238,12 @@ cert_authority_tell(struct store_tx *tx, const char *kind,
 	text = json_text(data);
 	ev.data = text;
 	return store_event_add(tx, &ev, e);
+}
+
+bool
+cert_authority_tell(struct store_tx *tx, const char *kind,
+    const struct cert_member *m, struct err *e)
+{
+	return cert_authority_tell_of(
+	    tx, &(struct cert_authority_news){ kind, "command-line", m }, e);
 }

@@ -5,6 +5,7 @@
  */
 #include "certs/cert_authority_priv.h"
 #include "core/clock.h"
+#include "core/log.h"
 
 /* "<organization> Issuing CA G1" is a CN of at most 64 characters. */
 enum { ORGANIZATION_CHARS_MAX = 48 };
@@ -313,6 +314,22 @@ cert_authority_check_options(
 	return true;
 }
 
+/* When it is due.  One that cannot be renewed serves until its end. */
+static bool
+renewed_ra(struct store *st, const struct cert_authority *a,
+    const struct cert_authority_options *o)
+{
+	const struct cert_ra_order order = { -1, "system" };
+	struct err why = { 0 };
+
+	if (!cert_authority_ra_due(a))
+		return false;
+	if (cert_authority_renew_ra(st, a, o, &order, &why))
+		return true;
+	log_event(LOG_ERROR, "ra_not_renewed", "why", why.text, NULL);
+	return false;
+}
+
 bool
 cert_authority_open(struct store *st, const struct cert_authority_options *o,
     struct cert_authority **out, struct err *e)
@@ -327,9 +344,7 @@ cert_authority_open(struct store *st, const struct cert_authority_options *o,
 		return false;
 	if (a == NULL)
 		return err_set(e, ERR_INTERNAL, "there is no authority");
-	if (cert_authority_ra_due(a)) {
-		if (!cert_authority_renew_ra(st, a, o, -1, e))
-			return false;
+	if (renewed_ra(st, a, o)) {
 		cert_authority_free(&a);
 		if (!cert_authority_load(st, o, &a, e))
 			return false;

@@ -82,7 +82,14 @@ MUST_CHECK bool cert_authority_db_drop(
 MUST_CHECK bool cert_authority_db_forget_key(
     struct store_tx *tx, const char *id, struct err *e);
 
-/* Its event, by the command line. */
+/* An event about a row. */
+struct cert_authority_news {
+	const char *kind, *actor;
+	const struct cert_member *member;
+};
+MUST_CHECK bool cert_authority_tell_of(
+    struct store_tx *tx, const struct cert_authority_news *n, struct err *e);
+/* The same, by the command line. */
 MUST_CHECK bool cert_authority_tell(struct store_tx *tx, const char *kind,
     const struct cert_member *m, struct err *e);
 
@@ -171,9 +178,13 @@ bool cert_authority_ra_due(const struct cert_authority *a);
  * in state old; else enum cert_reason: it is revoked and opens nothing more.
  * ERR_CONFLICT: the new key would be the revoked one.
  */
+struct cert_ra_order {
+	int reason;
+	const char *actor; /* of the event */
+};
 MUST_CHECK bool cert_authority_renew_ra(struct store *st,
     const struct cert_authority *a, const struct cert_authority_options *o,
-    int reason, struct err *e);
+    const struct cert_ra_order *order, struct err *e);
 
 /* ---- cert_authority_chain.c ---- */
 

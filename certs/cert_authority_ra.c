@@ -6,6 +6,7 @@
 #include "certs/cert_authority_priv.h"
 #include "certs/cert_ledger.h"
 #include "core/clock.h"
+#include "core/log.h"
 
 static bool
 note(struct store_tx *tx, const struct cert_member *ra, struct err *e)
@@ -54,7 +55,7 @@ cert_authority_ra_due(const struct cert_authority *a)
 
 struct renewal {
 	const struct cert_member *m, *old;
-	int reason; /* -1: the old one stays good */
+	const struct cert_ra_order *order;
 	bool added; /* by us, and not by another node before */
 };
 
@@ -70,7 +71,7 @@ revoke_old(struct store_tx *tx, const struct renewal *r, struct err *e)
 	return cert_ledger_find(tx, fingerprint, &entry, &found, e) &&
 	       (found || note(tx, r->old, e)) &&
 	       cert_ledger_revoke(
-	           tx, fingerprint, r->reason, "command-line", e);
+	           tx, fingerprint, r->order->reason, r->order->actor, e);
 }
 
 /* May be run again. */
@@ -79,35 +80,50 @@ replace_ra(struct store_tx *tx, void *arg, struct err *e)
 {
 	struct renewal *r = arg;
 	const struct cert_authority_move move = { r->old->id, CERT_STATE_ACTIVE,
-		r->reason >= 0 ? CERT_STATE_REVOKED : CERT_STATE_OLD };
+		r->order->reason >= 0 ? CERT_STATE_REVOKED : CERT_STATE_OLD };
+	const struct cert_authority_news news = { "authority.ra_renewed",
+		r->order->actor, r->m };
 
 	if (!cert_authority_db_move(tx, &move, &r->added, e))
 		return false;
 	return !r->added || (cert_authority_add(tx, r->m, e) &&
-	                        (r->reason < 0 || revoke_old(tx, r, e)));
+	                        cert_authority_tell_of(tx, &news, e) &&
+	                        (r->order->reason < 0 || revoke_old(tx, r, e)));
+}
+
+static void
+log_renewal(const struct cert_member *m)
+{
+	char end[CLOCK_TEXT_SIZE];
+
+	clock_format_s(end, cert_not_after(m->certificate));
+	log_event(LOG_INFO, "ra_renewed", "id", m->id, "not_after", end, NULL);
 }
 
 bool
 cert_authority_renew_ra(struct store *st, const struct cert_authority *a,
-    const struct cert_authority_options *o, int reason, struct err *e)
+    const struct cert_authority_options *o, const struct cert_ra_order *order,
+    struct err *e)
 {
 	AUTO(cert_member_free) struct cert_member *m = NULL;
-	bool revoke = reason >= 0;
+	bool revoke = order->reason >= 0;
 	/* The key of a token serves again, unless it got about. */
 	const struct cert_make in = { .options = o,
 		.rank = CERT_RANK_RA,
 		.issuer = a->issuing,
 		.old = revoke ? NULL : a->ra,
 		.state = CERT_STATE_ACTIVE };
-	struct renewal r = { .old = a->ra, .reason = reason };
+	struct renewal r = { .old = a->ra, .order = order };
 	bool good = cert_authority_make(&in, &m, e) &&
 	            (!revoke || cert_authority_key_is_new(a, m, e));
 
 	r.m = m;
 	good = good && store_write(st, replace_ra, &r, e);
-	if (good && !r.added)
-		cert_vault_abandon(&o->vault, &m->place);
-	else if (!good)
+	if (!good)
 		cert_authority_abandon(o, m, e);
+	else if (r.added)
+		log_renewal(m);
+	else
+		cert_vault_abandon(&o->vault, &m->place);
 	return good || err_wrap(e, "renewing the RA certificate");
 }

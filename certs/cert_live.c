@@ -81,11 +81,13 @@ refresh(struct cert_live *l, bool *changed, struct err *e)
 		return true;
 	if (!cert_authority_open(l->store, &l->o, &fresh, e))
 		return false;
+	/* Not by an RA that is due and could not be renewed. */
+	*changed =
+	    fresh->version != old->version || cert_authority_overlap_ended(old);
 	pthread_mutex_lock(&l->lock);
 	cert_authority_free(&l->now);
 	l->now = TAKE(fresh);
 	pthread_mutex_unlock(&l->lock);
-	*changed = true;
 	return true;
 }
 

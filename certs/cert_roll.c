@@ -193,7 +193,8 @@ cert_roll_renew_ra(struct store *st, const struct cert_authority_options *o,
 		return err_set(e, ERR_CONFLICT,
 		    "the one CA is its own RA; mutsu ca rollover makes the "
 		    "next");
-	return cert_authority_renew_ra(st, a, o, reason, e);
+	return cert_authority_renew_ra(
+	    st, a, o, &(struct cert_ra_order){ reason, "command-line" }, e);
 }
 
 static bool

@@ -79,6 +79,7 @@ static const struct store_event_kind kinds[] = {
 	{ "authority.switched", "The next issuing CA became the active one." },
 	{ "authority.root_taken",
 	    "The root's key was moved out of the installation." },
+	{ "authority.ra_renewed", "The SCEP RA got a new certificate." },
 	{ "authority.expiring",
 	    "Root, issuing CA or RA ends in 60, 30, 14, 7 or 1 days; advice: "
 	    "what to do." },

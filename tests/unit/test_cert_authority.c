@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "certs/cert_authority_priv.h"
+#include "core/log.h"
 
 static void
 hierarchy_is_strict(void **state)
@@ -201,9 +202,32 @@ ra_renews_itself(void **state)
 	assert_int_equal(count(p, "SELECT COUNT(*) FROM authority"
 	                          " WHERE role = 'ra' AND state = 'old'"),
 	    1);
+	assert_int_equal(
+	    count(p, "SELECT COUNT(*) FROM event WHERE kind ="
+	             " 'authority.ra_renewed' AND actor = 'system'"),
+	    1);
 	d = open_authority(p);
 	assert_int_equal(
 	    X509_cmp(cert_authority_ra(c), cert_authority_ra(d)), 0);
+}
+
+static void
+an_ra_that_cannot_be_renewed_serves(void **state)
+{
+	struct place *p = *state;
+	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+	struct cert_authority_options o = { .vault = place_vault(p),
+		.organization = "Example",
+		.ra_key = { .uri = "pkcs11:token=gone" } };
+	struct err e = { 0 };
+
+	clock_set_offset_ms(700 * MS_DAY);
+	log_set_level(LOG_ERROR + 1);
+	must(cert_authority_open(p->st, &o, &b, &e), &e);
+	log_set_level(LOG_INFO);
+	assert_int_equal(
+	    X509_cmp(cert_authority_ra(a), cert_authority_ra(b)), 0);
 }
 
 static void
@@ -364,6 +388,7 @@ main(void)
 		PLACE_TEST(root_key_may_be_away),
 		PLACE_TEST(another_master_key_opens_nothing),
 		PLACE_TEST(ra_renews_itself),
+		PLACE_TEST(an_ra_that_cannot_be_renewed_serves),
 		PLACE_TEST(ra_ends_with_its_issuer),
 		PLACE_TEST(issuing_key_may_be_ec),
 		SHARED(certificates_say_where_to_ask),
