@@ -1,5 +1,7 @@
 /* Liveness, readiness, metrics: for machines that watch machines. */
 #include "api/api_priv.h"
+#include "certs/cert_authority_end.h"
+#include "certs/cert_live.h"
 #include "enroll-profiles/enroll_identity.h"
 
 static bool
@@ -17,6 +19,23 @@ warn(json_t *list, char *text)
 {
 	json_array_append_new(list, json_string(text));
 	str_free(&text);
+}
+
+/* Nothing that is issued lasts longer than its CA. */
+static void
+warn_of_authority(struct api_service *s, json_t *list)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+	struct cert_authority_ends ends;
+
+	cert_authority_ends(a, &ends);
+	for (size_t i = 0; i < ends.count; i++) {
+		AUTO(str_free)
+		char *what = cert_authority_end_text(&ends.list[i]);
+
+		warn(list, str_printf("%s; %s", what, ends.list[i].advice));
+	}
 }
 
 /* Those that were not renewed in time.  The database answered just before:
@@ -64,6 +83,7 @@ readyz(const struct http_request *rq, struct http_reply *rp, void *service,
 	json_put_str(j, "version", MUTSU_VERSION);
 	if (s->o.warnings != NULL)
 		s->o.warnings(list, s->o.arg);
+	warn_of_authority(s, list);
 	warn_of_identities(s, list);
 	json_object_set_new(j, "warnings", TAKE(list));
 	api_reply(rp, 200, &j);

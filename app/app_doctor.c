@@ -1,7 +1,8 @@
 /*
  * mutsu doctor: is what the server needs of APNs there, and which firewall
- * rule is missing if not.  It does its own looking, with the settings and the
- * database of the server, whether that runs or not.  One thread.
+ * rule is missing if not; and which certificate of its own ends soon.  It does
+ * its own looking, with the settings and the database of the server, whether
+ * that runs or not.  One thread.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "apns/apns_doctor.h"
 #include "app/app_cli.h"
 #include "app/app_settings.h"
+#include "certs/cert_authority_end.h"
 #include "certs/cert_tls.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -81,24 +83,32 @@ add_own(struct report *r, const char *name, enum apns_finding finding,
 /* ---- the push certificate ---- */
 
 static bool
-load_certificate(
-    const struct settings *s, struct apns_cert **out, struct err *e)
+open_database(const struct settings *s, struct store **out, struct err *e)
 {
-	const char *data = settings_str(s, "data");
 	const char *address = settings_str(s, "database");
-	AUTO(str_free) char *file = str_printf("%s/mutsu.db", data);
-	AUTO(str_free) char *master = str_printf("%s/master.key", data);
-	AUTO(seal_free) struct seal *seal = NULL;
-	AUTO(store_close) struct store *st = NULL;
-	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(str_free)
+	char *file = str_printf("%s/mutsu.db", settings_str(s, "data"));
 	struct store_options o = { .path = str_empty(address) ? file : address,
 		.readers = 1,
 		.use = STORE_LOOK };
 
+	return store_open(&o, out, e);
+}
+
+static bool
+load_certificate(
+    const struct settings *s, struct apns_cert **out, struct err *e)
+{
+	AUTO(str_free)
+	char *master = str_printf("%s/master.key", settings_str(s, "data"));
+	AUTO(seal_free) struct seal *seal = NULL;
+	AUTO(store_close) struct store *st = NULL;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
 	/* seal_open() would make one. */
 	if (!file_exists(master))
 		return err_set(e, ERR_NOT_FOUND, "there is no %s", master);
-	return seal_open(master, &seal, e) && store_open(&o, &st, e) &&
+	return seal_open(master, &seal, e) && open_database(s, &st, e) &&
 	       store_begin(st, STORE_READ, &tx, e) &&
 	       apns_cert_load(tx, seal, out, e);
 }
@@ -156,9 +166,12 @@ check_certificate(struct report *r, const struct settings *s)
 static void
 check_tls(struct report *r, const struct settings *s)
 {
-	static const char advice[] = "put a new one in its place; the server "
-	                             "takes it within seconds";
 	const char *cert = settings_str(s, "tls-cert");
+	const char *advice =
+	    cert != NULL ? "put a new one in its place; the server takes it "
+	                   "within seconds"
+	                 : "a server that runs makes a new one by itself, "
+	                   "unless its issuing CA ends with it";
 	const char *key = settings_str(s, "tls-key");
 	const char *data = settings_str(s, "data");
 	AUTO(str_free)
@@ -185,6 +198,48 @@ check_tls(struct report *r, const struct settings *s)
 	text = str_printf("valid for %lld days, the key fits", (long long)days);
 	add_own(r, "listener", days < TLS_WARN_DAYS ? APNS_WARNING : APNS_GOOD,
 	    host, text, days < TLS_WARN_DAYS ? advice : NULL);
+}
+
+/* ---- the authority ---- */
+
+static void
+tell_authority(struct report *r, const struct cert_authority *a)
+{
+	int64_t end = cert_not_after(cert_authority_issuing(a));
+	AUTO(str_free)
+	char *text = str_printf("valid for %lld days",
+	    (long long)((end - clock_now_ms()) / MS_DAY));
+	struct cert_authority_ends ends;
+
+	cert_authority_ends(a, &ends);
+	if (ends.count == 0)
+		add_own(r, "authority", APNS_GOOD, cert_authority_id(a), text,
+		    NULL);
+	for (size_t i = 0; i < ends.count; i++) {
+		const struct cert_authority_end *one = &ends.list[i];
+		AUTO(str_free) char *what = cert_authority_end_text(one);
+
+		add_own(r, "authority",
+		    one->step > 0 ? APNS_WARNING : APNS_FAULT, one->member->id,
+		    what, one->advice);
+	}
+}
+
+/* What keeps the database from being read was said before. */
+static void
+check_authority(struct report *r, const struct settings *s)
+{
+	AUTO(store_close) struct store *st = NULL;
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	struct err e = { 0 };
+
+	if (!open_database(s, &st, &e))
+		return;
+	if (!cert_authority_look(st, &a, &e))
+		add_own(r, "authority", APNS_FAULT, "database", e.text,
+		    "restore the database, or mutsu ca restore");
+	else if (a != NULL)
+		tell_authority(r, a);
 }
 
 /* ---- hosts ---- */
@@ -227,6 +282,7 @@ examine(struct report *r, const struct settings *s, int64_t timeout_s)
 	c = check_certificate(r, s);
 	r->faults = !r->good;
 	check_tls(r, s);
+	check_authority(r, s);
 	if (!app_settings_proxy_credentials(s, &credentials, &e)) {
 		add_own(r, "certificate", APNS_FAULT, "proxy", e.text,
 		    "correct apns-proxy-credentials");

@@ -363,6 +363,7 @@ app_server_start(
 		return err_set(e, ERR_INTERNAL, "no thread for periodic work");
 	log_event(LOG_INFO, "started", "version", MUTSU_VERSION, "url", s->url,
 	    "admin", s->admin_url, NULL);
+	app_server_authority_ends(s);
 	*out = TAKE(s);
 	return true;
 }

@@ -6,6 +6,7 @@
 
 #include "app/app_server_priv.h"
 #include "app/app_settings.h"
+#include "certs/cert_authority_end.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "store/store_master.h"
@@ -86,6 +87,58 @@ app_server_authority_refresh(void *arg, struct err *e)
 		return err_wrap(e, "certificate authority");
 	if (changed)
 		log_event(LOG_INFO, "authority_changed", NULL);
+	return true;
+}
+
+/* ---- its end ---- */
+
+/* ends borrows of the snapshot, which is the caller's. */
+static struct cert_authority *
+look_for_ends(struct app_server *s, struct cert_authority_ends *ends)
+{
+	struct cert_authority *a = cert_live_get(s->live);
+
+	cert_authority_ends(a, ends);
+	return a;
+}
+
+void
+app_server_authority_ends(struct app_server *s)
+{
+	struct cert_authority_ends ends;
+	AUTO(cert_authority_free)
+	struct cert_authority *a = look_for_ends(s, &ends);
+
+	cert_authority_end_log(&ends);
+}
+
+struct alarm {
+	const struct store_lease *lease;
+	struct cert_authority_ends ends, told;
+};
+
+static bool
+alarm_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	struct alarm *x = arg;
+
+	return store_lease_keep(tx, x->lease, e) &&
+	       cert_authority_alarm(tx, &x->ends, &x->told, e);
+}
+
+bool
+app_server_authority_alarm(
+    struct app_server *s, const struct store_lease *l, struct err *e)
+{
+	struct alarm x = { .lease = l };
+	AUTO(cert_authority_free)
+	struct cert_authority *a = look_for_ends(s, &x.ends);
+
+	if (x.ends.count == 0)
+		return true;
+	if (!store_write(s->store, alarm_once, &x, e))
+		return false;
+	cert_authority_end_log(&x.told);
 	return true;
 }
 

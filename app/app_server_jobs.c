@@ -80,6 +80,7 @@ static const struct job {
 	{ "job:purge-challenges", purge },
 	{ "job:renew-ra", renew_ra },
 	{ "job:push-certificate-alarm", alarm_push },
+	{ "job:authority-alarm", app_server_authority_alarm },
 	{ "job:renew-identities", renew_identities },
 };
 

@@ -19,6 +19,7 @@ enum row {
 	ROW_PUSH_STOPPED,
 	ROW_PUSH_CERT,
 	ROW_TLS_CERT,
+	ROW_AUTHORITY,
 	ROW_RSS
 };
 
@@ -32,6 +33,9 @@ static const char *const scep_values[] = { "bad_alg", "bad_message_check",
 /* In the order of enum apns_outcome. */
 static const char *const push_values[] = { "accepted", "dead", "refused",
 	"back_off", "our_fault", "bug", "unreachable", NULL };
+
+static const char *const authority_values[] = { CERT_ROLE_ROOT,
+	CERT_ROLE_ISSUING, CERT_ROLE_RA, NULL };
 
 static const struct http_metric rows[] = {
 	[ROW_MDM] = { "mutsu_mdm_messages_total",
@@ -56,6 +60,9 @@ static const struct http_metric rows[] = {
 	[ROW_TLS_CERT] = { "mutsu_tls_certificate_not_after_seconds",
 	    "End of the TLS certificate in use, Unix time", "gauge", NULL,
 	    NULL },
+	[ROW_AUTHORITY] = { "mutsu_authority_not_after_seconds",
+	    "End of the active root, issuing CA and SCEP RA, Unix time",
+	    "gauge", "role", authority_values },
 	[ROW_RSS] = { "process_resident_memory_bytes", "Resident memory",
 	    "gauge", NULL, NULL },
 };
@@ -78,6 +85,19 @@ resident_bytes(void)
 		resident = 0;
 	fclose(f);
 	return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+static void
+set_authority(struct app_server *s)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
+	X509 *const certificates[] = { cert_authority_root(a),
+		cert_authority_issuing(a), cert_authority_ra(a) };
+
+	for (size_t i = 0; i < COUNT(certificates); i++)
+		http_metric_set(s->metrics, ROW_AUTHORITY, i,
+		    cert_not_after(certificates[i]) / MS_S);
 }
 
 void
@@ -105,6 +125,7 @@ app_server_metrics(struct buf *out, void *arg)
 	http_metric_set(s->metrics, ROW_PUSH_CERT, 0, p.cert_not_after / MS_S);
 	http_metric_set(
 	    s->metrics, ROW_TLS_CERT, 0, atomic_load(&s->tls_not_after) / MS_S);
+	set_authority(s);
 	http_metric_set(s->metrics, ROW_RSS, 0, resident_bytes());
 	http_metrics_write(s->metrics, out);
 }

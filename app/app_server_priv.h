@@ -63,6 +63,11 @@ MUST_CHECK bool app_server_authority(struct app_server *s, struct err *e);
 /* Brings in what changed, here or elsewhere, and renews the RA when it is
  * due. */
 MUST_CHECK bool app_server_authority_refresh(void *arg, struct err *e);
+/* Says what of it ends soon, in the log. */
+void app_server_authority_ends(struct app_server *s);
+/* Tells of it, each step once, as the holder of a lease. */
+MUST_CHECK bool app_server_authority_alarm(
+    struct app_server *s, const struct store_lease *l, struct err *e);
 /* Starts making CRLs and OCSP answers. */
 MUST_CHECK bool app_server_revocation(struct app_server *s, struct err *e);
 /* After the listeners have ended. */

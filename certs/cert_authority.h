@@ -72,6 +72,10 @@ void cert_member_free(struct cert_member **m);
 MUST_CHECK bool cert_authority_open(struct store *st,
     const struct cert_authority_options *o, struct cert_authority **out,
     struct err *e);
+/* Its certificates alone, to be looked at: opens no key, checks, makes and
+ * renews nothing.  NULL: there is none. */
+MUST_CHECK bool cert_authority_look(
+    struct store *st, struct cert_authority **out, struct err *e);
 /* Does the database hold an authority?  Then only its master key will do. */
 MUST_CHECK bool cert_authority_exists(
     struct store *st, bool *out, struct err *e);

@@ -215,6 +215,22 @@ cert_authority_db_forget_key(struct store_tx *tx, const char *id, struct err *e)
 }
 
 bool
+cert_authority_db_alarmed(struct store_tx *tx, const char *id, int64_t step,
+    bool *first, struct err *e)
+{
+	int64_t changed;
+
+	if (!store_exec(tx,
+	        "UPDATE authority SET alarmed_days = $1 WHERE id = $2"
+	        " AND state = 'active'"
+	        " AND (alarmed_days IS NULL OR alarmed_days > $1)",
+	        S_ARGS(S_INT(step), S_TEXT(id)), &changed, e))
+		return false;
+	*first = changed == 1;
+	return true;
+}
+
+bool
 cert_authority_tell_of(
     struct store_tx *tx, const struct cert_authority_news *n, struct err *e)
 {

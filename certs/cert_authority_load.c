@@ -270,6 +270,23 @@ cert_authority_load(struct store *st, const struct cert_authority_options *o,
 }
 
 bool
+cert_authority_look(
+    struct store *st, struct cert_authority **out, struct err *e)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = mem_zalloc(1, sizeof(*a));
+
+	atomic_init(&a->references, 1);
+	if (!read_rows(st, a, e))
+		return false;
+	set_requested_aside(a);
+	if (a->count > 0 && !find_generation(a, e))
+		return false;
+	*out = a->count > 0 ? TAKE(a) : NULL;
+	return true;
+}
+
+bool
 cert_authority_exists(struct store *st, bool *out, struct err *e)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;

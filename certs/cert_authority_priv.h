@@ -82,6 +82,11 @@ MUST_CHECK bool cert_authority_db_drop(
 MUST_CHECK bool cert_authority_db_forget_key(
     struct store_tx *tx, const char *id, struct err *e);
 
+/* Somebody was told that it ends in so many days; *first: of no smaller step
+ * before.  Only of the active generation.  Nodes need not notice. */
+MUST_CHECK bool cert_authority_db_alarmed(struct store_tx *tx, const char *id,
+    int64_t step, bool *first, struct err *e);
+
 /* An event about a row. */
 struct cert_authority_news {
 	const char *kind, *actor;

@@ -151,7 +151,8 @@ cert_build_validity(const struct cert_build_term *term, const X509 *issuer,
 
 		if (last <= term->now_ms)
 			return err_set(e, ERR_INTERNAL,
-			    "the issuing authority has expired");
+			    "the issuing authority has expired; mutsu doctor "
+			    "says what to do");
 		v.not_before = v.not_before < first ? first : v.not_before;
 		v.not_after = v.not_after > last ? last : v.not_after;
 	}

@@ -24,7 +24,7 @@ import_push_cert
 for running in yes no; do
 	doctor 0
 	jq -e '.ok and ([.checks[].check] ==
-		["certificate", "listener", "name", "tcp", "tls", "http2", "answer", "clock", "name", "tcp"])' \
+		["certificate", "listener", "authority", "name", "tcp", "tls", "http2", "answer", "clock", "name", "tcp"])' \
 		"$T/report" >/dev/null || fail "$running: $(cat "$T/report")"
 	[ $running = no ] || stop_server
 done

@@ -20,6 +20,31 @@ alive_and_ready(void **state)
 	a->not_ready = false;
 }
 
+/* Of the authority, before and after its end; it stays 200. */
+static void
+the_authority_ends(void **state)
+{
+	static const struct {
+		int days;
+		const char *text;
+	} cases[] = { { 3650 - 20, "Issuing CA G1,O=Acme ends " },
+		{ 3650 + 1, "Issuing CA G1,O=Acme ended " } };
+	struct admin *a = *state;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *said;
+
+		clock_set_offset_ms(cases[i].days * MS_DAY);
+		CALL(NOBODY, "GET /readyz", NULL, 200);
+		said = json_string_value(json_array_get(at(a, "warnings"), 1));
+		assert_non_null(said);
+		if (strstr(said, cases[i].text) == NULL ||
+		    strstr(said, "mutsu ca rollover") == NULL)
+			fail_msg("wanted \"%s\": %s", cases[i].text, said);
+	}
+	clock_set_offset_ms(0);
+}
+
 static void
 metrics_say_everything_once(void **state)
 {
@@ -66,6 +91,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(alive_and_ready),
+		cmocka_unit_test(the_authority_ends),
 		cmocka_unit_test(metrics_say_everything_once),
 		cmocka_unit_test(counting_is_not_repeated_at_once),
 	};
