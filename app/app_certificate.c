@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/app_cli.h"
+#include "certs/cert_template.h"
 #include "core/csv.h"
 #include "core/json.h"
 
@@ -176,6 +177,21 @@ outside(const json_t *c)
 	    json_string_value(json_object_get(c, "authority")), "upstream:");
 }
 
+/* What the server itself uses. */
+static void
+say_of_service(const struct app_args *a, const json_t *c)
+{
+	const char *template =
+	    json_string_value(json_object_get(c, "template"));
+
+	if (str_eq(template, CERT_TEMPLATE_TLS))
+		app_say(
+		    a, "A server that has it makes another within seconds.");
+	else if (str_eq(template, CERT_TEMPLATE_RA))
+		app_say(a, "The RA goes on with it until mutsu ca renew-ra "
+		           "--revoke REASON.");
+}
+
 static int
 revoke(const struct app_args *a)
 {
@@ -191,6 +207,8 @@ revoke(const struct app_args *a)
 		    a->words[0]);
 	else if (code == APP_OK)
 		app_say(a, "Revoked for good.");
+	if (code == APP_OK)
+		say_of_service(a, c);
 	if (code == APP_OK && outside(c))
 		app_say(a, "Here only: its authority was not told, and others "
 		           "will trust the certificate\nuntil it is revoked "

@@ -24,8 +24,9 @@ struct app_server {
 	/* Guards what follows, up to tls_not_after, once the server runs. */
 	pthread_mutex_t tls_lock;
 	struct buf *tls_cert, *tls_key;
-	char tls_why[240]; /* what is wrong with those that came since */
-	int tls_seen;      /* how often it was seen in a row */
+	char tls_why[240];   /* what is wrong with those that came since */
+	int tls_seen;        /* how often it was seen in a row */
+	int64_t tls_made_at; /* by clock_mono_ms(): our own; 0: not yet */
 	_Atomic int64_t tls_not_after;
 	char topic[257]; /* of the push certificate at start; "": none */
 	struct app_trial *trial;
@@ -73,7 +74,7 @@ MUST_CHECK bool app_server_revocation(struct app_server *s, struct err *e);
 /* After the listeners have ended. */
 void app_server_revocation_end(struct app_server *s);
 /* Reads the TLS certificate of the settings, or makes one that our CA
- * issued and renews it 30 days before its end. */
+ * issued and renews it 30 days before its end, if a new one lasts longer. */
 MUST_CHECK bool app_server_tls(struct app_server *s, struct err *e);
 /* Takes into use what is there now; asked: says also that nothing changed. */
 void app_server_tls_look(struct app_server *s, bool asked);

@@ -2,19 +2,22 @@
  * The TLS certificate: read at start, or made by our own CA, and followed
  * while the server runs, for whoever renews it (an ACME client, an
  * administrator) leaves a new file in its place.  A new one that clients would
- * not take leaves the old one in use.  It also signs enrolment profiles.
+ * not take leaves the old one in use.  One of our own is made again before it
+ * ends, and when it was revoked.  It also signs enrolment profiles.
  *
  * Main thread at start and at SIGHUP, the ticker every few seconds; tls_lock
  * is taken by both.
  */
 #include "app/app_server_priv.h"
 #include "certs/cert_tls.h"
+#include "certs/cert_tls_own.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 
 enum { PEM_MAX = 64 << 10 };
-#define TLS_RENEW_BEFORE_MS (30 * MS_DAY)
+/* One that is no better than the one before is not made with every look. */
+#define MAKE_AGAIN_MS MS_H
 
 struct pair {
 	struct buf *cert, *key;
@@ -25,6 +28,25 @@ pair_clear(struct pair *p)
 {
 	buf_free(&p->cert);
 	buf_wipe(&p->key);
+}
+
+/* Where the one that we make lies. */
+struct own_paths {
+	char *cert, *key;
+};
+
+static void
+own_paths_clear(struct own_paths *o)
+{
+	str_free(&o->cert);
+	str_free(&o->key);
+}
+
+static struct own_paths
+own_paths(const struct app_server *s)
+{
+	return (struct own_paths){ str_printf("%s/tls.pem", s->data),
+		str_printf("%s/tls.key", s->data) };
 }
 
 static bool
@@ -43,57 +65,103 @@ as_tls(const struct app_server *s, const struct pair *p)
 	    struct cert_tls){ buf_slice(p->cert), buf_slice(p->key), s->host };
 }
 
-/* True while the pair we made is whole, for this host and not near its end. */
-static bool
-still_good(struct app_server *s, const char *cert, const char *key)
+/* Why the pair that we made does not go on; NULL: it does.  What cannot be
+ * asked of the database now is asked by the next look. */
+static const char *
+why_another(
+    struct app_server *s, const struct cert_authority *a, const struct pair *p)
 {
-	AUTO(pair_clear) struct pair p = { 0 };
+	const struct cert_tls t = as_tls(s, p);
 	struct err ignored = { 0 };
-	struct cert_tls t;
+	bool revoked;
+	const char *why = NULL;
 
-	if (!read_pair(cert, key, &p, &ignored))
-		return false;
-	t = as_tls(s, &p);
-	return cert_tls_check(&t, &ignored) &&
-	       cert_tls_not_after(t.cert) - clock_now_ms() >
-	           TLS_RENEW_BEFORE_MS;
+	if (cert_tls_own_note(s->store, a, t.cert, &revoked, &ignored) &&
+	    revoked)
+		return "revoked";
+	if (!cert_tls_check(&t, &ignored))
+		why = "unusable";
+	else if (cert_tls_own_due(a, t.cert))
+		why = "ends";
+	if (s->tls_made_at != 0 &&
+	    clock_mono_ms() - s->tls_made_at < MAKE_AGAIN_MS)
+		return NULL;
+	return why;
 }
 
+/* In the ledger before anybody sees it.  The key is written before that, for
+ * where it cannot be, nothing is to be noted. */
 static bool
-make_pair(struct app_server *s, const char *cert_path, const char *key_path,
-    struct err *e)
+make_pair(struct app_server *s, const struct cert_authority *a,
+    const struct own_paths *own, struct err *e)
 {
 	AUTO(buf_free) struct buf *cert = NULL;
 	AUTO(buf_wipe) struct buf *key = NULL;
-	AUTO(cert_authority_free)
-	struct cert_authority *a = cert_live_get(s->live);
+	bool revoked;
 
-	return cert_authority_tls(a, s->host, &cert, &key, e) &&
-	       file_write(key_path, buf_slice(key), 0600, e) &&
-	       file_write(cert_path, buf_slice(cert), 0644, e);
+	if (!cert_authority_tls(a, s->host, &cert, &key, e) ||
+	    !file_write(own->key, buf_slice(key), 0600, e) ||
+	    !cert_tls_own_note(s->store, a, buf_slice(cert), &revoked, e))
+		return false;
+	s->tls_made_at = clock_mono_ms();
+	return file_write(own->cert, buf_slice(cert), 0644, e);
 }
 
-/* That of the settings, or our own, made again when it is near its end. */
+/* Our own, made again when there is none to go on with. */
+static bool
+find_own(struct app_server *s, const struct own_paths *own, struct pair *out,
+    struct err *e)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
+	AUTO(pair_clear) struct pair p = { 0 };
+	struct err ignored = { 0 };
+	const char *why = "missing";
+
+	/* One that others can read is for a human to judge, not to replace. */
+	if (file_exists(own->key) && !file_private(own->key, e))
+		return err_wrap(e, "TLS certificate");
+	if (read_pair(own->cert, own->key, &p, &ignored))
+		why = why_another(s, a, &p);
+	if (why == NULL) {
+		out->cert = TAKE(p.cert);
+		out->key = TAKE(p.key);
+		return true;
+	}
+	if (!make_pair(s, a, own, e))
+		return err_wrap(e, "TLS certificate (%s)", why);
+	log_event(LOG_INFO, "tls_certificate_made", "host", s->host, "before",
+	    why, NULL);
+	return read_pair(own->cert, own->key, out, e);
+}
+
+/* That of the settings, or our own. */
 static bool
 find_pair(struct app_server *s, struct pair *out, struct err *e)
 {
 	const char *cert = settings_str(s->settings, "tls-cert");
-	const char *key = settings_str(s->settings, "tls-key");
-	AUTO(str_free) char *own_cert = str_printf("%s/tls.pem", s->data);
-	AUTO(str_free) char *own_key = str_printf("%s/tls.key", s->data);
+	AUTO(own_paths_clear) struct own_paths own = own_paths(s);
 
-	if (cert != NULL)
-		return read_pair(cert, key, out, e);
-	/* One that others can read is for a human to judge, not to replace. */
-	if (file_exists(own_key) && !file_private(own_key, e))
-		return err_wrap(e, "TLS certificate");
-	if (!still_good(s, own_cert, own_key)) {
-		if (!make_pair(s, own_cert, own_key, e))
-			return err_wrap(e, "TLS certificate");
-		log_event(
-		    LOG_INFO, "tls_certificate_made", "host", s->host, NULL);
-	}
-	return read_pair(own_cert, own_key, out, e);
+	return cert != NULL ? read_pair(cert,
+	                          settings_str(s->settings, "tls-key"), out, e)
+	                    : find_own(s, &own, out, e);
+}
+
+/* A CA that has ended makes none.  The server starts with what is there all
+ * the same: whoever is to mend it has to reach it. */
+static bool
+find_first(struct app_server *s, struct pair *out, struct err *e)
+{
+	AUTO(own_paths_clear) struct own_paths own = own_paths(s);
+	struct err ignored = { 0 };
+
+	if (find_pair(s, out, e))
+		return true;
+	if (settings_str(s->settings, "tls-cert") != NULL ||
+	    !read_pair(own.cert, own.key, out, &ignored))
+		return false;
+	log_event(LOG_ERROR, "tls_certificate_kept", "why", e->text, NULL);
+	return true;
 }
 
 static void
@@ -114,7 +182,7 @@ app_server_tls(struct app_server *s, struct err *e)
 	struct cert_tls t;
 	struct err why = { 0 };
 
-	if (!find_pair(s, &p, e))
+	if (!find_first(s, &p, e))
 		return false;
 	t = as_tls(s, &p);
 	/* A proxy in front may have another one; whoever comes directly will

@@ -164,7 +164,8 @@ void cert_issued_clear(struct cert_issued *i);
 
 /* Makes a P-256 key and its certificate for the device listener from template
  * tls-server, for DNS name or address host; both PEM, the certificate with
- * its chain.  Free the key with buf_wipe(). */
+ * its chain.  Free the key with buf_wipe().  No database: see
+ * cert_tls_own_note(). */
 MUST_CHECK bool cert_authority_tls(const struct cert_authority *a,
     const char *host, struct buf **cert_out, struct buf **key_out,
     struct err *e);
