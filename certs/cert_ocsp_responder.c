@@ -7,13 +7,16 @@
 
 enum { LIFE_DAYS = 30, KEY_MAX = 16 << 10 };
 
+/* One that ends with its issuer m is the last. */
 static void
-fill_times(struct cert_ocsp_responder *r)
+fill_times(struct cert_ocsp_responder *r, const struct cert_member *m)
 {
 	int64_t from = cert_not_before(r->certificate);
 
 	r->not_after = cert_not_after(r->certificate);
-	r->renew_at = from + (r->not_after - from) / 2;
+	r->renew_at = r->not_after < cert_not_after(m->certificate)
+	                  ? from + (r->not_after - from) / 2
+	                  : r->not_after;
 }
 
 void
@@ -95,7 +98,7 @@ load(struct cert_ocsp *o, struct store_tx *tx, const struct cert_member *m,
 		    "OCSP responder of %s: not its own", m->id);
 	r->certificate = TAKE(got.certificate);
 	r->key = TAKE(got.key);
-	fill_times(r);
+	fill_times(r, m);
 	return true;
 }
 
@@ -153,7 +156,7 @@ make(struct cert_ocsp *o, const struct cert_member *m,
 	str_copy_cut(n.other.id, sizeof(n.other.id), m->id);
 	if (!issue(m, &own, &der, e))
 		return false;
-	fill_times(&own);
+	fill_times(&own, m);
 	n.der = buf_slice(der);
 	ok = store_write(o->o.store, renew_once, &n, e);
 	if (ok) {

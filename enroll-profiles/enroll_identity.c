@@ -176,6 +176,7 @@ begin_at(const struct enroll_identity *i, int64_t now)
 struct step {
 	const struct seal *seal;
 	const struct store_lease *lease;
+	int64_t last; /* when the issuing CA ends */
 	enum enroll_renewal_due what;
 	bool found;
 };
@@ -186,9 +187,11 @@ begin_once(struct store_tx *tx, void *arg, struct err *e)
 	const struct step *t = arg;
 	struct enroll_identity *list = mem_zalloc(BEGIN_A_TICK, sizeof(*list));
 	int64_t now = clock_now_ms();
+	const struct enroll_identity_half half = { now, t->last - MS_H,
+		BEGIN_A_TICK };
 	size_t n = 0;
 	bool ok = store_lease_keep(tx, t->lease, e) &&
-	          enroll_db_identity_half(tx, now, list, BEGIN_A_TICK, &n, e);
+	          enroll_db_identity_half(tx, &half, list, &n, e);
 
 	for (size_t i = 0; ok && i < n; i++) {
 		struct enroll_renewal r = { .state = "waiting",
@@ -295,7 +298,11 @@ enroll_identity_tick(
 {
 	static const enum enroll_renewal_due order[] = { ENROLL_RENEWAL_USED,
 		ENROLL_RENEWAL_ORPHAN, ENROLL_RENEWAL_RETRY };
-	struct step t = { .seal = s->seal, .lease = lease };
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->live);
+	struct step t = { .seal = s->seal,
+		.lease = lease,
+		.last = cert_not_after(cert_authority_issuing(a)) };
 	int64_t now = clock_now_ms();
 
 	/* It reads all identities, which do not change within the hour. */

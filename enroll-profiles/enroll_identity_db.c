@@ -200,8 +200,9 @@ enroll_db_identity_used(struct store_tx *tx, const char *device_id,
 }
 
 bool
-enroll_db_identity_half(struct store_tx *tx, int64_t now_ms,
-    struct enroll_identity *list, size_t max, size_t *count_out, struct err *e)
+enroll_db_identity_half(struct store_tx *tx,
+    const struct enroll_identity_half *q, struct enroll_identity *list,
+    size_t *count_out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	size_t n = 0;
@@ -210,7 +211,7 @@ enroll_db_identity_half(struct store_tx *tx, int64_t now_ms,
 	if (!store_query(tx,
 	        "SELECT c.fingerprint, c.device_id, c.not_before, c.not_after "
 	        "FROM certificate c JOIN device d ON d.id = c.device_id AND "
-	        "d.state = 'enrolled' WHERE " IS_HALF
+	        "d.state = 'enrolled' WHERE " IS_HALF "AND c.not_after < $3 "
 	        "AND NOT EXISTS (SELECT 1 FROM certificate o WHERE "
 	        "o.device_id = c.device_id AND " IS_HALF_TOO
 	        "AND (o.not_after < c.not_after OR (o.not_after = "
@@ -220,9 +221,10 @@ enroll_db_identity_half(struct store_tx *tx, int64_t now_ms,
 	        "r.device_id = c.device_id AND r.state <> 'done' AND "
 	        "o.state = 'issued' AND o.not_after > $1) "
 	        "ORDER BY c.not_after LIMIT $2",
-	        S_ARGS(S_INT(now_ms), S_INT((int64_t)max)), &r, e))
+	        S_ARGS(S_INT(q->now), S_INT((int64_t)q->max), S_INT(q->before)),
+	        &r, e))
 		return false;
-	for (; n < max; n++) {
+	for (; n < q->max; n++) {
 		if (!store_next(r, &more, e))
 			return false;
 		if (!more)

@@ -67,9 +67,15 @@ MUST_CHECK bool enroll_db_identity_used(struct store_tx *tx,
     const char *device_id, char out[SHA256_HEX_SIZE], bool *found,
     struct err *e);
 /* Living ones past half of their life, the first to end of each enrolled Mac
- * that has no renewal of a living one under way. */
-MUST_CHECK bool enroll_db_identity_half(struct store_tx *tx, int64_t now_ms,
-    struct enroll_identity *list, size_t max, size_t *count_out, struct err *e);
+ * that has no renewal of a living one under way; max at most. */
+struct enroll_identity_half {
+	int64_t now, before; /* before: they end by then, so a new one lasts
+	                      * longer */
+	size_t max;
+};
+MUST_CHECK bool enroll_db_identity_half(struct store_tx *tx,
+    const struct enroll_identity_half *q, struct enroll_identity *list,
+    size_t *count_out, struct err *e);
 /* Those with a renewal that is not done, which end before the time. */
 MUST_CHECK bool enroll_db_identity_ends(struct store_tx *tx, int64_t before_ms,
     struct store_rows **out, struct err *e);

@@ -368,6 +368,28 @@ the_delegate_is_right_and_renewed(void **state)
 	assert_string_not_equal(serial, again);
 }
 
+/* One that ends with its issuer is not made again and again before that. */
+static void
+the_last_delegate_ends_with_its_issuer(void **state)
+{
+	struct site *s = *state;
+	AUTO(buf_free) struct buf *rq = request(s, EVP_sha1(), 1, 8);
+	int64_t end = cert_not_after(cert_authority_issuing(s->a));
+	int64_t left = end - clock_now_ms();
+	char serial[64] = "", now[64];
+
+	for (int hours = 10 * 24; hours > 0; hours -= 17) {
+		AUTO(cert_ocsp_reply_clear) struct cert_ocsp_reply r = { 0 };
+
+		clock_set_offset_ms(left - hours * MS_H);
+		r = ask(s, buf_slice(rq));
+		cert_serial(s->o->responders[0].certificate, now, sizeof(now));
+		if (serial[0] != '\0')
+			assert_string_equal(serial, now);
+		str_copy_cut(serial, sizeof(serial), now);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, make, drop)
 
 int
@@ -380,6 +402,7 @@ main(void)
 		T(bad_requests_get_their_status),
 		T(other_issuers_are_not_answered_for),
 		T(the_delegate_is_right_and_renewed),
+		T(the_last_delegate_ends_with_its_issuer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

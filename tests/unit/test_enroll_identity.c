@@ -28,6 +28,27 @@ begins_at_half_of_its_life_and_not_all_on_one_day(void **state)
 	assert_int_equal(site_events(s, "identity.renewing"), 1);
 }
 
+/* A new one of the same CA would end with it, too. */
+static void
+one_that_ends_with_its_ca_is_not_renewed(void **state)
+{
+	enum { CA_DAYS = 3650, HALF_LEFT = LIFE_DAYS / 2 - 20 };
+	struct site *s = *state;
+	char old[65];
+
+	days(CA_DAYS - LIFE_DAYS);
+	paper(s, "enroll", old);
+	days(CA_DAYS - HALF_LEFT);
+	tick(s);
+	expect_state(s, "");
+	days(CA_DAYS - LIFE_DAYS - 2);
+	paper(s, "enroll", old);
+	days(CA_DAYS - HALF_LEFT);
+	s->enroll->identities_at = 0; /* it looks once an hour */
+	tick(s);
+	assert_string_equal(renewal(s).old_fingerprint, old);
+}
+
 static void
 expect_profile(struct site *s, struct pl *command)
 {
@@ -465,6 +486,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(begins_at_half_of_its_life_and_not_all_on_one_day),
+		TEST(one_that_ends_with_its_ca_is_not_renewed),
 		TEST(the_old_one_lives_until_the_new_one_was_used),
 		TEST(the_old_one_is_not_ended_while_it_speaks),
 		TEST(a_mac_that_goes_back_to_the_old_one_is_renewed_again),
