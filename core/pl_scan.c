@@ -98,7 +98,7 @@ skip_space(struct scan *s)
 
 /* True, and past it, if the text goes on with word. */
 static bool
-accept(struct scan *s, const char *word, size_t len)
+take_text(struct scan *s, const char *word, size_t len)
 {
 	if ((size_t)(s->end - s->p) < len || memcmp(s->p, word, len) != 0)
 		return false;
@@ -106,7 +106,7 @@ accept(struct scan *s, const char *word, size_t len)
 	return true;
 }
 
-#define ACCEPT(s, literal) accept(s, literal, sizeof(literal) - 1)
+#define ACCEPT(s, literal) take_text(s, literal, sizeof(literal) - 1)
 
 /* Moves behind the next occurrence of word; false if there is none. */
 static bool
