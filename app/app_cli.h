@@ -93,6 +93,15 @@ int app_run(int argc, char **argv);
 /* Value of an option, or NULL; a name that has no row is a bug. */
 const char *app_arg(const struct app_args *a, const char *name);
 
+/* ---- app_hex.c ---- */
+
+/*
+ * Hex as people paste it, with digits of either case, and ':' or blanks
+ * between them: in lower case, digits alone; the caller's.  NULL: there is
+ * something else in it, or nothing.
+ */
+char *app_hex(const char *s);
+
 /* ---- talking to the server ---- */
 
 /*

@@ -1,6 +1,7 @@
 /* Tables for people, JSON for programs.  One thread. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "app/app_cli.h"
 #include "core/json.h"
@@ -148,21 +149,45 @@ app_print_safe(FILE *f, const char *s, size_t most)
 	return shown;
 }
 
-static void
-print_cell(const char *s, size_t width, bool last)
+/* How much of a cell is shown.  The first column names the row, and hex is a
+ * fingerprint, a key or a UUID: what a command takes is never cut. */
+static size_t
+most_of(const char *s, size_t column)
 {
-	size_t shown = app_print_safe(stdout, s, last ? SIZE_MAX : CELL_MAX);
+	bool whole =
+	    column == 0 || s[strspn(s, "0123456789abcdefABCDEF:-")] == '\0';
 
-	for (; !last && shown < width; shown++)
+	return whole ? SIZE_MAX : CELL_MAX;
+}
+
+/* Filled up to width; 0: the last of its line. */
+static void
+print_cell(const char *s, size_t most, size_t width)
+{
+	size_t shown = app_print_safe(stdout, s, most);
+
+	for (; shown < width; shown++)
 		putchar(' ');
-	if (!last)
+	if (width > 0)
 		printf("  ");
 }
 
-static size_t
-cell_width(const char *s)
+static void
+print_row(
+    const json_t *row, const struct app_column *columns, const size_t *widths)
 {
-	return app_print_safe(NULL, s, CELL_MAX);
+	char scratch[32];
+
+	for (size_t c = 0; columns[c].title != NULL; c++) {
+		bool last = columns[c + 1].title == NULL;
+		const char *s = row == NULL ? columns[c].title
+		                            : app_value(row, columns[c].key,
+		                                  scratch, sizeof(scratch));
+
+		print_cell(
+		    s, last ? SIZE_MAX : most_of(s, c), last ? 0 : widths[c]);
+	}
+	putchar('\n');
 }
 
 static void
@@ -173,12 +198,13 @@ measure(const json_t *rows, const struct app_column *columns, size_t *widths)
 	size_t i;
 
 	for (size_t c = 0; columns[c].title != NULL; c++)
-		widths[c] = cell_width(columns[c].title);
+		widths[c] = app_print_safe(NULL, columns[c].title, SIZE_MAX);
 	json_array_foreach(rows, i, row) for (size_t c = 0;
 	                                      columns[c].title != NULL; c++)
 	{
-		size_t n = cell_width(
-		    app_value(row, columns[c].key, scratch, sizeof(scratch)));
+		const char *s =
+		    app_value(row, columns[c].key, scratch, sizeof(scratch));
+		size_t n = app_print_safe(NULL, s, most_of(s, c));
 
 		if (n > widths[c])
 			widths[c] = n;
@@ -190,7 +216,6 @@ app_print_list(const struct app_args *a, const json_t *rows,
     const struct app_column *columns, const char *empty)
 {
 	size_t widths[COLUMNS_MAX] = { 0 };
-	char scratch[32];
 	const json_t *row;
 	size_t i;
 
@@ -203,18 +228,8 @@ app_print_list(const struct app_args *a, const json_t *rows,
 		return;
 	}
 	measure(rows, columns, widths);
-	for (size_t c = 0; columns[c].title != NULL; c++)
-		print_cell(
-		    columns[c].title, widths[c], columns[c + 1].title == NULL);
-	putchar('\n');
-	json_array_foreach(rows, i, row)
-	{
-		for (size_t c = 0; columns[c].title != NULL; c++)
-			print_cell(app_value(row, columns[c].key, scratch,
-			               sizeof(scratch)),
-			    widths[c], columns[c + 1].title == NULL);
-		putchar('\n');
-	}
+	print_row(NULL, columns, widths);
+	json_array_foreach(rows, i, row) print_row(row, columns, widths);
 }
 
 void
@@ -245,8 +260,8 @@ app_print_one(const struct app_args *a, const json_t *object,
 
 		if (*v == '\0')
 			continue;
-		print_cell(columns->title, 16, false);
-		print_cell(v, 0, true);
+		print_cell(columns->title, SIZE_MAX, 16);
+		print_cell(v, SIZE_MAX, 0);
 		putchar('\n');
 	}
 }

@@ -93,6 +93,42 @@ columns_as_a_terminal_has_them(void **state)
 	}
 }
 
+#define SHA256                                                                 \
+	"00f1e2d3c4b5a6978877665544332211ffeeddccbbaa99887766554433221100"
+#define LONG                                                                   \
+	"a name of more than forty-eight characters, which is cut in the end"
+
+/* What identifies is whole wherever it stands, and other text where it is the
+ * first column or the last. */
+static void
+what_a_command_takes_is_not_cut(void **state)
+{
+	static const struct app_column columns[] = {
+		{ "NAME", "name" },
+		{ "CN", "cn" },
+		{ "KEY", "key" },
+		{ "WHY", "why" },
+		{ NULL, NULL },
+	};
+	struct app_args a = { 0 };
+	json_t *rows = json_pack("[{s:s, s:s, s:s, s:s}]", "name", LONG, "cn",
+	    LONG, "key", SHA256, "why", LONG);
+	char *printed = NULL;
+	FILE *was = stdout;
+	size_t len = 0;
+
+	(void)state;
+	stdout = open_memstream(&printed, &len);
+	app_print_list(&a, rows, columns, "none");
+	fclose(stdout);
+	stdout = was;
+	json_decref(rows);
+	assert_non_null(strstr(printed, "\n" LONG "  a name of"));
+	assert_non_null(
+	    strstr(printed, "characters, whic  " SHA256 "  " LONG "\n"));
+	free(printed);
+}
+
 int
 main(void)
 {
@@ -101,6 +137,7 @@ main(void)
 		cmocka_unit_test(nothing_steers_the_terminal),
 		cmocka_unit_test(columns_as_a_terminal_has_them),
 		cmocka_unit_test(a_cut_leaves_characters_whole),
+		cmocka_unit_test(what_a_command_takes_is_not_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
