@@ -53,6 +53,7 @@ cert_vault_secret(
 		return err_set(
 		    e, ERR_INVALID, "%s: give file:PATH or env:NAME", what);
 	} else if (!read_secret_file(name + strlen("file:"), &b, e)) {
+		e->code = ERR_INVALID; /* also one that is not there */
 		return err_wrap(e, "%s", what);
 	}
 	if (buf_slice(b).len == 0)

@@ -42,16 +42,17 @@ MUST_CHECK bool cert_vault_put(const struct cert_vault *v, const char *id,
 MUST_CHECK bool cert_vault_token(
     const char *uri, struct cert_vault_place *out, struct err *e);
 /*
- * ERR_NOT_FOUND: the key is not here; ERR_FORBIDDEN: others may read the file;
- * ERR_INVALID: passphrase, PIN or module are wrong; ERR_INTERNAL: sealed under
- * another master key.
+ * ERR_NOT_FOUND: the key is not here; ERR_INVALID: others may read the file,
+ * or passphrase, PIN or module are wrong; ERR_INTERNAL: sealed under another
+ * master key.
  */
 MUST_CHECK bool cert_vault_get(const struct cert_vault *v, const char *id,
     const struct cert_vault_place *p, EVP_PKEY **out, struct err *e);
 /* Takes away the key file of a row that did not come to be. */
 void cert_vault_abandon(
     const struct cert_vault *v, const struct cert_vault_place *p);
-/* Reads "file:PATH" or "env:NAME"; what says which secret, for errors.  The
- * caller frees it with buf_wipe(). */
+/* Reads "file:PATH" or "env:NAME"; what says which secret, for errors.
+ * ERR_INVALID whatever keeps a file from being read.  The caller frees it with
+ * buf_wipe(). */
 MUST_CHECK bool cert_vault_secret(
     const char *name, const char *what, struct buf **out, struct err *e);

@@ -76,20 +76,25 @@ write_all(int fd, struct slice data)
 	return true;
 }
 
+/* The directory of a path; the caller's. */
+static char *
+parent_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return str_dup(".");
+	return str_printf(
+	    "%.*s", (int)(slash == path ? 1 : slash - path), path);
+}
+
 /* Makes a rename or link in the directory of path survive a power cut. */
 static bool
 sync_parent(const char *path, struct err *e)
 {
-	const char *slash = strrchr(path, '/');
-	AUTO(str_free) char *dir = NULL;
-	AUTO(close_fd) int fd = -1;
+	AUTO(str_free) char *dir = parent_of(path);
+	AUTO(close_fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (slash == NULL)
-		dir = str_dup(".");
-	else
-		dir = str_printf(
-		    "%.*s", (int)(slash == path ? 1 : slash - path), path);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) != 0)
 		return err_errno(e, ERR_INTERNAL, "%s", dir);
 	return true;
@@ -148,6 +153,20 @@ file_create(const char *path, struct slice data, unsigned mode, struct err *e)
 }
 
 bool
+file_may_write(const char *path, struct err *e)
+{
+	AUTO(str_free) char *dir = parent_of(path);
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return err_set(e, ERR_INVALID, "%s: is a directory", path);
+	/* A file that is there is replaced, not written. */
+	if (access(dir, W_OK | X_OK) != 0)
+		return err_errno(e, ERR_INVALID, "%s: cannot be written", path);
+	return true;
+}
+
+bool
 file_exists(const char *path)
 {
 	return access(path, F_OK) == 0;
@@ -191,7 +210,7 @@ file_private(const char *path, struct err *e)
 		return err_errno(e,
 		    errno == ENOENT ? ERR_NOT_FOUND : ERR_INTERNAL, "%s", path);
 	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		return err_set(e, ERR_FORBIDDEN,
+		return err_set(e, ERR_INVALID,
 		    "%s: mode %04o lets others in; it must be 0600 or 0700",
 		    path, st.st_mode & 07777U);
 	return true;

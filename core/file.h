@@ -18,8 +18,11 @@ MUST_CHECK bool file_write(
  */
 MUST_CHECK bool file_create(
     const char *path, struct slice data, unsigned mode, struct err *e);
+/* Could file_write() make or replace it, as far as can be seen before?
+ * ERR_INVALID says why not. */
+MUST_CHECK bool file_may_write(const char *path, struct err *e);
 bool file_exists(const char *path);
 /* Makes the directory (mode 0700) and its parents; existing is fine. */
 MUST_CHECK bool file_mkdir(const char *path, struct err *e);
-/* ERR_FORBIDDEN if group or others have any right on it. */
+/* ERR_INVALID if group or others have any right on it. */
 MUST_CHECK bool file_private(const char *path, struct err *e);

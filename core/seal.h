@@ -11,7 +11,7 @@ struct seal;
 /*
  * Reads the 32-byte master key from path, or creates the file (mode 0600)
  * with a random key when it does not exist.  A file that group or others can
- * read is ERR_FORBIDDEN.
+ * read is ERR_INVALID.
  */
 MUST_CHECK bool seal_open(const char *path, struct seal **out, struct err *e);
 void seal_free(struct seal **s);

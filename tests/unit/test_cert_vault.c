@@ -56,7 +56,7 @@ key_files_need_their_passphrase(void **state)
 	cert_key_free(&again);
 
 	assert_int_equal(chmod(path, 0640), 0);
-	must_fail(cert_vault_get(&v, "a", &p, &again, &failure), ERR_FORBIDDEN);
+	must_fail(cert_vault_get(&v, "a", &p, &again, &failure), ERR_INVALID);
 	assert_int_equal(chmod(path, 0600), 0);
 	str_free(&phrase);
 	secret_file(at, "open, sesami\n", 0600, &phrase);
@@ -74,7 +74,9 @@ secrets_are_named(void **state)
 	struct err e = { 0 };
 
 	secret_file(*state, "x", 0644, &open);
-	must_fail(cert_vault_secret(open, "it", &b, &failure), ERR_FORBIDDEN);
+	must_fail(cert_vault_secret(open, "it", &b, &failure), ERR_INVALID);
+	must_fail(cert_vault_secret("file:/nonexistent", "it", &b, &failure),
+	    ERR_INVALID);
 	must_fail(cert_vault_secret("x", "it", &b, &failure), ERR_INVALID);
 	must_fail(cert_vault_secret(NULL, "it", &b, &failure), ERR_INVALID);
 	must_fail(cert_vault_secret("env:MUTSU_TEST_NONE", "it", &b, &failure),

@@ -83,6 +83,22 @@ mkdir_makes_parents(void **state)
 }
 
 static void
+what_cannot_be_written_is_seen_before(void **state)
+{
+	AUTO(str_free) char *file = str_printf("%s/plain", (char *)*state);
+	AUTO(str_free) char *inside = str_printf("%s/x", file);
+	AUTO(str_free) char *nowhere = str_printf("%s/no/x", (char *)*state);
+
+	assert_ok(file_may_write(file, e));
+	assert_ok(file_write(file, slice_str(""), 0400, e));
+	assert_ok(file_may_write(file, e));
+	assert_ok(file_may_write("relative", e));
+	assert_err(file_may_write(inside, e), ERR_INVALID);
+	assert_err(file_may_write(nowhere, e), ERR_INVALID);
+	assert_err(file_may_write(*state, e), ERR_INVALID);
+}
+
+static void
 private_means_private(void **state)
 {
 	AUTO(str_free) char *path = str_printf("%s/key", (char *)*state);
@@ -91,9 +107,9 @@ private_means_private(void **state)
 	assert_ok(file_write(path, slice_str("k"), 0600, e));
 	assert_ok(file_private(path, e));
 	assert_int_equal(chmod(path, 0640), 0);
-	assert_err(file_private(path, e), ERR_FORBIDDEN);
+	assert_err(file_private(path, e), ERR_INVALID);
 	assert_int_equal(chmod(path, 0604), 0);
-	assert_err(file_private(path, e), ERR_FORBIDDEN);
+	assert_err(file_private(path, e), ERR_INVALID);
 }
 
 int
@@ -105,6 +121,7 @@ main(void)
 		cmocka_unit_test(create_never_replaces),
 		cmocka_unit_test(failures_leave_nothing_behind),
 		cmocka_unit_test(mkdir_makes_parents),
+		cmocka_unit_test(what_cannot_be_written_is_seen_before),
 		cmocka_unit_test(private_means_private),
 	};
 
