@@ -21,14 +21,17 @@ enum app_exit {
 	APP_NOT_ALLOWED = 6, /* no token, a bad one, or too few rights */
 };
 
-/* An option of a subcommand: "--name VALUE", or a flag when value is NULL. */
+/*
+ * An option of a subcommand: "--name VALUE" or "--name=VALUE", or a flag when
+ * value is NULL.  It is there once, unless value ends in "...".
+ */
 struct app_option {
 	const char *name, *value, *help;
 };
 
-enum { APP_ARGS_MAX = 8, APP_OPTIONS_MAX = 24, APP_SETTINGS_MAX = 64 };
+enum { APP_ARGS_MAX = 8, APP_OPTIONS_MAX = 32, APP_SETTINGS_MAX = 64 };
 
-/* A setting given on the command line: "--name value". */
+/* A setting, or an option once more: "--name value". */
 struct app_setting {
 	const char *name, *value;
 };
@@ -39,9 +42,13 @@ struct app_args {
 	const struct app_option *options; /* the table that was parsed with */
 	/* By row of it, then of the common ones; flags: "1". */
 	const char *values[APP_OPTIONS_MAX];
+	/* Of options that may be repeated, those behind the first. */
+	struct app_setting repeats[APP_OPTIONS_MAX];
+	size_t repeat_count;
 	struct app_setting settings[APP_SETTINGS_MAX];
 	size_t setting_count;
 	bool json;
+	bool local; /* asks no server: neither --url nor --token-file */
 };
 
 struct app_subcommand {
@@ -80,6 +87,7 @@ extern const struct app_subcommand app_admin_commands[];
 extern const struct app_subcommand app_scep_commands[];
 extern const struct app_subcommand app_scep_request_commands[];
 extern const struct app_subcommand app_push_cert_commands[];
+extern const struct app_subcommand app_push_sign_commands[];
 extern const struct app_subcommand app_serve_commands[];
 extern const struct app_subcommand app_store_commands[];
 extern const struct app_subcommand app_doctor_commands[];
@@ -92,6 +100,9 @@ int app_run(int argc, char **argv);
 
 /* Value of an option, or NULL; a name that has no row is a bug. */
 const char *app_arg(const struct app_args *a, const char *name);
+/* The value that the option had when it was there for the nth time, from 0;
+ * NULL: it was not. */
+const char *app_arg_nth(const struct app_args *a, const char *name, size_t n);
 
 /* ---- app_hex.c ---- */
 

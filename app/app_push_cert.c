@@ -340,13 +340,17 @@ const struct app_subcommand app_push_cert_commands[] = {
 	    false },
 	{ "push-cert", "request", "", 0, 0, request_options,
 	    "make key and request (CSR) for one", request, false },
-	{ "push-cert", "sign", "CSR.PEM", 1, 1, sign_options,
-	    "sign a request as MDM vendor, for Apple's portal", sign, false },
 	{ "push-cert", "import", "CERT.PEM [KEY.PEM]", 1, 2, import_options,
 	    "use Apple's MDM push certificate", import, false },
 	{ "push-cert", "history", "", 0, 0, NULL, "all there were", history,
 	    false },
 	{ "push-cert", "rollback", "[ID]", 0, 1, rollback_options,
 	    "use an earlier one again", rollback, false },
+	{ 0 },
+};
+
+const struct app_subcommand app_push_sign_commands[] = {
+	{ "push-cert", "sign", "CSR.PEM", 1, 1, sign_options,
+	    "sign a request as MDM vendor, for Apple's portal", sign, false },
 	{ 0 },
 };
