@@ -42,7 +42,15 @@ static const struct app_column fields[] = {
 	{ NULL, NULL },
 };
 
-static const struct app_column certificate_columns[] = {
+static const struct app_column ca_columns[] = {
+	{ "SUBJECT", "subject" },
+	{ "NOT AFTER", "not_after" },
+	{ "SHA-256", "sha256" },
+	{ NULL, NULL },
+};
+
+/* Only of what a test found is there anything to tell. */
+static const struct app_column found_columns[] = {
 	{ "SUBJECT", "subject" },
 	{ "NOT AFTER", "not_after" },
 	{ "CONFIGURED", "configured" },
@@ -150,8 +158,8 @@ print(const struct app_args *a, const json_t *upstream)
 	app_print_one(a, upstream, fields);
 	if (!a->json) {
 		printf("\n");
-		app_print_list(a, json_object_get(upstream, "ca"),
-		    certificate_columns, "No CA.");
+		app_print_list(
+		    a, json_object_get(upstream, "ca"), ca_columns, "No CA.");
 	}
 	return APP_OK;
 }
@@ -232,7 +240,7 @@ test(const struct app_args *a)
 		return code;
 	}
 	app_print_list(a, json_object_get(answer, "certificates"),
-	    certificate_columns, "No certificates.");
+	    found_columns, "No certificates.");
 	app_say(a, "It is the server that is meant. Whether it lets us enrol "
 	           "shows with the first request.");
 	return code;

@@ -9,6 +9,7 @@ m upstream add corp scep "$UPSTREAM" --ca "$CA" >/dev/null
 m upstream test corp >/dev/null 2>&1 && fail "another CA was taken for the upstream"
 m upstream add corp scep "$UPSTREAM" --ca "$UPSTREAM_CA" --allow-des >/dev/null
 m upstream test corp --json | jq -e '.certificates[0].configured' >/dev/null || fail "upstream test"
+m upstream show corp | grep -q CONFIGURED && fail "an empty column"
 m template set corp --fields '{"upstream": "corp", "renew_days": 0}' >/dev/null
 
 enrol() { # enrol NAME CN CHALLENGE-CN
