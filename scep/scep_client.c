@@ -9,7 +9,11 @@
 #include "core/limits.h"
 #include "scep/scep_client_priv.h"
 
-enum { URL_MAX = 4 * LIMIT_BODY_SCEP, BASE64_MAX = 2 * LIMIT_BODY_SCEP };
+enum {
+	URL_MAX = 4 * LIMIT_BODY_SCEP,
+	BASE64_MAX = 2 * LIMIT_BODY_SCEP,
+	REASON_MAX = 160
+};
 
 struct scep_client {
 	struct fetch *f;
@@ -40,6 +44,32 @@ percent_encode(struct buf *out, const char *s)
 	}
 }
 
+static bool
+has_type(const struct fetch_answer *a, const char *type)
+{
+	size_t len = strlen(type);
+
+	return str_starts(a->content_type, type) &&
+	       (a->content_type[len] == '\0' || a->content_type[len] == ';' ||
+	           a->content_type[len] == ' ');
+}
+
+/* Another status than 200, and the first line of why, as some servers say it.
+ * Pages for people are not quoted. */
+static bool
+refused(const char *operation, struct fetch_answer *a, struct err *e)
+{
+	AUTO(buf_free) struct buf *why = buf_new(4 * REASON_MAX);
+	size_t len = strcspn(buf_str(a->body), "\r\n");
+
+	if (has_type(a, "text/plain") && len > 0 && len <= REASON_MAX)
+		buf_add_utf8(why, slice_of(a->body->p, len));
+	err_set(e, ERR_REFUSED, "%s: HTTP status %d%s%s", operation, a->status,
+	    why->len > 0 ? ", " : "", buf_str(why));
+	fetch_answer_clear(a);
+	return false;
+}
+
 /* One operation by GET; message NULL: none. */
 static bool
 ask(struct fetch *f, const char *url, const char *operation,
@@ -61,19 +91,7 @@ ask(struct fetch *f, const char *url, const char *operation,
 		return err_wrap(e, "%s", operation);
 	if (out->status == 200)
 		return true;
-	err_set(e, ERR_REFUSED, "%s: HTTP status %d", operation, out->status);
-	fetch_answer_clear(out);
-	return false;
-}
-
-static bool
-has_type(const struct fetch_answer *a, const char *type)
-{
-	size_t len = strlen(type);
-
-	return str_starts(a->content_type, type) &&
-	       (a->content_type[len] == '\0' || a->content_type[len] == ';' ||
-	           a->content_type[len] == ' ');
+	return refused(operation, out, e);
 }
 
 static bool
@@ -101,9 +119,7 @@ send_message(struct fetch *f, const char *url, struct slice message, bool get,
 		return err_wrap(e, "PKIOperation");
 	if (out->status == 200)
 		return true;
-	err_set(e, ERR_REFUSED, "PKIOperation: HTTP status %d", out->status);
-	fetch_answer_clear(out);
-	return false;
+	return refused("PKIOperation", out, e);
 }
 
 void
@@ -180,6 +196,7 @@ best(unsigned caps, bool digest)
 	} rows[] = {
 		{ true, SCEP_CAP_SHA256, NID_sha256 },
 		{ true, SCEP_CAP_SHA512, NID_sha512 },
+		{ true, SCEP_CAP_SHA384, NID_sha384 },
 		{ true, SCEP_CAP_SHA1, NID_sha1 },
 		{ false, SCEP_CAP_AES, NID_aes_128_cbc },
 		{ false, SCEP_CAP_DES3, NID_des_ede3_cbc },

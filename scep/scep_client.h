@@ -15,9 +15,11 @@ struct scep_client_options {
 	 * whoever signs and decrypts has to end; NULL: whatever comes counts.
 	 */
 	const char *ca_fingerprint;
-	const struct cert_subject *subject; /* of the request */
-	const char *challenge;              /* NULL: none */
-	EVP_PKEY *key;                      /* to be certified; borrowed */
+	/* Of the request.  Without alternative names it asks for those of
+	 * signer, if there is one. */
+	const struct cert_subject *subject;
+	const char *challenge; /* NULL: none */
+	EVP_PKEY *key;         /* to be certified; borrowed */
 	/* A certificate of this CA, and its key (RSA), that sign the request in
 	 * place of a self-signed certificate: a renewal.  Borrowed, or NULL. */
 	X509 *signer;
@@ -46,7 +48,8 @@ enum scep_cap {
 	SCEP_CAP_SHA1 = 32,
 	SCEP_CAP_SHA256 = 64,
 	SCEP_CAP_SHA512 = 128,
-	SCEP_CAP_STANDARD = 256 /* brings AES, POST and SHA-256 with it */
+	SCEP_CAP_STANDARD = 256, /* brings AES, POST and SHA-256 with it */
+	SCEP_CAP_SHA384 = 512    /* not in the RFC, yet in use */
 };
 struct scep_client_ca {
 	unsigned caps;          /* of enum scep_cap */
@@ -60,7 +63,8 @@ struct scep_client;
 /*
  * GetCACaps and GetCACert.  f and what o points to stay borrowed until
  * scep_client_free().  ERR_UNAVAILABLE: no connection; ERR_REFUSED: an HTTP
- * status other than 200 (of GetCACaps that means: no capabilities);
+ * status other than 200, with what plain text says along with it (of GetCACaps
+ * that means: no capabilities);
  * ERR_INVALID: what came is wrong; ERR_FORBIDDEN: the fingerprint is not that
  * of the server.
  */
@@ -72,10 +76,13 @@ void scep_client_free(struct scep_client **c);
 const struct scep_client_ca *scep_client_ca(const struct scep_client *c);
 /* The keyword of one bit of enum scep_cap, or NULL. */
 const char *scep_client_cap_name(unsigned bit);
+/* Where requests go: an RSA certificate that may decrypt, best one that may
+ * sign too, or the only one there is; NULL: none.  Borrowed. */
+X509 *scep_client_recipient(STACK_OF(X509) * chain);
 
 struct scep_client_result {
 	int status;    /* scep_status */
-	int fail_info; /* -1: none */
+	int fail_info; /* scep_client_fail_name(); -1: none */
 	char fail_text[256];
 	X509 *cert;             /* on success; caller's */
 	STACK_OF(X509) * chain; /* what GetCACert gave; caller's */
@@ -100,6 +107,9 @@ MUST_CHECK bool scep_client_poll(
 MUST_CHECK bool scep_client_next_ca(
     struct scep_client *c, STACK_OF(X509) * *out, struct err *e);
 void scep_client_result_clear(struct scep_client_result *r);
+/* "badRequest": the name of a failInfo (RFC 8894 3.2.1.4.5); "unknown": it has
+ * none there. */
+const char *scep_client_fail_name(int fail_info);
 
 /* scep_client_new() and scep_client_send() in one. */
 MUST_CHECK bool scep_client_enroll(struct fetch *f,

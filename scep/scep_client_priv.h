@@ -36,9 +36,13 @@ MUST_CHECK bool scep_client_prepare_poll(
 MUST_CHECK bool scep_client_csr(
     struct slice der, X509_REQ **out, struct err *e);
 void scep_pending_clear(struct scep_pending *p);
-/* Where requests go: an RSA certificate that may decrypt, best one that may
- * sign too, or the only one there is; NULL: none.  Borrowed. */
-X509 *scep_client_recipient(STACK_OF(X509) * chain);
+
+/* ---- scep_client_names.c ---- */
+
+/* Puts the alternative names that o asks for into the request, or nothing.
+ * ERR_INVALID: no certificate can say one of them. */
+MUST_CHECK bool scep_client_names(
+    const struct scep_client_options *o, X509_REQ *req, struct err *e);
 
 /* ---- scep_client_ca.c: what a server is believed to be ---- */
 

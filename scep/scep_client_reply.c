@@ -113,10 +113,30 @@ open_reply(struct scep_message *m, const struct scep_client_ca *ca,
 	struct scep_verdict v = { -1, NULL };
 
 	scep_open(m, p->self, p->key, &plain, &v);
+	if (v.fail == SCEP_BAD_ALG && m->cipher_nid == NID_des_cbc)
+		return err_set(e, ERR_INVALID,
+		    "CertRep: in single DES, which is broken; --allow-des "
+		    "takes it all the same");
 	if (v.fail >= 0)
 		return err_set(e, ERR_INVALID, "CertRep: %s", v.text);
 	return scep_client_certificates(buf_slice(plain), &certs, e) &&
 	       choose(certs, ca, p, out, e);
+}
+
+const char *
+scep_client_fail_name(int fail_info)
+{
+	static const char *const names[] = {
+		[SCEP_BAD_ALG] = "badAlg",
+		[SCEP_BAD_MESSAGE_CHECK] = "badMessageCheck",
+		[SCEP_BAD_REQUEST] = "badRequest",
+		[SCEP_BAD_TIME] = "badTime",
+		[SCEP_BAD_CERT_ID] = "badCertId",
+	};
+
+	return fail_info >= 0 && (size_t)fail_info < COUNT(names)
+	           ? names[fail_info]
+	           : "unknown";
 }
 
 bool

@@ -122,6 +122,8 @@ make_csr(const struct scep_client_options *o, const EVP_MD *md,
 	    X509_REQ_add1_attr_by_NID(req, NID_pkcs9_challengePassword,
 	        MBSTRING_UTF8, (const uint8_t *)o->challenge, -1) != 1)
 		return err_openssl(e, ERR_INTERNAL, "challengePassword");
+	if (!scep_client_names(o, req, e))
+		return false;
 	if (X509_REQ_sign(req, o->key, md) <= 0 ||
 	    (len = i2d_X509_REQ(req, &der)) <= 0)
 		return err_openssl(e, ERR_INTERNAL, "CSR");

@@ -127,9 +127,10 @@ static void
 take(struct scep_client_result *r, struct scep_upstream_answer *out)
 {
 	AUTO(str_free)
-	char *why = str_printf("the upstream refused the request: failInfo %d%s"
-	                       "%s",
-	    r->fail_info, r->fail_text[0] != '\0' ? ", " : "", r->fail_text);
+	char *why = str_printf("the upstream refused the request: failInfo %d "
+	                       "(%s)%s%s",
+	    r->fail_info, scep_client_fail_name(r->fail_info),
+	    r->fail_text[0] != '\0' ? ", " : "", r->fail_text);
 
 	switch (r->status) {
 	case SCEP_SUCCESS:

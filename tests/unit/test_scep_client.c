@@ -66,6 +66,54 @@ failure_is_told(void **state)
 }
 
 static void
+reasons_of_http_are_told(void **state)
+{
+	struct served *s = *state;
+	AUTO(str_free) char *url = str_printf("%s/scep", s->base);
+	AUTO(str_free) char *nowhere = str_printf("%s/scep/none", s->base);
+	struct scep_client_options o = { .url = url };
+	AUTO(scep_client_free) struct scep_client *c = NULL;
+	AUTO(cert_stack_free) STACK_OF(X509) *next = NULL;
+	struct scep_client *no = NULL;
+	struct err e = { 0 };
+
+	assert_true(scep_client_new(s->fetch, &o, &c, &e));
+	assert_false(scep_client_next_ca(c, &next, &e));
+	assert_int_equal(e.code, ERR_REFUSED);
+	assert_string_equal(e.text,
+	    "GetNextCACert: HTTP status 404, there is no next CA certificate");
+	o.url = nowhere;
+	assert_false(scep_client_new(s->fetch, &o, &no, &e));
+	assert_string_equal(e.text,
+	    "GetCACert: HTTP status 404, there is no such template or "
+	    "upstream");
+}
+
+/* All of them, so that what a server offers can be shown. */
+static void
+capabilities_and_reasons_have_names(void **state)
+{
+	static const char *const names[] = { "AES", "DES3", "GetNextCACert",
+		"POSTPKIOperation", "Renewal", "SHA-1", "SHA-256", "SHA-512",
+		"SCEPStandard", "SHA-384" };
+	struct served *s = *state;
+	AUTO(str_free) char *url = str_printf("%s/scep", s->base);
+	struct scep_client_options o = { .url = url };
+	AUTO(scep_client_free) struct scep_client *c = NULL;
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		assert_string_equal(scep_client_cap_name(1U << i), names[i]);
+	assert_null(scep_client_cap_name(1U << COUNT(names)));
+	assert_true(scep_client_new(s->fetch, &o, &c, &e));
+	assert_true((scep_client_ca(c)->caps & SCEP_CAP_SHA384) != 0);
+	assert_string_equal(scep_client_fail_name(0), "badAlg");
+	assert_string_equal(scep_client_fail_name(4), "badCertId");
+	assert_string_equal(scep_client_fail_name(5), "unknown");
+	assert_string_equal(scep_client_fail_name(-1), "unknown");
+}
+
+static void
 prepared_request_is_good(void **state)
 {
 	struct served *s = *state;
@@ -434,6 +482,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_way_enrols),
 		cmocka_unit_test(failure_is_told),
+		cmocka_unit_test(reasons_of_http_are_told),
+		cmocka_unit_test(capabilities_and_reasons_have_names),
 		cmocka_unit_test(prepared_request_is_good),
 		cmocka_unit_test(chain_without_an_ra_is_refused),
 		cmocka_unit_test(lies_are_noticed),

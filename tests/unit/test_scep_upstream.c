@@ -356,8 +356,8 @@ scep_refusal_is_for_good(void **state)
 
 	assert_int_equal(a.state, SCEP_UPSTREAM_REFUSED);
 	assert_string_equal(a.reason,
-	    "the upstream refused the request: failInfo 2, challenge password "
-	    "invalid or expired");
+	    "the upstream refused the request: failInfo 2 (badRequest), "
+	    "challenge password invalid or expired");
 	/* A status of HTTP decides nothing. */
 	EXPECT(SCEP_UPSTREAM_LATER,
 	    ask_at(u, false, u->est, (struct scep_upstream_request){ 0 }));
