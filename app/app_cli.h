@@ -14,7 +14,7 @@
 enum app_exit {
 	APP_OK = 0,
 	APP_FAILED = 1,      /* the server or the network failed */
-	APP_USAGE = 2,       /* the command line is wrong */
+	APP_USAGE = 2,       /* the command line is wrong, or a file here */
 	APP_REFUSED = 3,     /* a rule forbids it: T2, unknown chip, name */
 	APP_NOT_FOUND = 4,   /* no such device, order, user, command */
 	APP_CONFLICT = 5,    /* against the present state */
@@ -159,6 +159,9 @@ void app_print_page(const struct app_args *a, const json_t *page,
 /* --json: as it is; else "title: value" lines of what is set. */
 void app_print_one(const struct app_args *a, const json_t *object,
     const struct app_column *columns);
+/* Says on standard error what is wrong with an option or a file here:
+ * APP_USAGE. */
+int app_wrong(const char *what);
 /* Prints a line for people only (not with --json). */
 void app_say(const struct app_args *a, const char *fmt, ...) PRINTF(2, 3);
 /* String value at a dotted key, "" when it is not there; numbers and booleans

@@ -266,6 +266,15 @@ app_print_one(const struct app_args *a, const json_t *object,
 	}
 }
 
+int
+app_wrong(const char *what)
+{
+	fputs("mutsu: ", stderr);
+	app_print_safe(stderr, what, SIZE_MAX);
+	fputs("\n", stderr);
+	return APP_USAGE;
+}
+
 void
 app_say(const struct app_args *a, const char *fmt, ...)
 {

@@ -1,46 +1,46 @@
 /*
- * mutsu scep getca|getnextca|enroll|renew: a client for any SCEP server; our
- * own is asked as others are.  One thread.
+ * mutsu scep enroll|renew: a client for any SCEP server; our own is asked as
+ * others are.  One thread.
  */
 #include <stdio.h>
 
-#include <openssl/x509v3.h>
-
 #include "app/app_scep_priv.h"
+#include "certs/cert_x509.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/limits.h"
-#include "scep/scep_client.h"
 
 enum { POLL_FIRST_MS = 1000, POLL_MOST_MS = 60 * 1000 };
 
 /* clang-format off */
-#define SERVER_OPTIONS                                                         \
-	{ "ca-name", "NAME", "message of GetCACert (none)" },                  \
-	{ "ca-fingerprint", "HEX",                                             \
-	    "SHA-256 of the certificate that the server has to lead to" },     \
-	{ "tls-ca", "FILE", "PEM trust anchors for https (the system's)" },    \
-	{ "ca-out", "FILE", "write the certificates, PEM" }
 #define REQUEST_OPTIONS                                                        \
 	{ "key", "FILE",                                                       \
-	    "key to be certified; made (RSA 2048) when not there; needed" },   \
+	    "key to be certified; made when not there; needed" },              \
+	{ "new-key", "KIND",                                                   \
+	    "kind of a key that is made: rsa2048, rsa3072, rsa4096; renew "    \
+	    "also p256, p384 (that of the old key; rsa2048)" },                \
 	{ "out", "FILE", "write the certificate, PEM; needed" },               \
+	{ "dns", "NAME...", "DNS name in subjectAltName" },                    \
+	{ "email", "ADDRESS...", "e-mail address there" },                     \
+	{ "ip", "ADDRESS...", "IP address there" },                            \
+	{ "uri", "URI...", "URI there" },                                      \
 	{ "challenge-file", "FILE",                                            \
 	    "file with the challenge (MUTSU_SCEP_CHALLENGE, else asked)" },    \
 	{ "get", NULL, "PKIOperation by GET" },                                \
-	{ "digest", "NAME", "sha1, sha256 or sha512 (by GetCACaps)" },         \
+	{ "digest", "NAME",                                                    \
+	    "sha1, sha256, sha384 or sha512 (by GetCACaps)" },                 \
 	{ "cipher", "NAME", "aes128, aes256 or 3des (by GetCACaps)" },         \
 	{ "allow-des", NULL, "take an answer in single DES, which is broken" },\
 	{ "wait", "SECONDS", "poll while the request is pending (0)" }
 /* clang-format on */
 
 static const struct app_option ca_options[] = {
-	SERVER_OPTIONS,
+	APP_SCEP_SERVER_OPTIONS,
 	{ NULL, NULL, NULL },
 };
 static const struct app_option enroll_options[] = {
-	SERVER_OPTIONS,
+	APP_SCEP_SERVER_OPTIONS,
 	REQUEST_OPTIONS,
 	{ "cn", "NAME", "common name of the request; needed" },
 	{ "o", "NAME", "organization" },
@@ -49,38 +49,15 @@ static const struct app_option enroll_options[] = {
 	{ NULL, NULL, NULL },
 };
 static const struct app_option renew_options[] = {
-	SERVER_OPTIONS,
+	APP_SCEP_SERVER_OPTIONS,
 	REQUEST_OPTIONS,
 	{ "old-cert", "FILE", "certificate to be renewed, PEM; needed" },
 	{ "old-key", "FILE", "its key (that of --key)" },
 	{ NULL, NULL, NULL },
 };
 
-static const struct app_column cert_columns[] = {
-	{ "SUBJECT", "subject" },
-	{ "USE", "use" },
-	{ "NOT AFTER", "not_after" },
-	{ "SHA-256", "sha256" },
-	{ NULL, NULL },
-};
-
-/* What the client borrows while it runs. */
-struct job {
-	const struct app_args *args;
-	struct scep_client_options o;
-	struct cert_subject subject;
-	struct scep_legacy *legacy;
-	struct fetch *fetch;
-	struct scep_client *client;
-	EVP_PKEY *key, *old_key;
-	X509 *old;
-	char *challenge;
-	char names[4][256]; /* of the old certificate's subject */
-	int64_t wait_ms;
-};
-
-static void
-job_clear(struct job *j)
+void
+app_scep_clear(struct app_scep_job *j)
 {
 	scep_client_free(&j->client);
 	fetch_free(&j->fetch);
@@ -88,144 +65,9 @@ job_clear(struct job *j)
 	cert_key_free(&j->old_key);
 	cert_x509_free(&j->old);
 	str_wipe(&j->challenge);
+	str_free(&j->fingerprint);
+	buf_free(&j->tls_ca);
 	scep_legacy_free(&j->legacy);
-}
-
-static int
-failed(const struct err *e)
-{
-	fprintf(stderr, "mutsu: ");
-	app_print_safe(stderr, e->text, 400);
-	fprintf(stderr, "\n");
-	switch (e->code) {
-	case ERR_NOT_FOUND:
-		return APP_NOT_FOUND;
-	case ERR_FORBIDDEN:
-		return APP_NOT_ALLOWED;
-	default:
-		return APP_FAILED;
-	}
-}
-
-static int
-usage(const char *what)
-{
-	fprintf(stderr, "mutsu: %s\n", what);
-	return APP_USAGE;
-}
-
-static bool
-connect_to(struct job *j, struct err *e)
-{
-	struct fetch_options fo = { .ca_file = app_arg(j->args, "tls-ca") };
-
-	j->o.url = j->args->words[0];
-	j->o.challenge = j->challenge;
-	j->o.ca_name = app_arg(j->args, "ca-name");
-	j->o.ca_fingerprint = app_arg(j->args, "ca-fingerprint");
-	return fetch_new(&fo, &j->fetch, e) &&
-	       scep_client_new(j->fetch, &j->o, &j->client, e);
-}
-
-static bool
-write_chain(const char *path, STACK_OF(X509) * chain, struct err *e)
-{
-	AUTO(buf_free) struct buf *pem = buf_new(1 << 20);
-
-	for (int i = 0; path != NULL && i < sk_X509_num(chain); i++)
-		if (!cert_pem(sk_X509_value(chain, i), pem, e))
-			return false;
-	return path == NULL ||
-	       (buf_ok(pem, e) && file_write(path, buf_slice(pem), 0644, e));
-}
-
-static json_t *
-certificate_row(X509 *x, const struct scep_client_ca *ca)
-{
-	char subject[512], fingerprint[SHA256_HEX_SIZE], when[CLOCK_TEXT_SIZE];
-	json_t *row = json_object();
-
-	cert_subject(x, subject, sizeof(subject));
-	cert_fingerprint(x, fingerprint);
-	clock_format_s(when, cert_not_after(x));
-	json_put_str(row, "subject", subject);
-	json_put_str(row, "use",
-	    x == ca->recipient     ? "takes requests"
-	    : X509_check_ca(x) > 0 ? "CA"
-	                           : "other");
-	json_put_str(row, "not_after", when);
-	json_put_str(row, "sha256", fingerprint);
-	return row;
-}
-
-static json_t *
-certificate_rows(STACK_OF(X509) * chain, const struct scep_client_ca *ca)
-{
-	json_t *rows = json_array();
-
-	for (int i = 0; i < sk_X509_num(chain); i++)
-		json_array_append_new(
-		    rows, certificate_row(sk_X509_value(chain, i), ca));
-	return rows;
-}
-
-static void
-print_ca(const struct job *j, STACK_OF(X509) * chain)
-{
-	const struct scep_client_ca *ca = scep_client_ca(j->client);
-	AUTO(json_free) json_t *all = json_object();
-	json_t *caps = json_array();
-	json_t *rows = certificate_rows(chain, ca);
-
-	json_object_set_new(all, "capabilities", caps);
-	json_object_set_new(all, "certificates", rows);
-	for (unsigned bit = 1; scep_client_cap_name(bit) != NULL; bit <<= 1)
-		if ((ca->caps & bit) != 0)
-			json_array_append_new(
-			    caps, json_string(scep_client_cap_name(bit)));
-	if (j->args->json) {
-		app_print_one(j->args, all, NULL);
-		return;
-	}
-	printf("Capabilities:");
-	for (size_t i = 0; i < json_array_size(caps); i++)
-		printf(" %s", json_string_value(json_array_get(caps, i)));
-	printf("%s\n\n", json_array_size(caps) == 0 ? " none" : "");
-	app_print_list(j->args, rows, cert_columns, "No certificates.");
-	if (j->o.ca_fingerprint == NULL)
-		printf("\nNothing proves yet that this is the server you mean: "
-		       "compare a fingerprint\nwith one from its "
-		       "administrator, and give it as --ca-fingerprint.\n");
-}
-
-static int
-getca(const struct app_args *a)
-{
-	AUTO(job_clear) struct job j = { .args = a };
-	STACK_OF(X509) * chain;
-	struct err e = { 0 };
-
-	if (!connect_to(&j, &e))
-		return failed(&e);
-	chain = scep_client_ca(j.client)->chain;
-	if (!write_chain(app_arg(a, "ca-out"), chain, &e))
-		return failed(&e);
-	print_ca(&j, chain);
-	return APP_OK;
-}
-
-static int
-getnextca(const struct app_args *a)
-{
-	AUTO(job_clear) struct job j = { .args = a };
-	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
-	struct err e = { 0 };
-
-	if (!connect_to(&j, &e) || !scep_client_next_ca(j.client, &chain, &e) ||
-	    !write_chain(app_arg(a, "ca-out"), chain, &e))
-		return failed(&e);
-	print_ca(&j, chain);
-	return APP_OK;
 }
 
 /* ---- what a request is made of ---- */
@@ -240,6 +82,7 @@ algorithm(const struct app_args *a, const char *option)
 	} rows[] = {
 		{ "digest", "sha1", NID_sha1 },
 		{ "digest", "sha256", NID_sha256 },
+		{ "digest", "sha384", NID_sha384 },
 		{ "digest", "sha512", NID_sha512 },
 		{ "cipher", "aes128", NID_aes_128_cbc },
 		{ "cipher", "aes256", NID_aes_256_cbc },
@@ -256,89 +99,69 @@ algorithm(const struct app_args *a, const char *option)
 	return -1;
 }
 
-static int
-read_options(struct job *j)
+/* The first of a kind into its field, others behind all. */
+static bool
+take_names(struct app_scep_job *j, struct err *e)
+{
+	struct cert_subject *s = &j->subject;
+	const struct {
+		const char *kind, **first;
+	} rows[] = {
+		{ "dns", &s->dns },
+		{ "email", &s->email },
+		{ "ip", &s->ip },
+		{ "uri", &s->uri },
+	};
+	size_t more = 0;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *value;
+
+		*rows[i].first = app_arg(j->args, rows[i].kind);
+		for (size_t n = 1;
+		     (value = app_arg_nth(j->args, rows[i].kind, n)) != NULL;
+		     n++) {
+			if (more == COUNT(s->more))
+				return err_set(e, ERR_INVALID,
+				    "too many alternative names: of each kind "
+				    "one, and %zu more",
+				    COUNT(s->more));
+			s->more[more].kind = rows[i].kind;
+			s->more[more++].value = value;
+		}
+	}
+	return true;
+}
+
+/* What can be known to be wrong before anything is made or sent. */
+static bool
+read_options(struct app_scep_job *j, struct err *e)
 {
 	const struct app_args *a = j->args;
 	const char *wait = app_arg(a, "wait");
 	int64_t seconds = 0;
 
 	if (app_arg(a, "key") == NULL || app_arg(a, "out") == NULL)
-		return usage("--key FILE and --out FILE are needed");
+		return err_set(
+		    e, ERR_INVALID, "--key FILE and --out FILE are needed");
 	if (wait != NULL && !str_to_i64(wait, 0, 30 * 86400, &seconds))
-		return usage("--wait takes seconds");
+		return err_set(e, ERR_INVALID, "--wait takes seconds");
 	j->wait_ms = seconds * MS_S;
 	j->o.get = app_arg(a, "get") != NULL;
 	j->o.allow_des = app_arg(a, "allow-des") != NULL;
 	j->o.digest_nid = algorithm(a, "digest");
 	j->o.cipher_nid = algorithm(a, "cipher");
 	if (j->o.digest_nid < 0 || j->o.cipher_nid < 0)
-		return usage("unknown --digest or --cipher; --help lists them");
-	return APP_OK;
-}
-
-static bool
-read_key(const char *path, EVP_PKEY **out, struct err *e)
-{
-	AUTO(buf_wipe) struct buf *pem = NULL;
-
-	return file_private(path, e) && file_read(path, LIMIT_CERT, &pem, e) &&
-	       (cert_key_parse(buf_slice(pem), out, e) ||
-	           err_wrap(e, "%s", path));
-}
-
-static bool
-write_key(const char *path, EVP_PKEY *k, struct err *e)
-{
-	AUTO(buf_wipe) struct buf *pem = NULL;
-
-	return cert_key_pem(k, &pem, e) &&
-	       file_create(path, buf_slice(pem), 0600, e);
-}
-
-static bool
-load_key(struct job *j, struct err *e)
-{
-	const char *path = app_arg(j->args, "key");
-
-	if (file_exists(path) ? !read_key(path, &j->key, e)
-	                      : !cert_key_new(CERT_RSA_2048, &j->key, e) ||
-	                            !write_key(path, j->key, e))
-		return false;
-	j->o.key = j->key;
-	j->o.subject = &j->subject;
-	return true;
-}
-
-static bool
-load_old(struct job *j, struct err *e)
-{
-	static const int nids[] = { NID_commonName, NID_organizationName,
-		NID_organizationalUnitName, NID_userId };
-	const char **fields[] = { &j->subject.cn, &j->subject.o, &j->subject.ou,
-		&j->subject.uid };
-	AUTO(buf_free) struct buf *pem = NULL;
-	const char *key = app_arg(j->args, "old-key");
-
-	if (!file_read(app_arg(j->args, "old-cert"), 4 * LIMIT_CERT, &pem, e) ||
-	    !cert_parse_pem(buf_slice(pem), &j->old, e) ||
-	    !read_key(
-	        key != NULL ? key : app_arg(j->args, "key"), &j->old_key, e))
-		return false;
-	j->o.signer = j->old;
-	j->o.signer_key = j->old_key;
-	for (size_t i = 0; i < COUNT(nids); i++) {
-		cert_subject_value(
-		    j->old, nids[i], j->names[i], sizeof(j->names[i]));
-		*fields[i] = j->names[i][0] != '\0' ? j->names[i] : NULL;
-	}
-	return true;
+		return err_set(e, ERR_INVALID,
+		    "unknown --digest or --cipher; --help lists them");
+	return app_scep_read_server(j, e) &&
+	       file_may_write(app_arg(a, "out"), e) && take_names(j, e);
 }
 
 /* ---- the request ---- */
 
 static bool
-ask_server(struct job *j, struct scep_client_result *r, struct err *e)
+ask_server(struct app_scep_job *j, struct scep_client_result *r, struct err *e)
 {
 	int64_t until = clock_mono_ms() + j->wait_ms;
 	int64_t pause = POLL_FIRST_MS;
@@ -357,15 +180,6 @@ ask_server(struct job *j, struct scep_client_result *r, struct err *e)
 	return true;
 }
 
-static const char *
-fail_name(int fail)
-{
-	static const char *const names[] = { "badAlg", "badMessageCheck",
-		"badRequest", "badTime", "badCertId" };
-
-	return fail >= 0 && fail < (int)COUNT(names) ? names[fail] : "unknown";
-}
-
 static json_t *
 result_json(const struct scep_client_result *r)
 {
@@ -376,7 +190,8 @@ result_json(const struct scep_client_result *r)
 
 	json_put_str(o, "status", states[r->status]);
 	if (r->status == SCEP_FAILURE) {
-		json_put_str(o, "fail_info", fail_name(r->fail_info));
+		json_put_str(
+		    o, "fail_info", scep_client_fail_name(r->fail_info));
 		json_put_str(o, "fail_text", r->fail_text);
 	}
 	if (r->cert == NULL)
@@ -393,7 +208,7 @@ result_json(const struct scep_client_result *r)
 }
 
 static int
-finish(const struct job *j, const struct scep_client_result *r)
+finish(const struct app_scep_job *j, const struct scep_client_result *r)
 {
 	static const struct app_column fields[] = {
 		{ "Status", "status" },
@@ -413,8 +228,8 @@ finish(const struct job *j, const struct scep_client_result *r)
 	    (!cert_pem(r->cert, pem, &e) || !buf_ok(pem, &e) ||
 	        !file_write(
 	            app_arg(j->args, "out"), buf_slice(pem), 0644, &e) ||
-	        !write_chain(app_arg(j->args, "ca-out"), r->chain, &e)))
-		return failed(&e);
+	        !app_scep_write_chain(j, r->chain, &e)))
+		return app_scep_failed(&e);
 	app_print_one(j->args, o, fields);
 	if (r->status == SCEP_PENDING)
 		app_say(j->args, "The same command asks again.");
@@ -424,62 +239,88 @@ finish(const struct job *j, const struct scep_client_result *r)
 }
 
 static int
-request(struct job *j, bool ask)
+request(struct app_scep_job *j)
 {
 	AUTO(scep_client_result_clear) struct scep_client_result r = { 0 };
 	struct err e = { 0 };
 
-	if ((j->o.allow_des && !scep_legacy_load(&j->legacy, &e)) ||
-	    !app_scep_challenge(
-	        app_arg(j->args, "challenge-file"), ask, &j->challenge, &e) ||
-	    !connect_to(j, &e) || !ask_server(j, &r, &e))
-		return failed(&e);
+	if (!app_scep_connect(j, &e) || !ask_server(j, &r, &e))
+		return app_scep_failed(&e);
 	return finish(j, &r);
+}
+
+static bool
+prepare_enroll(struct app_scep_job *j, struct err *e)
+{
+	const struct app_args *a = j->args;
+
+	if (app_arg(a, "cn") == NULL)
+		return err_set(e, ERR_INVALID, "--cn NAME is needed");
+	j->subject = (struct cert_subject){ .cn = app_arg(a, "cn"),
+		.o = app_arg(a, "o"),
+		.ou = app_arg(a, "ou"),
+		.uid = app_arg(a, "uid") };
+	return read_options(j, e) && cert_subject_check(&j->subject, e) &&
+	       app_scep_challenge(
+	           app_arg(a, "challenge-file"), true, &j->challenge, e) &&
+	       app_scep_load_key(j, e) &&
+	       (!j->o.allow_des || scep_legacy_load(&j->legacy, e));
 }
 
 static int
 enroll(const struct app_args *a)
 {
-	AUTO(job_clear)
-	struct job j = { .args = a,
-		.subject = { .cn = app_arg(a, "cn"),
-		    .o = app_arg(a, "o"),
-		    .ou = app_arg(a, "ou"),
-		    .uid = app_arg(a, "uid") } };
+	AUTO(app_scep_clear) struct app_scep_job j = { .args = a };
 	struct err e = { 0 };
-	int code = read_options(&j);
 
-	if (code != APP_OK)
-		return code;
-	if (j.subject.cn == NULL)
-		return usage("--cn NAME is needed");
-	if (!cert_subject_check(&j.subject, &e))
-		return usage(e.text);
-	return load_key(&j, &e) ? request(&j, true) : failed(&e);
+	return prepare_enroll(&j, &e) ? request(&j) : app_wrong(e.text);
+}
+
+/* The old certificate says the subject, which may be one of another kind. */
+static bool
+check_names(const struct app_scep_job *j, struct err *e)
+{
+	struct cert_subject names = j->subject;
+
+	names.cn = "any";
+	names.o = names.ou = names.uid = NULL;
+	return cert_subject_check(&names, e);
+}
+
+static bool
+prepare_renew(struct app_scep_job *j, struct err *e)
+{
+	const struct app_args *a = j->args;
+
+	if (app_arg(a, "old-cert") == NULL)
+		return err_set(e, ERR_INVALID, "--old-cert FILE is needed");
+	if (!read_options(j, e))
+		return false;
+	if (app_arg(a, "old-key") == NULL && !file_exists(app_arg(a, "key")))
+		return err_set(
+		    e, ERR_INVALID, "--old-key FILE is needed for a new --key");
+	return check_names(j, e) &&
+	       app_scep_challenge(
+	           app_arg(a, "challenge-file"), false, &j->challenge, e) &&
+	       app_scep_load_old(j, e) && app_scep_load_key(j, e) &&
+	       (!j->o.allow_des || scep_legacy_load(&j->legacy, e));
 }
 
 static int
 renew(const struct app_args *a)
 {
-	AUTO(job_clear) struct job j = { .args = a };
+	AUTO(app_scep_clear) struct app_scep_job j = { .args = a };
 	struct err e = { 0 };
-	int code = read_options(&j);
 
-	if (code != APP_OK)
-		return code;
-	if (app_arg(a, "old-cert") == NULL)
-		return usage("--old-cert FILE is needed");
-	if (app_arg(a, "old-key") == NULL && !file_exists(app_arg(a, "key")))
-		return usage("--old-key FILE is needed for a new --key");
-	return load_key(&j, &e) && load_old(&j, &e) ? request(&j, false)
-	                                            : failed(&e);
+	return prepare_renew(&j, &e) ? request(&j) : app_wrong(e.text);
 }
 
 const struct app_subcommand app_scep_commands[] = {
 	{ "scep", "getca", "URL", 1, 1, ca_options,
-	    "what a SCEP server offers, and its certificates", getca, false },
+	    "what a SCEP server offers, and its certificates", app_scep_getca,
+	    false },
 	{ "scep", "getnextca", "URL", 1, 1, ca_options,
-	    "certificates of its next CA", getnextca, false },
+	    "certificates of its next CA", app_scep_getnextca, false },
 	{ "scep", "enroll", "URL", 1, 1, enroll_options,
 	    "get a certificate from any SCEP server", enroll, false },
 	{ "scep", "renew", "URL", 1, 1, renew_options,

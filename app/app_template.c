@@ -179,10 +179,8 @@ put_secret(const struct app_args *a, const char *path)
 	int code;
 
 	if ((names != NULL && !read_names(names, body, &e)) ||
-	    !read_secret(app_arg(a, "secret-file"), body, &e)) {
-		fprintf(stderr, "mutsu: %s\n", e.text);
-		return APP_FAILED;
-	}
+	    !read_secret(app_arg(a, "secret-file"), body, &e))
+		return app_wrong(e.text);
 	code = app_call(a,
 	    &(struct app_call){ .method = "PUT", .path = path, .body = body },
 	    &made);

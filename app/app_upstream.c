@@ -99,13 +99,6 @@ static const struct app_option add_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-static int
-failed(const struct err *e)
-{
-	fprintf(stderr, "mutsu: %s\n", e->text);
-	return APP_USAGE;
-}
-
 static char *
 path_of(const struct app_args *a, const char *verb)
 {
@@ -179,7 +172,7 @@ add(const struct app_args *a)
 		const char *value = app_arg(a, rows[i].option);
 
 		if (value != NULL && !put_row(body, &rows[i], value, &e))
-			return failed(&e);
+			return app_wrong(e.text);
 	}
 	code = app_call(a,
 	    &(struct app_call){ .method = "PUT", .path = path, .body = body },

@@ -47,6 +47,9 @@ MUTSU_SCEP_CHALLENGE=secret ask enroll "$OTHER" first --cn one --ca-fingerprint 
 [ $CODE = 0 ] || fail "enroll at scepserver: $CODE"
 openssl verify -CAfile "$T/depot/ca.pem" "$T/first.pem" >/dev/null || fail "its chain"
 same_key "$T/first.pem" "$T/first.key"
+cp -p "$T/first.key" "$T/des.key"
+MUTSU_SCEP_CHALLENGE=secret ask enroll "$OTHER" des --cn one
+[ $CODE = 1 ] && tail -1 "$T/scep.log" | grep -q -- --allow-des || fail "single DES: $CODE, $(tail -1 "$T/scep.log")"
 MUTSU_SCEP_CHALLENGE=secret ask renew "$OTHER" second --old-cert "$T/first.pem" --old-key "$T/first.key" \
 	--ca-fingerprint "$PIN" --allow-des
 [ $CODE = 0 ] || fail "renew at scepserver: $CODE"
