@@ -270,6 +270,9 @@ request(const struct app_args *a)
 
 	if (!need(a, needed))
 		return APP_USAGE;
+	if (!file_may_write(out, &e) ||
+	    (url != NULL && !file_may_write(got, &e)))
+		return app_wrong(e.text);
 	for (size_t i = 0; needed[i] != NULL; i++)
 		json_put_str(body, needed[i], app_arg(a, needed[i]));
 	code = app_call(a,
@@ -324,10 +327,8 @@ sign(const struct app_args *a)
 	            .passphrase = passphrase,
 	            .chain = buf_slice(chain) },
 	        &text, &e) ||
-	    !file_write(out, buf_slice(text), 0644, &e)) {
-		complain(&e);
-		return APP_FAILED;
-	}
+	    !file_write(out, buf_slice(text), 0644, &e))
+		return app_wrong(e.text);
 	app_say(a,
 	    "%s: upload it at identity.apple.com/pushcert, then: mutsu "
 	    "push-cert import CERT.PEM --owner ACCOUNT",

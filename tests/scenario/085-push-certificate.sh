@@ -28,7 +28,7 @@ openssl dgst -sha256 -verify "$P/vendor.pub" -signature "$P/signature" "$P/csr.d
 	fail "the vendor's signature"
 code=0; m push-cert sign "$P/csr.pem" --vendor-key "$P/root.key" \
 	--vendor-chain "$P/chain.pem" --out "$P/no" 2>/dev/null || code=$?
-[ $code -eq 1 ] && [ ! -e "$P/no" ] || fail "another's key signed"
+[ $code -eq 2 ] && [ ! -e "$P/no" ] || fail "another's key signed"
 
 # Apple's answer carries no key: it waits here.
 TOPIC=$(openssl x509 -in "$T/apns/push.pem" -noout -subject -nameopt multiline |
