@@ -229,7 +229,10 @@ app_print_list(const struct app_args *a, const json_t *rows,
 	}
 	measure(rows, columns, widths);
 	print_row(NULL, columns, widths);
-	json_array_foreach(rows, i, row) print_row(row, columns, widths);
+	json_array_foreach(rows, i, row)
+	{
+		print_row(row, columns, widths);
+	}
 }
 
 void
