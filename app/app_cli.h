@@ -23,7 +23,7 @@ enum app_exit {
 
 /*
  * An option of a subcommand: "--name VALUE" or "--name=VALUE", or a flag when
- * value is NULL.  It is there once, unless value ends in "...".
+ * value is NULL.  It has one value, unless value ends in "...".
  */
 struct app_option {
 	const char *name, *value, *help;

@@ -148,10 +148,13 @@ take_value(struct reader *r, const struct app_option *row, size_t index)
 
 	if (value == NULL)
 		return false;
+	if (again && !may_repeat(row) && str_eq(a->values[index], value))
+		return true; /* nothing is lost */
 	if (again &&
 	    (!may_repeat(row) || a->repeat_count == COUNT(a->repeats))) {
 		fprintf(stderr, "mutsu: --%s is there %s\n", row->name,
-		    may_repeat(row) ? "too often" : "twice");
+		    may_repeat(row) ? "too often"
+		                    : "twice, with different values");
 		return false;
 	}
 	if (again)

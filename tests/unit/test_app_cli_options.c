@@ -64,7 +64,8 @@ static void
 value_stands_behind_a_blank_or_a_sign(void **state)
 {
 	static const char *const lines[] = { "u --cn a=b --yes",
-		"--cn=a=b u --yes", "--yes --cn=a=b u" };
+		"--cn=a=b u --yes", "--yes --cn=a=b u",
+		"u --cn a=b --cn=a=b --yes --yes" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(lines); i++) {
