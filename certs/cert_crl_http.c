@@ -27,12 +27,6 @@ http_date(char out[DATE_SIZE], int64_t at_ms)
 		    out, DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
-/* What makes an answer the same as one that a client has. */
-struct validators {
-	char etag[ETAG_SIZE]; /* with its quotes */
-	int64_t modified_ms;
-};
-
 /* RFC 9110 13.1.2: one of the tags in If-None-Match, or "*". */
 static bool
 etag_is_there(const char *header, const char *etag)
@@ -43,23 +37,21 @@ etag_is_there(const char *header, const char *etag)
 }
 
 /*
- * Sets ETag and Last-Modified; true when the client has that already, and the
- * answer is 304.  If-Modified-Since counts when it is the date we gave.
+ * Sets ETag, with its quotes; true when the client has that already, and the
+ * answer is 304.
+ *
+ * If-Modified-Since does not count (RFC 9110 13.1.3 lets us): dates are whole
+ * seconds, and several lists, or answers about a certificate, may be of one
+ * second.  Nor may any other date stand in, for what a client sends may be
+ * that of its own clock when it fetched an earlier one.
  */
 static bool
-has_it(const struct http_request *rq, struct http_reply *rp,
-    const struct validators *v)
+has_it(const struct http_request *rq, struct http_reply *rp, const char *etag)
 {
 	const char *tags = http_header(rq, "If-None-Match");
-	const char *since = http_header(rq, "If-Modified-Since");
-	char date[DATE_SIZE];
-	bool there;
+	bool there = tags != NULL && etag_is_there(tags, etag);
 
-	http_date(date, v->modified_ms);
-	http_set_header(rp, "ETag", v->etag);
-	http_set_header(rp, "Last-Modified", date);
-	there =
-	    tags != NULL ? etag_is_there(tags, v->etag) : str_eq(since, date);
+	http_set_header(rp, "ETag", etag);
 	if (there)
 		http_set(rp, 304, NULL);
 	return there;
@@ -80,24 +72,24 @@ id_of(const struct http_request *rq, const char *suffix, char out[64],
 	return true;
 }
 
+/* No Last-Modified: curl -z, wget -N and the like throw away what is not
+ * newer by that than what they have. */
 static bool
 get_crl(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
 	struct cert_public *p = service;
 	struct cert_crl_head head;
-	struct validators v;
-	char id[64], max_age[48];
+	char id[64], max_age[48], etag[ETAG_SIZE];
 
 	if (!id_of(rq, ".crl", id, e) || !cert_crl_head(p->crl, id, &head, e))
 		return false;
-	snprintf(v.etag, sizeof(v.etag), "\"%lld\"", (long long)head.number);
-	v.modified_ms = head.this_update;
+	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)head.number);
 	/* A revocation is to be seen soon; asking again costs a 304. */
 	snprintf(max_age, sizeof(max_age), "public, max-age=%d, no-transform",
 	    CRL_MAX_AGE_S);
 	http_set_header(rp, "Cache-Control", max_age);
-	if (has_it(rq, rp, &v))
+	if (has_it(rq, rp, etag))
 		return true;
 	http_set(rp, 200, "application/pkix-crl");
 	return cert_crl_read(p->crl, id, http_out(rp), e);
@@ -164,14 +156,16 @@ post_ocsp(const struct http_request *rq, struct http_reply *rp, void *service,
 static void
 set_cache(struct http_reply *rp, const struct cert_ocsp_reply *r)
 {
-	char text[96], expires[DATE_SIZE];
+	char text[96], modified[DATE_SIZE], expires[DATE_SIZE];
 	int64_t left = (r->next_update - clock_now_ms()) / MS_S;
 
+	http_date(modified, r->this_update);
 	http_date(expires, r->next_update);
 	snprintf(text, sizeof(text),
 	    "public, max-age=%lld, no-transform, must-revalidate",
 	    (long long)(left > 1 ? left - 1 : 0));
 	http_set_header(rp, "Cache-Control", text);
+	http_set_header(rp, "Last-Modified", modified);
 	http_set_header(rp, "Expires", expires);
 }
 
@@ -181,9 +175,8 @@ get_ocsp(const struct http_request *rq, struct http_reply *rp, void *service,
 {
 	AUTO(cert_ocsp_reply_clear) struct cert_ocsp_reply r = { 0 };
 	AUTO(buf_free) struct buf *request = buf_new(LIMIT_BODY_OCSP);
-	struct validators v;
 	struct err bad = { 0 };
-	char hex[SHA256_HEX_SIZE];
+	char hex[SHA256_HEX_SIZE], etag[ETAG_SIZE];
 
 	(void)e;
 	/* What is no base64 is no request: an empty one is answered. */
@@ -197,10 +190,9 @@ get_ocsp(const struct http_request *rq, struct http_reply *rp, void *service,
 		return true;
 	}
 	sha256_hex(hex, buf_slice(r.der));
-	snprintf(v.etag, sizeof(v.etag), "\"%.32s\"", hex);
-	v.modified_ms = r.this_update;
+	snprintf(etag, sizeof(etag), "\"%.32s\"", hex);
 	set_cache(rp, &r);
-	if (!has_it(rq, rp, &v))
+	if (!has_it(rq, rp, etag))
 		send_reply(rp, &r);
 	return true;
 }

@@ -57,6 +57,12 @@ until_ok 20 bash -c "! cmp -s <(curl -s -H 'If-None-Match: $tag' -w '%{http_code
 ! check_crl one >"$T/verify.log" 2>&1 && grep -q 'certificate revoked' "$T/verify.log" ||
 	fail "the CRL has no hold"
 check_crl two >/dev/null || fail "the other is on the CRL"
+# A date is no proof that nothing changed: two lists may be of one second.
+curl -sSf "$CRL" -o "$T/crl"
+date=$(openssl crl -inform DER -in "$T/crl" -noout -lastupdate)
+date=$(date -ud "${date#*=}" '+%a, %d %b %Y %H:%M:%S GMT')
+curl -sSf -H "If-Modified-Since: $date" "$CRL" | cmp - "$T/crl" || fail "304 by date alone"
+curl -sSf -z "$T/crl" "$CRL" | cmp - "$T/crl" || fail "curl -z"
 m certificate release "$(fp one)" >/dev/null
 ocsp one good -no_nonce || fail "released"
 m certificate revoke "$(fp one)" --reason key_compromise >/dev/null
