@@ -254,21 +254,44 @@ take_root(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	return true;
 }
 
+static void
+say_held(const struct app_args *a, const struct cert_roll_held *h)
+{
+	if (h->keys > 0)
+		app_say(a,
+		    "%s holds %zu certificates and, under the passphrase, %zu "
+		    "of their keys.",
+		    a->words[0], h->certificates, h->keys);
+	else
+		app_say(a, "%s holds %zu certificates and no key.", a->words[0],
+		    h->certificates);
+	if (h->tokens > 0)
+		app_say(a,
+		    "Not in it: %zu keys in a token, which has to be backed up "
+		    "by its own means.",
+		    h->tokens);
+	if (h->away > 0)
+		app_say(a,
+		    "Not in it: %zu keys that are not here (a root that was "
+		    "taken away, or is not ours).",
+		    h->away);
+	app_say(a, "Not in it: the ledger. What was issued and revoked is in the "
+	           "database alone; back that up as well.");
+}
+
 static bool
 backup(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(buf_wipe) struct buf *phrase = NULL;
 	AUTO(buf_free) struct buf *text = NULL;
+	struct cert_roll_held held = { 0 };
 
 	if (!passphrase(a, &phrase, e) ||
 	    !cert_roll_backup(
-	        d->store, &d->o.vault, buf_slice(phrase), &text, e) ||
+	        d->store, &d->o.vault, buf_slice(phrase), &text, &held, e) ||
 	    !file_create(a->words[0], buf_slice(text), 0600, e))
 		return false;
-	app_say(a,
-	    "%s holds the certificates and, under the passphrase, all keys "
-	    "that are here and in no token.",
-	    a->words[0]);
+	say_held(a, &held);
 	return true;
 }
 
@@ -284,7 +307,14 @@ restore(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	        d->store, &d->o.vault, buf_slice(phrase), buf_slice(text), e))
 		return false;
 	d->any = true;
-	return app_ca_show(a, d, e);
+	if (!app_ca_show(a, d, e))
+		return false;
+	app_say(a,
+	    "The ledger was not in it: certificates from before are not known "
+	    "here. The CRL is empty, so\nthose that were revoked pass for good "
+	    "again; OCSP says unknown of all; Macs have to enrol again.\nIf "
+	    "there is a backup of the database, use that instead.");
+	return true;
 }
 
 APP_CA_COMMAND(show_all)

@@ -87,7 +87,8 @@ find_generation(struct cert_authority *a, struct err *e)
 	}
 	if (a->root == NULL || a->ra == NULL)
 		return err_set(e, ERR_INTERNAL,
-		    "the authority in the database is incomplete");
+		    "the authority is incomplete: there is no active issuing "
+		    "CA, or its RA or what is above it is missing");
 	a->next = last_of(a, CERT_ROLE_ISSUING, CERT_STATE_NEXT);
 	return true;
 }
@@ -227,17 +228,13 @@ cert_authority_found_clear(struct cert_authority_found *f)
 	cert_member_free(&f->requested);
 }
 
-bool
-cert_authority_find_all(struct store *st,
-    const struct cert_authority_options *o, struct cert_authority_found *out,
-    struct err *e)
+/* Takes *ap, whose rows and templates are there. */
+static bool
+complete(struct cert_authority **ap, const struct cert_authority_options *o,
+    struct cert_authority_found *out, struct err *e)
 {
-	AUTO(cert_authority_free)
-	struct cert_authority *a = mem_zalloc(1, sizeof(*a));
+	AUTO(cert_authority_free) struct cert_authority *a = TAKE(*ap);
 
-	atomic_init(&a->references, 1);
-	if (!read_rows(st, a, e))
-		return false;
 	set_requested_aside(a);
 	a->templates = cert_template_set_all(a->set);
 	if (a->count > 0 && !prepare(a, o, e))
@@ -247,6 +244,47 @@ cert_authority_find_all(struct store *st,
 	if (a->count > 0)
 		out->authority = TAKE(a);
 	return true;
+}
+
+static bool
+read_all(struct store *st, struct cert_authority **out, struct err *e)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = mem_zalloc(1, sizeof(*a));
+
+	atomic_init(&a->references, 1);
+	if (!read_rows(st, a, e))
+		return false;
+	*out = TAKE(a);
+	return true;
+}
+
+bool
+cert_authority_find_all(struct store *st,
+    const struct cert_authority_options *o, struct cert_authority_found *out,
+    struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+
+	return read_all(st, &a, e) && complete(&a, o, out, e);
+}
+
+bool
+cert_authority_find_new(struct store *st,
+    const struct cert_authority_options *o, struct cert_authority_rows *rows,
+    struct cert_authority_found *out, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+
+	if (!read_all(st, &a, e))
+		return false;
+	if (a->count > 0)
+		return err_set(
+		    e, ERR_CONFLICT, "there is an authority already");
+	for (; a->count < rows->count; a->count++)
+		a->members[a->count] = TAKE(rows->m[a->count]);
+	rows->count = 0;
+	return complete(&a, o, out, e);
 }
 
 bool

@@ -151,6 +151,18 @@ struct cert_authority_found {
 MUST_CHECK bool cert_authority_find_all(struct store *st,
     const struct cert_authority_options *o, struct cert_authority_found *out,
     struct err *e);
+/*
+ * The same as it would be with these rows, which it takes.  ERR_CONFLICT: the
+ * database has some already; ERR_INTERNAL: they are no whole authority; errors
+ * of cert_vault_get(): a key that it needs does not open.
+ */
+struct cert_authority_rows {
+	struct cert_member *m[CERT_MEMBERS_MAX];
+	size_t count;
+};
+MUST_CHECK bool cert_authority_find_new(struct store *st,
+    const struct cert_authority_options *o, struct cert_authority_rows *rows,
+    struct cert_authority_found *out, struct err *e);
 void cert_authority_found_clear(struct cert_authority_found *f);
 /* ERR_INVALID: no name for certificates. */
 MUST_CHECK bool cert_authority_check_options(

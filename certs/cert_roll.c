@@ -206,6 +206,24 @@ forget_root(struct store_tx *tx, void *arg, struct err *e)
 	       cert_authority_tell(tx, "authority.root_taken", root, e);
 }
 
+static bool
+can_be_taken(const struct cert_authority *a, struct err *e)
+{
+	const char *kind = a->root->place.kind;
+
+	if (a->root == a->issuing)
+		return err_set(e, ERR_CONFLICT,
+		    "the one CA signs every certificate: its key has to stay");
+	if (str_eq(kind, CERT_VAULT_AWAY))
+		return err_set(e, ERR_CONFLICT,
+		    "the root's key is away already: it was taken, or the root "
+		    "is not ours");
+	if (str_eq(kind, CERT_VAULT_PKCS11))
+		return err_set(e, ERR_CONFLICT,
+		    "the root's key is in a token, and leaves with that");
+	return true;
+}
+
 bool
 cert_roll_take_root(struct store *st, const struct cert_authority_options *o,
     const struct cert_roll_keep *k, struct err *e)
@@ -213,13 +231,9 @@ cert_roll_take_root(struct store *st, const struct cert_authority_options *o,
 	AUTO(cert_authority_free) struct cert_authority *a = NULL;
 	AUTO(buf_wipe) struct buf *pem = NULL;
 
-	if (!load(st, o, &a, e))
+	if (!cert_vault_passphrase_long(k->passphrase, e) ||
+	    !load(st, o, &a, e) || !can_be_taken(a, e))
 		return false;
-	if (a->root == a->issuing ||
-	    str_eq(a->root->place.kind, CERT_VAULT_AWAY) ||
-	    str_eq(a->root->place.kind, CERT_VAULT_PKCS11))
-		return err_set(e, ERR_CONFLICT,
-		    "the root's key is not one that can be taken away");
 	if (!cert_authority_open_key(&o->vault, a->root, e) ||
 	    !cert_key_encrypt(a->root->key, k->passphrase, &pem, e) ||
 	    !k->keep(buf_slice(pem), k->arg, e))

@@ -30,7 +30,8 @@ MUST_CHECK bool cert_roll_renew_ra(struct store *st,
 /*
  * Takes the root's key out of the installation: *pem_out gets it, encrypted
  * under passphrase, and must be on disk (keep() does that) before the row
- * forgets it.  ERR_CONFLICT: it is away already, or the root issues itself.
+ * forgets it.  ERR_CONFLICT: it is away already, or in a token, or the root
+ * issues itself; ERR_INVALID: the passphrase is short.
  */
 struct cert_roll_keep {
 	struct slice passphrase;
@@ -43,11 +44,21 @@ MUST_CHECK bool cert_roll_take_root(struct store *st,
 
 /*
  * All certificates and keys as JSON text; each key is PKCS #8 encrypted under
- * passphrase.  Keys in tokens and keys that are away stay where they are.
+ * passphrase.  Keys in tokens and keys that are away stay where they are.  The
+ * ledger is not in it.  ERR_INVALID: the passphrase is short.
  */
+struct cert_roll_held {
+	size_t certificates, keys; /* in the text */
+	size_t tokens, away;       /* keys that are elsewhere */
+};
 MUST_CHECK bool cert_roll_backup(struct store *st, const struct cert_vault *v,
-    struct slice passphrase, struct buf **out, struct err *e);
-/* Into an installation without an authority, else ERR_CONFLICT.  ERR_INVALID:
- * not a backup, or another passphrase. */
+    struct slice passphrase, struct buf **out, struct cert_roll_held *held_out,
+    struct err *e);
+/*
+ * Into an installation without an authority, else ERR_CONFLICT.  Nothing is
+ * written before all is known to be whole and the keys it works with are
+ * opened.  ERR_INVALID: not a backup, not a whole one, or another passphrase;
+ * else errors of cert_vault_get(), for keys in tokens.
+ */
 MUST_CHECK bool cert_roll_restore(struct store *st, const struct cert_vault *v,
     struct slice passphrase, struct slice text, struct err *e);

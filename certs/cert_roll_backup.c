@@ -11,9 +11,15 @@
 #define FORMAT "mutsu-authority-1"
 enum { BACKUP_MAX = 4 << 20, PEM_MAX = 32 << 10 };
 
+struct backup {
+	const struct cert_vault *v;
+	struct slice passphrase;
+	json_t *rows; /* borrowed */
+	struct cert_roll_held held;
+};
+
 static bool
-put_member(const struct cert_vault *v, struct cert_member *m,
-    struct slice passphrase, json_t *rows, struct err *e)
+put_member(struct backup *b, struct cert_member *m, struct err *e)
 {
 	AUTO(buf_free) struct buf *cert = buf_new(PEM_MAX);
 	AUTO(buf_wipe) struct buf *key = NULL;
@@ -21,10 +27,10 @@ put_member(const struct cert_vault *v, struct cert_member *m,
 	            str_eq(m->place.kind, CERT_VAULT_FILE);
 	json_t *o = json_object();
 
-	json_array_append_new(rows, o);
+	json_array_append_new(b->rows, o);
 	if ((m->certificate != NULL && !cert_pem(m->certificate, cert, e)) ||
-	    (ours && (!cert_authority_open_key(v, m, e) ||
-	                 !cert_key_encrypt(m->key, passphrase, &key, e))))
+	    (ours && (!cert_authority_open_key(b->v, m, e) ||
+	                 !cert_key_encrypt(m->key, b->passphrase, &key, e))))
 		return false;
 	json_put_str(o, "id", m->id);
 	json_put_str(o, "role", m->role);
@@ -36,12 +42,15 @@ put_member(const struct cert_vault *v, struct cert_member *m,
 		json_put_str(o, "key", buf_str(key));
 	else if (m->place.ref[0] != '\0')
 		json_put_str(o, "uri", m->place.ref);
+	b->held.certificates += m->certificate != NULL;
+	b->held.keys += ours;
+	b->held.tokens += str_eq(m->place.kind, CERT_VAULT_PKCS11);
+	b->held.away += str_eq(m->place.kind, CERT_VAULT_AWAY);
 	return true;
 }
 
 static bool
-put_all(const struct cert_vault *v, const struct cert_authority_found *f,
-    struct slice passphrase, json_t *rows, struct err *e)
+put_all(struct backup *b, const struct cert_authority_found *f, struct err *e)
 {
 	size_t count = f->authority != NULL ? f->authority->count : 0;
 
@@ -49,7 +58,7 @@ put_all(const struct cert_vault *v, const struct cert_authority_found *f,
 		struct cert_member *m =
 		    i < count ? f->authority->members[i] : f->requested;
 
-		if (m != NULL && !put_member(v, m, passphrase, rows, e))
+		if (m != NULL && !put_member(b, m, e))
 			return err_wrap(e, "backup of %s", m->id);
 	}
 	return true;
@@ -57,28 +66,31 @@ put_all(const struct cert_vault *v, const struct cert_authority_found *f,
 
 bool
 cert_roll_backup(struct store *st, const struct cert_vault *v,
-    struct slice passphrase, struct buf **out, struct err *e)
+    struct slice passphrase, struct buf **out, struct cert_roll_held *held_out,
+    struct err *e)
 {
 	AUTO(cert_authority_found_clear) struct cert_authority_found f = { 0 };
 	AUTO(json_free) json_t *o = json_object();
 	AUTO(str_free) char *text = NULL;
-	AUTO(buf_free) struct buf *b = buf_new(BACKUP_MAX);
-	json_t *rows = json_array();
+	AUTO(buf_free) struct buf *whole = buf_new(BACKUP_MAX);
+	struct backup b = { v, passphrase, json_array(), { 0 } };
 
 	json_put_str(o, "format", FORMAT);
-	json_object_set_new(o, "members", rows);
-	if (!cert_authority_find_all(
+	json_object_set_new(o, "members", b.rows);
+	if (!cert_vault_passphrase_long(passphrase, e) ||
+	    !cert_authority_find_all(
 	        st, &(struct cert_authority_options){ .vault = *v }, &f, e))
 		return false;
 	if (f.authority == NULL && f.requested == NULL)
 		return err_set(e, ERR_NOT_FOUND, "there is no authority");
-	if (!put_all(v, &f, passphrase, rows, e))
+	if (!put_all(&b, &f, e))
 		return false;
 	text = json_text(o);
-	buf_adds(b, text);
-	if (!buf_ok(b, e))
+	buf_adds(whole, text);
+	if (!buf_ok(whole, e))
 		return false;
-	*out = TAKE(b);
+	*out = TAKE(whole);
+	*held_out = b.held;
 	return true;
 }
 
@@ -102,9 +114,10 @@ read_row(const json_t *o, struct row *r, struct err *e)
 	       json_get_str(o, "uri", 255, &r->uri, e);
 }
 
+/* Where its key is to be; one that is to be kept here has no place yet. */
 static bool
-place_key(const struct cert_vault *v, const struct row *r,
-    struct slice passphrase, struct cert_member *m, struct err *e)
+read_key(const struct row *r, struct slice passphrase, struct cert_member *m,
+    struct err *e)
 {
 	if (r->uri != NULL)
 		return cert_vault_token(r->uri, &m->place, e);
@@ -115,15 +128,14 @@ place_key(const struct cert_vault *v, const struct row *r,
 	}
 	if (!cert_key_decrypt(slice_str(r->key), passphrase, &m->key, e))
 		return false;
-	if (m->certificate != NULL &&
-	    X509_check_private_key(m->certificate, m->key) != 1)
-		return err_openssl(e, ERR_INVALID, "not its key");
-	return cert_vault_put(v, m->id, m->key, &m->place, e);
+	return m->certificate == NULL ||
+	       X509_check_private_key(m->certificate, m->key) == 1 ||
+	       err_openssl(e, ERR_INVALID, "not its key");
 }
 
 static bool
-member_of(const struct cert_vault *v, const json_t *o, struct slice passphrase,
-    struct cert_member **out, struct err *e)
+member_of(const json_t *o, struct slice passphrase, struct cert_member **out,
+    struct err *e)
 {
 	AUTO(cert_member_free)
 	struct cert_member *m = mem_zalloc(1, sizeof(*m));
@@ -142,22 +154,58 @@ member_of(const struct cert_vault *v, const json_t *o, struct slice passphrase,
 	    r.parent_id != NULL ? r.parent_id : "");
 	if ((r.certificate != NULL && !cert_parse_pem(slice_str(r.certificate),
 	                                  &m->certificate, e)) ||
-	    !place_key(v, &r, passphrase, m, e))
+	    !read_key(&r, passphrase, m, e))
 		return err_wrap(e, "%s", m->id);
 	*out = TAKE(m);
 	return true;
 }
 
-struct restored {
-	struct cert_member *m[CERT_MEMBERS_MAX];
-	size_t count;
-};
-
 static void
-restored_clear(struct restored *r)
+rows_clear(struct cert_authority_rows *r)
 {
 	for (size_t i = 0; i < r->count; i++)
 		cert_member_free(&r->m[i]);
+}
+
+/* Each id once, and one request at most. */
+static bool
+no_doubles(const struct cert_authority_rows *r, struct err *e)
+{
+	size_t requests = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		requests += r->m[i]->certificate == NULL;
+		for (size_t j = 0; j < i; j++)
+			if (str_eq(r->m[i]->id, r->m[j]->id))
+				return err_set(e, ERR_INVALID,
+				    "%s is in it twice", r->m[i]->id);
+	}
+	return requests <= 1 ||
+	       err_set(e, ERR_INVALID, "more than one request is in it");
+}
+
+static bool
+read_members(struct slice text, struct slice passphrase,
+    struct cert_authority_rows *out, struct err *e)
+{
+	AUTO(json_free) json_t *o = NULL;
+	const json_t *rows;
+	const char *format = NULL;
+
+	if (text.len > BACKUP_MAX || !json_parse(text, &o, e) ||
+	    !json_get_str(o, "format", 64, &format, e))
+		return err_wrap(e, "backup");
+	rows = json_object_get(o, "members");
+	if (!str_eq(format, FORMAT) || !json_is_array(rows) ||
+	    json_array_size(rows) == 0 ||
+	    json_array_size(rows) > CERT_MEMBERS_MAX)
+		return err_set(
+		    e, ERR_INVALID, "this is no backup of an authority");
+	for (; out->count < json_array_size(rows); out->count++)
+		if (!member_of(json_array_get(rows, out->count), passphrase,
+		        &out->m[out->count], e))
+			return false;
+	return no_doubles(out, e);
 }
 
 static bool
@@ -172,7 +220,7 @@ need_none(struct store_tx *tx, struct err *e)
 	                   "empty installation");
 }
 
-/* Before any key is put anywhere. */
+/* Before anything else is said about it. */
 static bool
 look(struct store *st, struct err *e)
 {
@@ -181,16 +229,73 @@ look(struct store *st, struct err *e)
 	return store_begin(st, STORE_READ, &tx, e) && need_none(tx, e);
 }
 
+/* The i-th row; NULL: there are no more. */
+static struct cert_member *
+row_of(const struct cert_authority_found *f, size_t i)
+{
+	size_t count = f->authority != NULL ? f->authority->count : 0;
+
+	if (i < count)
+		return f->authority->members[i];
+	return i == count ? f->requested : NULL;
+}
+
+/* Forgotten settings, rather than a token that is gone for good. */
+static bool
+token_is_named(const struct cert_vault *v,
+    const struct cert_authority_rows *rows, struct err *e)
+{
+	for (size_t i = 0; str_empty(v->pkcs11_module) && i < rows->count; i++)
+		if (str_eq(rows->m[i]->place.kind, CERT_VAULT_PKCS11))
+			return err_set(e, ERR_INVALID,
+			    "the key of %s is in a PKCS #11 token; "
+			    "pkcs11-module and pkcs11-pin have to be set",
+			    rows->m[i]->id);
+	return true;
+}
+
+/* As a server would load it: what it lacks or cannot open is said now. */
+static bool
+check_whole(struct store *st, const struct cert_vault *v,
+    struct cert_authority_rows *rows, struct cert_authority_found *out,
+    struct err *e)
+{
+	const struct cert_authority_options o = { .vault = *v };
+
+	if (token_is_named(v, rows, e) &&
+	    cert_authority_find_new(st, &o, rows, out, e) &&
+	    (out->requested == NULL ||
+	        cert_authority_open_key(v, out->requested, e)))
+		return true;
+	if (e->code == ERR_INTERNAL)
+		e->code = ERR_INVALID;
+	return err_wrap(e, "not restored");
+}
+
+static bool
+keep_keys(const struct cert_vault *v, const struct cert_authority_found *f,
+    struct err *e)
+{
+	struct cert_member *m;
+
+	for (size_t i = 0; (m = row_of(f, i)) != NULL; i++)
+		if (m->place.kind[0] == '\0' &&
+		    !cert_vault_put(v, m->id, m->key, &m->place, e))
+			return false;
+	return true;
+}
+
 /* May be run again. */
 static bool
 add_restored(struct store_tx *tx, void *arg, struct err *e)
 {
-	const struct restored *r = arg;
+	const struct cert_authority_found *f = arg;
+	const struct cert_member *m;
 
 	if (!need_none(tx, e))
 		return false;
-	for (size_t i = 0; i < r->count; i++)
-		if (!cert_authority_add(tx, r->m[i], e))
+	for (size_t i = 0; (m = row_of(f, i)) != NULL; i++)
+		if (!cert_authority_add(tx, m, e))
 			return false;
 	return true;
 }
@@ -199,25 +304,19 @@ bool
 cert_roll_restore(struct store *st, const struct cert_vault *v,
     struct slice passphrase, struct slice text, struct err *e)
 {
-	AUTO(json_free) json_t *o = NULL;
-	AUTO(restored_clear) struct restored r = { 0 };
-	const json_t *rows;
-	const char *format = NULL;
+	AUTO(rows_clear) struct cert_authority_rows rows = { 0 };
+	AUTO(cert_authority_found_clear) struct cert_authority_found f = { 0 };
+	struct cert_member *m;
 
-	if (text.len > BACKUP_MAX || !json_parse(text, &o, e) ||
-	    !json_get_str(o, "format", 64, &format, e))
-		return err_wrap(e, "backup");
-	rows = json_object_get(o, "members");
-	if (!str_eq(format, FORMAT) || !json_is_array(rows) ||
-	    json_array_size(rows) == 0 ||
-	    json_array_size(rows) > CERT_MEMBERS_MAX)
-		return err_set(
-		    e, ERR_INVALID, "this is no backup of an authority");
-	if (!look(st, e))
+	if (!look(st, e) || !read_members(text, passphrase, &rows, e) ||
+	    !check_whole(st, v, &rows, &f, e))
 		return false;
-	for (; r.count < json_array_size(rows); r.count++)
-		if (!member_of(v, json_array_get(rows, r.count), passphrase,
-		        &r.m[r.count], e))
-			return false;
-	return store_write(st, add_restored, &r, e);
+	if (keep_keys(v, &f, e) && store_write(st, add_restored, &f, e))
+		return true;
+	/* When it is not known whether a commit took place, the rows may need
+	 * their keys. */
+	for (size_t i = 0;
+	     e->code != ERR_UNAVAILABLE && (m = row_of(&f, i)) != NULL; i++)
+		cert_vault_abandon(v, &m->place);
+	return false;
 }

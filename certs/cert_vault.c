@@ -62,6 +62,20 @@ cert_vault_secret(
 	return true;
 }
 
+bool
+cert_vault_passphrase_long(struct slice passphrase, struct err *e)
+{
+	size_t characters = 0;
+
+	for (size_t i = 0; i < passphrase.len; i++)
+		characters += (passphrase.p[i] & 0xc0) != 0x80;
+	return characters >= CERT_PASSPHRASE_MIN ||
+	       err_set(e, ERR_INVALID,
+	           "the passphrase has %zu characters; for a file like this "
+	           "it needs at least %d",
+	           characters, CERT_PASSPHRASE_MIN);
+}
+
 static char *
 seal_context(const char *id)
 {

@@ -56,3 +56,8 @@ void cert_vault_abandon(
  * buf_wipe(). */
 MUST_CHECK bool cert_vault_secret(
     const char *name, const char *what, struct buf **out, struct err *e);
+/* Is it long enough for a file that leaves the installation, and may be tried
+ * at leisure?  ERR_INVALID: not CERT_PASSPHRASE_MIN characters. */
+enum { CERT_PASSPHRASE_MIN = 12 };
+MUST_CHECK bool cert_vault_passphrase_long(
+    struct slice passphrase, struct err *e);

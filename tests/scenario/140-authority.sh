@@ -51,9 +51,12 @@ done
 "$MUTSU" ca request "$T/csr" --data "$T/hsm" "${token[@]}" >/dev/null
 cmp <(openssl req -in "$T/csr" -noout -verify -pubkey 2>/dev/null) <(openssl pkey -in "$T/issuing.key" -pubout) || fail "the CSR's key"
 # Backup, and back in an empty place.
-ca backup "$T/backup" --passphrase env:PHRASE
+SHORT=11charsonly ca backup "$T/backup" --passphrase env:SHORT 2>/dev/null && fail "a short passphrase"
+ca backup "$T/backup" --passphrase env:PHRASE >"$T/held"
+grep -q 'Not in it: 2 keys in a token' "$T/held" || fail "$(cat "$T/held")"
 [ "$(stat -c %a "$T/backup")" = 600 ] || fail "mode of the backup"
 "$MUTSU" ca restore "$T/backup" --passphrase env:HOME --data "$T/new" "${token[@]}" 2>/dev/null && fail "a wrong passphrase"
+"$MUTSU" ca restore "$T/backup" --passphrase env:PHRASE --data "$T/new" 2>/dev/null && fail "no module for the token"
 "$MUTSU" ca restore "$T/backup" --passphrase env:PHRASE --data "$T/new" "${token[@]}" >/dev/null
 cmp <("$MUTSU" ca export chain --data "$T/new" "${token[@]}") <(ca export chain) || fail "another chain"
 ca restore "$T/backup" --passphrase env:PHRASE 2>/dev/null && fail "a restore over an authority"

@@ -162,10 +162,11 @@ request_is_backed_up(void **state)
 	X509_REQ *r = request(p), *s;
 	AUTO(buf_free) struct buf *text = NULL;
 	struct cert_vault v = place_vault(p);
-	struct slice phrase = slice_str("phrase");
+	struct slice phrase = slice_str("a long phrase");
+	struct cert_roll_held held;
 	struct err e = { 0 };
 
-	must(cert_roll_backup(p->st, &v, phrase, &text, &e), &e);
+	must(cert_roll_backup(p->st, &v, phrase, &text, &held, &e), &e);
 	place_make(&q);
 	v = place_vault(&q);
 	must(cert_roll_restore(q.st, &v, phrase, buf_slice(text), &e), &e);
