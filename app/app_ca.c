@@ -52,11 +52,35 @@ static const struct app_column columns[] = {
 	{ "ID", "id" },
 	{ "ROLE", "role" },
 	{ "STATE", "state" },
+	{ "TYPE", "key_type" },
 	{ "KEY", "key" },
 	{ "NOT AFTER", "not_after" },
 	{ "SUBJECT", "subject" },
 	{ NULL, NULL },
 };
+
+/* They would make the lines of the first table too long. */
+static const struct app_column fingerprint_columns[] = {
+	{ "ID", "id" },
+	{ "SHA-256 FINGERPRINT", "fingerprint" },
+	{ NULL, NULL },
+};
+
+static void
+show_fingerprints(const struct app_args *a, const json_t *rows)
+{
+	AUTO(json_free) json_t *certificates = json_array();
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i,
+	    row) if (json_is_string(json_object_get(row, "fingerprint")))
+	    json_array_append(certificates, (json_t *)row);
+	if (a->json || json_array_size(certificates) == 0)
+		return;
+	app_say(a, "%s", "");
+	app_print_list(a, certificates, fingerprint_columns, "");
+}
 
 bool
 app_ca_show(const struct app_args *a, struct app_ca_desk *d, struct err *e)
@@ -76,6 +100,7 @@ app_ca_show(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	}
 	rows = cert_authority_json(ca, request);
 	app_print_list(a, rows, columns, "No authority.");
+	show_fingerprints(a, rows);
 	return true;
 }
 
@@ -99,6 +124,11 @@ create(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	d->o.single = d->o.single || app_arg(a, "single") != NULL;
 	if (!app_settings_authority_key(&d->o, e) || !app_ca_show(a, d, e))
 		return false;
+	if (d->o.single && (settings_given(d->settings, "root-key") ||
+	                       settings_given(d->settings, "ra-key")))
+		app_say(a,
+		    "root-key and ra-key do not count here: the key of the one "
+		    "CA is issuing-key.");
 	app_say(a, "Next: mutsu serve");
 	return true;
 }
@@ -275,8 +305,9 @@ say_held(const struct app_args *a, const struct cert_roll_held *h)
 		    "Not in it: %zu keys that are not here (a root that was "
 		    "taken away, or is not ours).",
 		    h->away);
-	app_say(a, "Not in it: the ledger. What was issued and revoked is in the "
-	           "database alone; back that up as well.");
+	app_say(a,
+	    "Not in it: the ledger. What was issued and revoked is in the "
+	    "database alone; back that up as well.");
 }
 
 static bool

@@ -3,6 +3,8 @@
  * key and the settings of the authority.  One thread.
  */
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "app/app_ca_priv.h"
 #include "app/app_settings.h"
@@ -12,6 +14,12 @@
 
 const struct app_option app_ca_options[] = {
 	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ NULL, NULL, NULL },
+};
+
+const struct app_option app_ca_drop_options[] = {
+	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ "yes", NULL, "do not ask to type the id" },
 	{ NULL, NULL, NULL },
 };
 
@@ -110,6 +118,26 @@ app_ca_snapshot(
 {
 	return d->any ? cert_authority_open(d->store, &d->o, out, e)
 	              : nothing_yet(e);
+}
+
+bool
+app_ca_confirm(const struct app_args *a, const char *id, struct err *e)
+{
+	char typed[80] = "";
+
+	if (app_arg(a, "yes") != NULL)
+		return true;
+	if (!isatty(STDIN_FILENO))
+		return err_set(e, ERR_INVALID,
+		    "nobody to ask; give --yes to destroy the key of %s "
+		    "without",
+		    id);
+	printf("This destroys the key of %s. Type that id to go on: ", id);
+	fflush(stdout);
+	if (fgets(typed, sizeof(typed), stdin) != NULL)
+		typed[strcspn(typed, "\n")] = '\0';
+	return str_eq(typed, id) ||
+	       err_set(e, ERR_INVALID, "not the id; nothing was done");
 }
 
 static int

@@ -16,14 +16,34 @@ static const struct app_option import_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-/* The same request again may go where it went before. */
+/* The same request again may be where it went before; all else that is there
+ * stays as it is. */
+static bool
+put_request(const char *path, struct slice pem, struct err *e)
+{
+	AUTO(buf_free) struct buf *there = NULL;
+
+	if (!file_exists(path))
+		return file_create(path, pem, 0644, e);
+	return (file_read(path, CHAIN_MAX, &there, e) &&
+	           slice_eq(buf_slice(there), pem)) ||
+	       err_set(e, ERR_CONFLICT,
+	           "%s is there already, and is not this request", path);
+}
+
 static bool
 request(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
+	AUTO(cert_member_free) struct cert_member *open = NULL;
 	AUTO(buf_free) struct buf *pem = NULL;
 
+	if (!cert_outside_open(d->store, &open, e))
+		return false;
+	if (open == NULL && file_exists(a->words[0]))
+		return err_set(
+		    e, ERR_CONFLICT, "%s is there already", a->words[0]);
 	if (!cert_outside_request(d->store, &d->o, &pem, e) ||
-	    !file_write(a->words[0], buf_slice(pem), 0644, e))
+	    !put_request(a->words[0], buf_slice(pem), e))
 		return false;
 	d->any = true;
 	if (!app_ca_show(a, d, e))
@@ -65,7 +85,11 @@ import(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 static bool
 drop_request(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
-	if (!cert_outside_drop(d->store, &d->o, e))
+	AUTO(cert_member_free) struct cert_member *open = NULL;
+
+	if (!cert_outside_open(d->store, &open, e) ||
+	    (open != NULL && !app_ca_confirm(a, open->id, e)) ||
+	    !cert_outside_drop(d->store, &d->o, e))
 		return false;
 	app_say(a, "The request is given up, and its key destroyed.");
 	return true;
@@ -82,7 +106,7 @@ const struct app_subcommand app_ca_outside_commands[] = {
 	{ "ca", "import", "CHAIN.PEM", 1, 1, import_options,
 	    "take the signed certificate in, with its chain", import_command,
 	    true },
-	{ "ca", "drop-request", "", 0, 0, app_ca_options,
+	{ "ca", "drop-request", "", 0, 0, app_ca_drop_options,
 	    "give an open request up", drop_request_command, true },
 	{ 0 },
 };

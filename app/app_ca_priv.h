@@ -24,6 +24,15 @@ MUST_CHECK bool app_ca_snapshot(
 /* All certificates of the authority, and an open request, as they are now. */
 MUST_CHECK bool app_ca_show(
     const struct app_args *a, struct app_ca_desk *d, struct err *e);
+/*
+ * Before the key of row id is destroyed: asks to type the id, unless --yes was
+ * given.  ERR_INVALID: nobody to ask, or something else was typed.
+ */
+MUST_CHECK bool app_ca_confirm(
+    const struct app_args *a, const char *id, struct err *e);
+/* Of those that ask. */
+extern const struct app_option app_ca_drop_options[];
+
 typedef bool (*app_ca_fn)(
     const struct app_args *a, struct app_ca_desk *d, struct err *e);
 /* Opens the desk, does it, says on standard error why not; the exit code. */

@@ -37,7 +37,8 @@ const struct setting_row app_settings[] = {
 	    "https URL by which Macs reach the device side; for ever "
 	    "(https://localhost:PORT)" },
 	{ "organization", SETTING_STR, "Mutsu", 0, 0,
-	    "name in certificates and on the enrolment page" },
+	    "name on the enrolment page and in certificates; an authority "
+	    "that there is keeps its own where this is not given" },
 	{ "tls-cert", SETTING_STR, NULL, 0, 0,
 	    "PEM file with the server's certificate and chain (made by "
 	    "itself)" },
@@ -96,7 +97,8 @@ const struct setting_row app_settings[] = {
 	    "key of the root, when it is made: rsa2048, rsa3072, rsa4096, "
 	    "p256, or the pkcs11: URI of one in a token" },
 	{ "issuing-key", SETTING_STR, "rsa2048", 0, 0,
-	    "the same of the issuing CA" },
+	    "the same of the issuing CA; where it is not given, that of the "
+	    "next is like the one before" },
 	{ "ra-key", SETTING_STR, "rsa2048", 0, 0,
 	    "the same of the SCEP RA; not p256" },
 	{ "ca-single", SETTING_BOOL, "no", 0, 0,
@@ -123,12 +125,20 @@ key_wish(const struct settings *s, const char *name, struct cert_key_wish *out,
 {
 	const char *value = settings_str(s, name);
 
+	/* By default what is made is like what it follows. */
+	if (!settings_given(s, name))
+		return true;
 	if (str_starts(value, "pkcs11:")) {
 		out->uri = value;
 		return true;
 	}
-	return cert_key_kind_parse(value, &out->kind, e) ||
-	       err_wrap(e, "%s", name);
+	if (cert_key_kind_parse(value, &out->kind, e))
+		return true;
+	if (str_eq(name, "ra-key"))
+		return err_set(e, ERR_INVALID,
+		    "ra-key: \"%s\" is none of rsa2048, rsa3072, rsa4096",
+		    value);
+	return err_wrap(e, "%s", name);
 }
 
 bool
@@ -151,7 +161,9 @@ app_settings_authority(
 		.vault = { .passphrase = settings_str(s, "ca-passphrase"),
 		    .pkcs11_module = settings_str(s, "pkcs11-module"),
 		    .pkcs11_pin = settings_str(s, "pkcs11-pin") },
-		.organization = settings_str(s, "organization"),
+		.organization = settings_given(s, "organization")
+		                    ? settings_str(s, "organization")
+		                    : NULL,
 		.single = settings_bool(s, "ca-single"),
 	};
 

@@ -37,8 +37,11 @@ struct cert_key_wish {
 /* Strings are borrowed for as long as whoever was given it lives. */
 struct cert_authority_options {
 	struct cert_vault vault;
-	const char *organization; /* O of our certificates; "Mutsu" */
-	/* For what is made; URI or, zeroed, RSA 3072 / 2048 / 2048. */
+	/* O of what is made; NULL: that of the authority there is, or "Mutsu".
+	 */
+	const char *organization;
+	/* For what is made; zeroed: the kind of what it follows, or RSA 3072 /
+	 * 2048 / 2048.  What follows a key in a token has to be told. */
 	struct cert_key_wish root_key, issuing_key, ra_key;
 	bool single; /* one self-signed CA, RSA */
 	/* "http://host": issued certificates say that CRLs, OCSP and the
@@ -51,11 +54,19 @@ struct cert_member {
 	char id[64], role[16], state[16];
 	char parent_id[64]; /* its issuer; "": self-signed */
 	struct cert_vault_place place;
-	X509 *certificate; /* NULL while requested */
-	EVP_PKEY *key;     /* NULL: not needed, or not here */
+	X509 *certificate;   /* NULL while requested */
+	struct buf *request; /* then its CSR, DER; NULL: an older program's */
+	EVP_PKEY *key;       /* NULL: not needed, or not here */
 	int64_t changed_at;
 };
 void cert_member_free(struct cert_member **m);
+/* Its public key's "rsa2048", "p256", ... and its subject, of certificate or
+ * request; "" when it has neither. */
+struct cert_member_face {
+	char key_type[CERT_KEY_TYPE_SIZE], subject[512];
+};
+void cert_member_face(
+    const struct cert_member *m, struct cert_member_face *out);
 
 /*
  * Loads the snapshot; an empty database gets an authority first, all rows in

@@ -7,7 +7,7 @@
 
 #define COLUMNS                                                                \
 	"SELECT id, role, state, parent_id, key_kind, key_ref, key_sealed,"    \
-	" certificate, changed_at FROM authority"
+	" certificate, changed_at, request FROM authority"
 
 static bool
 number(struct store_tx *tx, const char *sql, int64_t *out, struct err *e)
@@ -38,6 +38,32 @@ cert_authority_db_version(struct store_tx *tx, int64_t *out, struct err *e)
 }
 
 bool
+cert_authority_db_dropped(struct store_tx *tx, int64_t *out, struct err *e)
+{
+	return number(tx,
+	    "SELECT COUNT(*) FROM authority WHERE state = 'dropped'"
+	    " AND role = 'issuing' AND certificate IS NOT NULL",
+	    out, e);
+}
+
+bool
+cert_authority_db_issued(
+    struct store_tx *tx, const char *id, int64_t *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *rows = NULL;
+	bool more;
+
+	if (!store_query(tx,
+	        "SELECT COUNT(*) FROM certificate WHERE authority_id = $1"
+	        " AND template <> '" CERT_TEMPLATE_RA "'",
+	        S_ARGS(S_TEXT(id)), &rows, e) ||
+	    !store_next(rows, &more, e))
+		return err_wrap(e, "ledger");
+	*out = store_int(rows, 0);
+	return true;
+}
+
+bool
 cert_authority_db_any(struct store_tx *tx, bool *any, struct err *e)
 {
 	int64_t rows;
@@ -50,19 +76,27 @@ cert_authority_db_any(struct store_tx *tx, bool *any, struct err *e)
 	return true;
 }
 
+static struct buf *
+blob_of(const struct store_rows *r, int column)
+{
+	struct slice blob = store_blob(r, column);
+	struct buf *b = NULL;
+
+	if (blob.len > 0) {
+		b = buf_new(blob.len);
+		buf_add(b, blob.p, blob.len);
+	}
+	return b;
+}
+
 static bool
 place_of(const struct store_rows *r, struct cert_vault_place *p, struct err *e)
 {
-	struct slice sealed = store_blob(r, 6);
-
 	if (!str_copy(p->kind, sizeof(p->kind), store_text(r, 4)) ||
 	    !str_copy(p->ref, sizeof(p->ref), store_text(r, 5)))
 		return err_set(
 		    e, ERR_INTERNAL, "the place of its key is too long");
-	if (sealed.len > 0) {
-		p->sealed = buf_new(sealed.len);
-		buf_add(p->sealed, sealed.p, sealed.len);
-	}
+	p->sealed = blob_of(r, 6);
 	return true;
 }
 
@@ -79,6 +113,7 @@ read_row(const struct store_rows *r, struct cert_member **out, struct err *e)
 	    !str_copy(m->parent_id, sizeof(m->parent_id), store_text(r, 3)))
 		return err_set(e, ERR_INTERNAL, "a name in a row is too long");
 	m->changed_at = store_int(r, 8);
+	m->request = blob_of(r, 9);
 	if (!place_of(r, &m->place, e) ||
 	    (der.len > 0 && !cert_parse(der, &m->certificate, e)))
 		return err_wrap(e, "authority %s", m->id);
@@ -139,8 +174,9 @@ cert_authority_db_add(
 	       store_exec(tx,
 	           "INSERT INTO authority (id, role, state, parent_id,"
 	           " certificate, key_kind, key_ref, key_sealed, not_after,"
-	           " created_at, changed_at)"
-	           " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+	           " created_at, changed_at, request)"
+	           " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+	           " $12)",
 	           S_ARGS(S_TEXT(m->id), S_TEXT(m->role), S_TEXT(m->state),
 	               S_TEXT(m->parent_id),
 	               requested ? S_NULL : S_BLOB(buf_slice(der)),
@@ -148,7 +184,9 @@ cert_authority_db_add(
 	               p->sealed == NULL ? S_NULL
 	                                 : S_BLOB(buf_slice(p->sealed)),
 	               S_INT(requested ? 0 : cert_not_after(m->certificate)),
-	               S_INT(now), S_INT(now)),
+	               S_INT(now), S_INT(now),
+	               m->request == NULL ? S_NULL
+	                                  : S_BLOB(buf_slice(m->request))),
 	           NULL, e) &&
 	       store_watch_touch(tx, STORE_WATCH_AUTHORITY, e);
 }
@@ -194,11 +232,10 @@ cert_authority_db_certify(struct store_tx *tx, const struct cert_member *m,
 }
 
 bool
-cert_authority_db_drop(
-    struct store_tx *tx, const char *id, bool *moved, struct err *e)
+cert_authority_db_drop(struct store_tx *tx, const char *id, const char *from,
+    bool *moved, struct err *e)
 {
-	const struct cert_authority_move move = { id, CERT_STATE_REQUESTED,
-		"dropped" };
+	const struct cert_authority_move move = { id, from, "dropped" };
 
 	return cert_authority_db_move(tx, &move, moved, e) &&
 	       (!*moved || cert_authority_db_forget_key(tx, id, e));

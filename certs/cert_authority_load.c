@@ -7,8 +7,6 @@
 #include "core/clock.h"
 #include "core/log.h"
 
-/* "<organization> Issuing CA G1" is a CN of at most 64 characters. */
-enum { ORGANIZATION_CHARS_MAX = 48 };
 /* Clients that fetched the chain just before a renewal come within minutes;
  * what was queued for an RA comes within days. */
 #define RA_OVERLAP_MS (30 * MS_DAY)
@@ -218,6 +216,7 @@ read_rows(struct store *st, struct cert_authority *a, struct err *e)
 	return store_begin(st, STORE_READ, &tx, e) &&
 	       cert_authority_db_version(tx, &a->version, e) &&
 	       cert_template_set_load(tx, &a->set, e) &&
+	       cert_authority_db_dropped(tx, &a->dropped, e) &&
 	       cert_authority_db_load(tx, a, e);
 }
 
@@ -336,7 +335,7 @@ cert_authority_exists(struct store *st, bool *out, struct err *e)
 int
 cert_authority_generation(const struct cert_authority *a)
 {
-	int n = 1;
+	int n = 1 + (a != NULL ? (int)a->dropped : 0);
 
 	for (size_t i = 0; a != NULL && i < a->count; i++)
 		n += str_eq(a->members[i]->role, CERT_ROLE_ISSUING);
@@ -361,12 +360,13 @@ bool
 cert_authority_check_options(
     const struct cert_authority_options *o, struct err *e)
 {
-	if (str_empty(o->organization) ||
-	    str_utf8_len(o->organization) > ORGANIZATION_CHARS_MAX)
-		return err_set(e, ERR_INVALID,
-		    "the organization's name has 1 to %d characters",
-		    ORGANIZATION_CHARS_MAX);
-	return true;
+	if (o->organization == NULL ||
+	    (o->organization[0] != '\0' &&
+	        str_utf8_len(o->organization) <= CERT_ORGANIZATION_CHARS_MAX))
+		return true;
+	return err_set(e, ERR_INVALID,
+	    "the organization's name has 1 to %d characters",
+	    CERT_ORGANIZATION_CHARS_MAX);
 }
 
 /* When it is due.  One that cannot be renewed serves until its end. */

@@ -61,6 +61,7 @@ cert_member_free(struct cert_member **m)
 		return;
 	cert_vault_place_clear(&(*m)->place);
 	cert_x509_free(&(*m)->certificate);
+	buf_free(&(*m)->request);
 	cert_key_free(&(*m)->key);
 	mem_free(m);
 }
@@ -105,6 +106,29 @@ cert_authority_name(struct cert_member *m, const char *role, const char *state)
 	snprintf(m->id, sizeof(m->id), "%s-%s", role, hex);
 }
 
+/* A new key's kind.  There is no new one to be made where the key of a token
+ * has to be followed, and one elsewhere would be less. */
+static bool
+choose_kind(const struct cert_make *in, enum cert_key_kind wished,
+    enum cert_key_kind *out, struct err *e)
+{
+	const struct cert_member *model = in->model;
+
+	*out = wished;
+	if (wished != CERT_RSA_DEFAULT)
+		return true;
+	if (model != NULL && str_eq(model->place.kind, CERT_VAULT_PKCS11))
+		return err_set(e, ERR_INVALID,
+		    "the key of %s is in a token; issuing-key and ra-key say "
+		    "where those of the next are",
+		    model->id);
+	if (model != NULL)
+		*out = cert_key_kind_of(X509_get0_pubkey(model->certificate));
+	if (*out == CERT_RSA_DEFAULT)
+		*out = ranks[in->rank].kind;
+	return true;
+}
+
 /* A new key, or one of a token: the old RA's again, or the one wished for. */
 static bool
 find_key(struct cert_member *m, const struct cert_make *in, struct err *e)
@@ -114,28 +138,56 @@ find_key(struct cert_member *m, const struct cert_make *in, struct err *e)
 	const struct cert_key_wish *wish =
 	    (const void *)((const char *)in->options + rank->wish);
 	const char *uri = wish->uri;
+	enum cert_key_kind kind;
 
 	if (in->old != NULL && str_eq(in->old->place.kind, CERT_VAULT_PKCS11))
 		uri = in->old->place.ref;
 	if (uri != NULL)
 		return cert_vault_token(uri, &m->place, e) &&
 		       cert_authority_open_key(v, m, e);
-	return cert_key_new(
-	           wish->kind != CERT_RSA_DEFAULT ? wish->kind : rank->kind,
-	           &m->key, e) &&
+	return choose_kind(in, wish->kind, &kind, e) &&
+	       cert_key_new(kind, &m->key, e) &&
 	       cert_vault_put(v, m->id, m->key, &m->place, e);
 }
 
+/* The O of m, the caller's; NULL: none, or one that is too long for a name
+ * that begins with it (an outside CA's). */
 static char *
-common_name(const struct cert_make *in)
+organization_of(const struct cert_member *m)
+{
+	char o[4 * CERT_ORGANIZATION_CHARS_MAX + 8] = "";
+
+	if (m != NULL)
+		cert_subject_value(
+		    m->certificate, NID_organizationName, o, sizeof(o));
+	return o[0] != '\0' && str_utf8_len(o) <= CERT_ORGANIZATION_CHARS_MAX
+	           ? str_dup(o)
+	           : NULL;
+}
+
+/* An RA is named like its issuer, an issuing CA like the one before it. */
+static char *
+choose_organization(const struct cert_make *in)
+{
+	char *o;
+
+	if (in->options->organization != NULL)
+		return str_dup(in->options->organization);
+	o = in->rank == CERT_RANK_RA ? organization_of(in->issuer) : NULL;
+	if (o == NULL)
+		o = organization_of(in->model);
+	return o != NULL ? o : str_dup("Mutsu");
+}
+
+static char *
+common_name(const struct cert_make *in, const char *organization)
 {
 	const struct rank *rank = &ranks[in->rank];
 
 	if (rank->numbered == NULL)
-		return str_printf(
-		    "%s %s", in->options->organization, rank->name);
-	return str_printf("%s %s G%d", in->options->organization,
-	    rank->numbered, in->generation);
+		return str_printf("%s %s", organization, rank->name);
+	return str_printf(
+	    "%s %s G%d", organization, rank->numbered, in->generation);
 }
 
 static bool
@@ -145,9 +197,9 @@ sign(struct cert_member *m, const struct cert_make *in, struct err *e)
 	AUTO(buf_free) struct buf *extensions = NULL;
 	AUTO(cert_pubkey_free) X509_PUBKEY *pub = NULL;
 	AUTO(cert_built_clear) struct cert_built built = { 0 };
-	AUTO(str_free) char *cn = common_name(in);
-	struct cert_subject subject = { .cn = cn,
-		.o = in->options->organization };
+	AUTO(str_free) char *o = choose_organization(in);
+	AUTO(str_free) char *cn = common_name(in, o);
+	struct cert_subject subject = { .cn = cn, .o = o };
 	struct cert_build_term term = { clock_now_ms(), rank->years * YEAR_DAYS,
 		MS_DAY };
 	struct cert_build b = {
@@ -220,21 +272,6 @@ add_key_id(X509_REQ *r, STACK_OF(X509_EXTENSION) * extensions)
 }
 
 static bool
-request_pem(X509_REQ *r, struct buf **out, struct err *e)
-{
-	AUTO(cert_bio_free) BIO *bio = BIO_new(BIO_s_mem());
-	char *text;
-	long len;
-
-	if (bio == NULL || PEM_write_bio_X509_REQ(bio, r) != 1)
-		return err_openssl(e, ERR_INTERNAL, "writing a request");
-	len = BIO_get_mem_data(bio, &text);
-	*out = buf_new((size_t)len + 1);
-	buf_add(*out, text, (size_t)len);
-	return true;
-}
-
-static bool
 set_name(X509_REQ *r, const struct cert_subject *subject, struct err *e)
 {
 	AUTO(buf_free) struct buf *der = buf_new(LIMIT_CERT);
@@ -251,16 +288,29 @@ set_name(X509_REQ *r, const struct cert_subject *subject, struct err *e)
 	return ok || err_openssl(e, ERR_INTERNAL, "making a request");
 }
 
+static bool
+request_der(X509_REQ *r, struct buf **out, struct err *e)
+{
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
+	int len = i2d_X509_REQ(r, &der);
+
+	if (len <= 0)
+		return err_openssl(e, ERR_INTERNAL, "writing a request");
+	*out = buf_new((size_t)len);
+	buf_add(*out, der, (size_t)len);
+	return true;
+}
+
 bool
-cert_authority_make_request(const struct cert_make *in,
-    const struct cert_member *m, struct buf **out, struct err *e)
+cert_authority_make_request(
+    const struct cert_make *in, struct cert_member *m, struct err *e)
 {
 	AUTO(cert_build_extensions_free)
 	STACK_OF(X509_EXTENSION) *extensions = NULL;
 	AUTO(cert_req_free) X509_REQ *r = X509_REQ_new();
-	AUTO(str_free) char *cn = common_name(in);
-	const struct cert_subject subject = { .cn = cn,
-		.o = in->options->organization };
+	AUTO(str_free) char *o = choose_organization(in);
+	AUTO(str_free) char *cn = common_name(in, o);
+	const struct cert_subject subject = { .cn = cn, .o = o };
 
 	if (r == NULL)
 		return err_openssl(e, ERR_INTERNAL, "making a request");
@@ -272,5 +322,5 @@ cert_authority_make_request(const struct cert_make *in,
 	    !X509_REQ_add_extensions(r, extensions) ||
 	    X509_REQ_sign(r, m->key, EVP_sha256()) <= 0)
 		return err_openssl(e, ERR_INTERNAL, "making a request");
-	return request_pem(r, out, e);
+	return request_der(r, &m->request, e);
 }

@@ -10,6 +10,9 @@
 /* Rows in the database; each rollover leaves two. */
 enum { CERT_MEMBERS_MAX = 256 };
 
+/* "<organization> Issuing CA G1" is a CN of at most 64 characters. */
+enum { CERT_ORGANIZATION_CHARS_MAX = 48 };
+
 /* Extensions of one template, encoded, by the kind of key; ec may be NULL. */
 struct cert_usages {
 	struct buf *rsa, *ec;
@@ -33,6 +36,7 @@ struct cert_authority {
 	const struct cert_template *templates; /* of set */
 	struct cert_usages *usages;            /* one for each of templates */
 	int64_t version;
+	int64_t dropped; /* next issuing CAs that were given up */
 };
 
 /* Fills a->usages. */
@@ -57,6 +61,12 @@ MUST_CHECK bool cert_authority_db_version(
 /* All rows into a->members, oldest first. */
 MUST_CHECK bool cert_authority_db_load(
     struct store_tx *tx, struct cert_authority *a, struct err *e);
+/* How many issuing CAs there were that were given up before they began. */
+MUST_CHECK bool cert_authority_db_dropped(
+    struct store_tx *tx, int64_t *out, struct err *e);
+/* Certificates in the ledger of an issuing CA, but for its RA's. */
+MUST_CHECK bool cert_authority_db_issued(
+    struct store_tx *tx, const char *id, int64_t *out, struct err *e);
 /* The requested row; NULL: none. */
 MUST_CHECK bool cert_authority_db_requested(
     struct store_tx *tx, struct cert_member **out, struct err *e);
@@ -74,10 +84,10 @@ MUST_CHECK bool cert_authority_db_move(struct store_tx *tx,
 /* A requested row gets its certificate, issuer and state; *moved as above. */
 MUST_CHECK bool cert_authority_db_certify(struct store_tx *tx,
     const struct cert_member *m, bool *moved, struct err *e);
-/* A requested row is over, and its key gone; *moved as above.  Rows are never
- * deleted: the sum of versions only grows. */
-MUST_CHECK bool cert_authority_db_drop(
-    struct store_tx *tx, const char *id, bool *moved, struct err *e);
+/* A row in state from is over, and its key gone; *moved as above.  Rows are
+ * never deleted: the sum of versions only grows. */
+MUST_CHECK bool cert_authority_db_drop(struct store_tx *tx, const char *id,
+    const char *from, bool *moved, struct err *e);
 /* The row's key is away from now on. */
 MUST_CHECK bool cert_authority_db_forget_key(
     struct store_tx *tx, const char *id, struct err *e);
@@ -112,6 +122,9 @@ struct cert_make {
 	int generation;                   /* 1: "... G1" */
 	const struct cert_member *issuer; /* with its key; NULL: self-signed */
 	const struct cert_member *old;    /* RA to follow; NULL: none */
+	/* Whose kind of key it has, and organization if the issuer does not
+	 * tell, unless the options say; NULL: as they come. */
+	const struct cert_member *model;
 	const char *state;
 };
 /* Key and certificate, not yet in the database. */
@@ -123,10 +136,10 @@ void cert_authority_name(
 /* The key alone: a row in state requested, or in->state. */
 MUST_CHECK bool cert_authority_make_key(
     const struct cert_make *in, struct cert_member **out, struct err *e);
-/* The CSR for m's key (RFC 2986), PEM: what in->rank and in->generation say,
- * with basicConstraints and keyUsage asked for. */
-MUST_CHECK bool cert_authority_make_request(const struct cert_make *in,
-    const struct cert_member *m, struct buf **out, struct err *e);
+/* m->request, the CSR for m's key (RFC 2986): what in->rank and in->generation
+ * say, with basicConstraints and keyUsage asked for. */
+MUST_CHECK bool cert_authority_make_request(
+    const struct cert_make *in, struct cert_member *m, struct err *e);
 /* Gives up the key of what did not become a row (m NULL: nothing), because of
  * e: not when it is unknown whether the commit took place. */
 void cert_authority_abandon(const struct cert_authority_options *o,

@@ -112,6 +112,7 @@ cert_authority_renew_ra(struct store *st, const struct cert_authority *a,
 		.rank = CERT_RANK_RA,
 		.issuer = a->issuing,
 		.old = revoke ? NULL : a->ra,
+		.model = a->ra,
 		.state = CERT_STATE_ACTIVE };
 	struct renewal r = { .old = a->ra, .order = order };
 	bool good = cert_authority_make(&in, &m, e) &&

@@ -151,6 +151,30 @@ cert_key_kind_parse(const char *name, enum cert_key_kind *out, struct err *e)
 	    "\"%s\" is none of rsa2048, rsa3072, rsa4096, p256", name);
 }
 
+void
+cert_key_type(EVP_PKEY *k, char out[CERT_KEY_TYPE_SIZE])
+{
+	int kind = k != NULL ? EVP_PKEY_get_base_id(k) : EVP_PKEY_NONE;
+
+	out[0] = '\0';
+	/* NIST's curves are named by their size. */
+	if (kind == EVP_PKEY_RSA || kind == EVP_PKEY_EC)
+		snprintf(out, CERT_KEY_TYPE_SIZE, "%s%d",
+		    kind == EVP_PKEY_RSA ? "rsa" : "p", EVP_PKEY_get_bits(k));
+}
+
+enum cert_key_kind
+cert_key_kind_of(EVP_PKEY *k)
+{
+	enum cert_key_kind kind = CERT_RSA_DEFAULT;
+	char type[CERT_KEY_TYPE_SIZE];
+	struct err none = { 0 };
+
+	cert_key_type(k, type);
+	return cert_key_kind_parse(type, &kind, &none) ? kind
+	                                               : CERT_RSA_DEFAULT;
+}
+
 bool
 cert_key_new(enum cert_key_kind kind, EVP_PKEY **out, struct err *e)
 {

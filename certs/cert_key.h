@@ -39,6 +39,13 @@ enum cert_key_kind {
 MUST_CHECK bool cert_key_kind_parse(
     const char *name, enum cert_key_kind *out, struct err *e);
 
+/* "rsa2048", "p256", "p384" and the like; "" for what is neither RSA nor EC.
+ * For people and JSON. */
+enum { CERT_KEY_TYPE_SIZE = 16 };
+void cert_key_type(EVP_PKEY *k, char out[CERT_KEY_TYPE_SIZE]);
+/* CERT_RSA_DEFAULT: none that we make. */
+enum cert_key_kind cert_key_kind_of(EVP_PKEY *k);
+
 MUST_CHECK bool cert_key_new(
     enum cert_key_kind kind, EVP_PKEY **out, struct err *e);
 /* PKCS #8 PEM, unencrypted: for files of mode 0600, or to be sealed.  The

@@ -6,6 +6,8 @@
  */
 #include "certs/cert_outside.h"
 
+#include <openssl/pem.h>
+
 #include "certs/cert_outside_priv.h"
 #include "core/limits.h"
 
@@ -17,7 +19,8 @@ find(struct store *st, const struct cert_authority_options *o,
 		return false;
 	if (f->authority != NULL && f->authority->next != NULL)
 		return err_set(e, ERR_CONFLICT,
-		    "%s is prepared already; mutsu ca switch makes it active",
+		    "%s is prepared already; mutsu ca switch makes it active, "
+		    "mutsu ca drop-next gives it up",
 		    f->authority->next->id);
 	return true;
 }
@@ -64,12 +67,81 @@ new_request(struct store *st, const struct cert_make *in,
 		return false;
 	r.m = m;
 	if (!cert_authority_key_is_new(f->authority, m, e) ||
+	    !cert_authority_make_request(in, m, e) ||
 	    !store_write(st, add_request, &r, e)) {
 		cert_authority_abandon(in->options, m, e);
 		return false;
 	}
 	f->requested = TAKE(m);
 	return true;
+}
+
+static bool
+read_request(const struct cert_member *m, X509_REQ **out, struct err *e)
+{
+	const uint8_t *p = m->request->p;
+
+	*out = d2i_X509_REQ(NULL, &p, (long)m->request->len);
+	return *out != NULL ||
+	       err_openssl(e, ERR_INTERNAL, "reading a request");
+}
+
+static bool
+request_pem(const struct cert_member *m, struct buf **out, struct err *e)
+{
+	AUTO(cert_req_free) X509_REQ *r = NULL;
+	AUTO(cert_bio_free) BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+	long len;
+
+	if (!read_request(m, &r, e))
+		return false;
+	if (bio == NULL || PEM_write_bio_X509_REQ(bio, r) != 1)
+		return err_openssl(e, ERR_INTERNAL, "writing a request");
+	len = BIO_get_mem_data(bio, &text);
+	*out = buf_new((size_t)len + 1);
+	buf_add(*out, text, (size_t)len);
+	return true;
+}
+
+static bool
+other_key(
+    const struct cert_key_wish *wish, const struct cert_member *m, X509_REQ *r)
+{
+	bool token = str_eq(m->place.kind, CERT_VAULT_PKCS11);
+
+	if (wish->uri != NULL)
+		return !token || !str_eq(m->place.ref, wish->uri);
+	return wish->kind != CERT_RSA_DEFAULT &&
+	       (token ||
+	           cert_key_kind_of(X509_REQ_get0_pubkey(r)) != wish->kind);
+}
+
+/* What is asked for now is what the open request asks for. */
+static bool
+same_request(const struct cert_authority_options *o,
+    const struct cert_member *m, struct err *e)
+{
+	AUTO(cert_req_free) X509_REQ *r = NULL;
+	char organization[LIMIT_SUBJECT];
+	const char *what;
+
+	if (m->request == NULL)
+		return true;
+	if (!read_request(m, &r, e))
+		return false;
+	cert_name_value(X509_REQ_get_subject_name(r), NID_organizationName,
+	    organization, sizeof(organization));
+	if (o->organization != NULL && !str_eq(o->organization, organization))
+		what = "organization";
+	else if (other_key(&o->issuing_key, m, r))
+		what = "issuing-key";
+	else
+		return true;
+	return err_set(e, ERR_CONFLICT,
+	    "the open request has another %s; mutsu ca drop-request gives it "
+	    "up first",
+	    what);
 }
 
 bool
@@ -87,10 +159,17 @@ cert_outside_request(struct store *st, const struct cert_authority_options *o,
 	if (!cert_authority_check_options(o, e) || !find(st, o, &f, e))
 		return false;
 	in.generation = cert_authority_generation(f.authority);
-	if (f.requested == NULL && !new_request(st, &in, &f, e))
+	if (f.authority != NULL)
+		in.model = f.authority->issuing;
+	if (f.requested == NULL ? !new_request(st, &in, &f, e)
+	                        : !same_request(o, f.requested, e))
 		return false;
-	return cert_authority_open_key(&o->vault, f.requested, e) &&
-	       cert_authority_make_request(&in, f.requested, pem_out, e);
+	/* An older program kept the key alone. */
+	if (f.requested->request == NULL &&
+	    (!cert_authority_open_key(&o->vault, f.requested, e) ||
+	        !cert_authority_make_request(&in, f.requested, e)))
+		return false;
+	return request_pem(f.requested, pem_out, e);
 }
 
 bool
@@ -109,7 +188,7 @@ drop_request(struct store_tx *tx, void *arg, struct err *e)
 	const struct cert_member *m = arg;
 	bool moved;
 
-	if (!cert_authority_db_drop(tx, m->id, &moved, e))
+	if (!cert_authority_db_drop(tx, m->id, CERT_STATE_REQUESTED, &moved, e))
 		return false;
 	if (!moved)
 		return err_set(
@@ -250,6 +329,7 @@ make_ra(struct import *i, const struct cert_authority_options *o, struct err *e)
 	const struct cert_make in = { .options = o,
 		.rank = CERT_RANK_RA,
 		.issuer = i->f.requested,
+		.model = i->f.authority != NULL ? i->f.authority->ra : NULL,
 		.state = i->f.requested->state };
 
 	return cert_authority_make(&in, &i->ra, e) &&

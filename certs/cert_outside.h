@@ -10,7 +10,8 @@
 
 /*
  * *pem_out: the CSR (the caller's).  Makes the key first, unless a request is
- * open: then it is the same one again.  ERR_CONFLICT: a next CA is prepared;
+ * open: then it is the same one again.  ERR_CONFLICT: a next CA is prepared, or
+ * the open request has another organization or key than o says;
  * ERR_INVALID: o says single.
  */
 MUST_CHECK bool cert_outside_request(struct store *st,

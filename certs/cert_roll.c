@@ -54,13 +54,19 @@ make_next(const struct cert_authority *a,
 		.rank = single ? CERT_RANK_SINGLE : CERT_RANK_ISSUING,
 		.generation = cert_authority_generation(a),
 		.issuer = single ? NULL : a->root,
+		.model = a->issuing,
 		.state = CERT_STATE_NEXT };
 
+	if (single && o->issuing_key.kind == CERT_P256)
+		return err_set(e, ERR_INVALID,
+		    "the one CA decrypts SCEP messages: its key has to be "
+		    "RSA");
 	if (!cert_authority_make(&in, &n->issuing, e) ||
 	    !cert_authority_key_is_new(a, n->issuing, e))
 		return false;
 	in.rank = CERT_RANK_RA;
 	in.issuer = n->issuing;
+	in.model = a->ra;
 	return single || cert_authority_make(&in, &n->ra, e);
 }
 
@@ -89,11 +95,12 @@ cert_roll_prepare(struct store *st, const struct cert_authority_options *o,
 	AUTO(cert_authority_free) struct cert_authority *a = NULL;
 	AUTO(next_clear) struct next n = { 0 };
 
-	if (!load(st, o, &a, e))
+	if (!cert_authority_check_options(o, e) || !load(st, o, &a, e))
 		return false;
 	if (a->next != NULL)
 		return err_set(e, ERR_CONFLICT,
-		    "%s is prepared already; mutsu ca switch makes it active",
+		    "%s is prepared already; mutsu ca switch makes it active, "
+		    "mutsu ca drop-next gives it up",
 		    a->next->id);
 	if (a->requested != NULL)
 		return err_set(e, ERR_CONFLICT,

@@ -22,6 +22,7 @@ static bool
 put_member(struct backup *b, struct cert_member *m, struct err *e)
 {
 	AUTO(buf_free) struct buf *cert = buf_new(PEM_MAX);
+	AUTO(buf_free) struct buf *request = buf_new(PEM_MAX);
 	AUTO(buf_wipe) struct buf *key = NULL;
 	bool ours = str_eq(m->place.kind, CERT_VAULT_SEALED) ||
 	            str_eq(m->place.kind, CERT_VAULT_FILE);
@@ -38,6 +39,10 @@ put_member(struct backup *b, struct cert_member *m, struct err *e)
 	json_put_str(o, "parent_id", m->parent_id);
 	if (m->certificate != NULL)
 		json_put_str(o, "certificate", buf_str(cert));
+	if (m->request != NULL) {
+		b64_encode(request, buf_slice(m->request));
+		json_put_str(o, "request", buf_str(request));
+	}
 	if (ours)
 		json_put_str(o, "key", buf_str(key));
 	else if (m->place.ref[0] != '\0')
@@ -95,14 +100,15 @@ cert_roll_backup(struct store *st, const struct cert_vault *v,
 }
 
 struct row {
-	const char *id, *role, *state, *parent_id, *certificate, *key, *uri;
+	const char *id, *role, *state, *parent_id, *certificate, *request, *key,
+	    *uri;
 };
 
 static bool
 read_row(const json_t *o, struct row *r, struct err *e)
 {
 	static const char *const keys[] = { "id", "role", "state", "parent_id",
-		"certificate", "key", "uri", NULL };
+		"certificate", "request", "key", "uri", NULL };
 
 	return json_only_keys(o, keys, e) &&
 	       json_get_str(o, "id", 63, &r->id, e) &&
@@ -110,6 +116,7 @@ read_row(const json_t *o, struct row *r, struct err *e)
 	       json_get_str(o, "state", 15, &r->state, e) &&
 	       json_get_str(o, "parent_id", 63, &r->parent_id, e) &&
 	       json_get_str(o, "certificate", PEM_MAX, &r->certificate, e) &&
+	       json_get_str(o, "request", PEM_MAX, &r->request, e) &&
 	       json_get_str(o, "key", PEM_MAX, &r->key, e) &&
 	       json_get_str(o, "uri", 255, &r->uri, e);
 }
@@ -134,6 +141,20 @@ read_key(const struct row *r, struct slice passphrase, struct cert_member *m,
 }
 
 static bool
+read_csr(const char *text, struct cert_member *m, struct err *e)
+{
+	AUTO(cert_req_free) X509_REQ *r = NULL;
+	const uint8_t *p;
+
+	m->request = buf_new(PEM_MAX);
+	if (!b64_decode(m->request, slice_str(text), 0, e))
+		return false;
+	p = m->request->p;
+	r = d2i_X509_REQ(NULL, &p, (long)m->request->len);
+	return r != NULL || err_openssl(e, ERR_INVALID, "not a request");
+}
+
+static bool
 member_of(const json_t *o, struct slice passphrase, struct cert_member **out,
     struct err *e)
 {
@@ -154,6 +175,7 @@ member_of(const json_t *o, struct slice passphrase, struct cert_member **out,
 	    r.parent_id != NULL ? r.parent_id : "");
 	if ((r.certificate != NULL && !cert_parse_pem(slice_str(r.certificate),
 	                                  &m->certificate, e)) ||
+	    (r.request != NULL && !read_csr(r.request, m, e)) ||
 	    !read_key(&r, passphrase, m, e))
 		return err_wrap(e, "%s", m->id);
 	*out = TAKE(m);

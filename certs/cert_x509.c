@@ -181,7 +181,7 @@ cert_not_after(const X509 *x)
 }
 
 void
-cert_subject(const X509 *x, char *out, size_t size)
+cert_name_text(const X509_NAME *name, char *out, size_t size)
 {
 	/* RFC 4514 escapes, but other scripts stay readable. */
 	static const unsigned long flags =
@@ -190,14 +190,19 @@ cert_subject(const X509 *x, char *out, size_t size)
 	char *text;
 
 	out[0] = '\0';
-	if (bio == NULL ||
-	    X509_NAME_print_ex(bio, X509_get_subject_name(x), 0, flags) < 0 ||
+	if (bio == NULL || X509_NAME_print_ex(bio, name, 0, flags) < 0 ||
 	    BIO_write(bio, "", 1) != 1) {
 		ERR_clear_error();
 		return;
 	}
 	BIO_get_mem_data(bio, &text);
 	str_copy_cut(out, size, text);
+}
+
+void
+cert_subject(const X509 *x, char *out, size_t size)
+{
+	cert_name_text(X509_get_subject_name(x), out, size);
 }
 
 void
@@ -216,10 +221,9 @@ cert_serial(const X509 *x, char *out, size_t size)
 }
 
 void
-cert_subject_value(const X509 *x, int nid, char *out, size_t size)
+cert_name_value(const X509_NAME *name, int nid, char *out, size_t size)
 {
 	AUTO(cert_openssl_free) unsigned char *text = NULL;
-	const X509_NAME *name = X509_get_subject_name(x);
 	int at = X509_NAME_get_index_by_NID(name, nid, -1);
 	const X509_NAME_ENTRY *entry;
 	int len;
@@ -233,4 +237,10 @@ cert_subject_value(const X509 *x, int nid, char *out, size_t size)
 		ERR_clear_error();
 	else if (memchr(text, '\0', (size_t)len) == NULL)
 		str_copy_cut(out, size, (const char *)text);
+}
+
+void
+cert_subject_value(const X509 *x, int nid, char *out, size_t size)
+{
+	cert_name_value(X509_get_subject_name(x), nid, out, size);
 }

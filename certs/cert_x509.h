@@ -33,9 +33,13 @@ int64_t cert_not_before(const X509 *x);
 int64_t cert_not_after(const X509 *x);
 /* RFC 4514 text of the subject, for people and the ledger; cut to size. */
 void cert_subject(const X509 *x, char *out, size_t size);
+/* The same of any name. */
+void cert_name_text(const X509_NAME *name, char *out, size_t size);
 /* Lower-case hex of the serial number, "-" before a negative one; a number
  * that does not fit is cut. */
 void cert_serial(const X509 *x, char *out, size_t size);
 /* First value of an attribute of the subject (NID_commonName, NID_userId), or
  * "" when there is none or it holds a NUL.  UTF-8, cut to size. */
 void cert_subject_value(const X509 *x, int nid, char *out, size_t size);
+/* The same of any name. */
+void cert_name_value(const X509_NAME *name, int nid, char *out, size_t size);

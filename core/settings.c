@@ -17,6 +17,7 @@ struct settings {
 	struct value {
 		char *text;     /* NULL: unset */
 		int64_t number; /* of SETTING_INT; 0 or 1 of SETTING_BOOL */
+		bool given;     /* it is not the default */
 	} * values;             /* one a row */
 };
 
@@ -106,6 +107,7 @@ settings_new(const struct setting_row *rows, size_t count)
 
 		assert(ok); /* a default that its own row forbids */
 		(void)ok;
+		s->values[i].given = false;
 	}
 	return s;
 }
@@ -138,6 +140,7 @@ settings_set(
 	s->values[i].text = *value != '\0' ? str_dup(value) : NULL;
 	str_free(&old);
 	s->values[i].number = number;
+	s->values[i].given = *value != '\0';
 	return true;
 }
 
@@ -263,6 +266,12 @@ bool
 settings_bool(const struct settings *s, const char *name)
 {
 	return known(s, name)->number != 0;
+}
+
+bool
+settings_given(const struct settings *s, const char *name)
+{
+	return known(s, name)->given;
 }
 
 void

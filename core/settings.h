@@ -43,6 +43,9 @@ MUST_CHECK bool settings_set(
 const char *settings_str(const struct settings *s, const char *name);
 int64_t settings_int(const struct settings *s, const char *name);
 bool settings_bool(const struct settings *s, const char *name);
+/* Was it set, to something, by file, environment or option?  Else it is its
+ * default. */
+bool settings_given(const struct settings *s, const char *name);
 /* One line a row: name, default, help. */
 void settings_help(
     const struct setting_row *rows, size_t count, struct buf *out);

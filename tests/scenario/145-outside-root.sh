@@ -24,9 +24,13 @@ for name in first second; do
 	openssl req -x509 -key "$T/$name.key" -days 3650 -subj "/O=Example KK/CN=$name" -out "$T/$name.pem" \
 		-addext keyUsage=critical,keyCertSign,cRLSign
 done
-killed ca request "$T/1.csr"
+killed ca request "$T/1.csr" --organization Acme
 openssl req -in "$T/1.csr" -noout -verify -text | grep -q 'CA:TRUE, pathlen:0' || fail "the request"
 m ca request "$T/again.csr" >/dev/null; cmp "$T/1.csr" "$T/again.csr" || fail "another request the second time"
+ends 5 m ca request "$T/first.pem" # a file of something else
+ends 5 m ca request "$T/other.csr" --organization Other
+ends 2 m ca drop-request # nobody to ask
+m ca show | grep -q 'requested *rsa2048 .*CN=Acme Issuing CA G1' || fail "the request in the table"
 ends 1 m serve --device-port 0 --admin-port 0
 [ "$(grep -c 'waits for its certificate' "$T/out.log")" = 1 ] || fail "what a server says without its authority"
 ends 5 m ca create
@@ -45,6 +49,8 @@ until_ok 20 revoked
 openssl ocsp -issuer "$T/issuing.pem" -cert "$T/one.crt" -url "${SCEP%/scep}/ocsp" -CAfile "$T/first.pem" \
 	-verify_other "$T/issuing.pem" | grep -q 'one.crt: revoked' || fail "OCSP"
 curl -sS --cacert "$T/first.pem" "$URL/enroll" -o /dev/null || fail "the listener's chain does not reach the root"
+api GET /api/v1/authority | head -1 | jq -e '[.authority[] | select(.role != "root")] | all(.key_type == "rsa2048" and
+	(.subject | endswith("O=Acme")) and (.pem | startswith("-----BEGIN CERTIFICATE")))' >/dev/null || fail "the API"
 stop_server
 # Over to another root: both are known, then the second issues.
 ends 4 m ca rollover
@@ -55,6 +61,7 @@ scep_server
 enrol two first
 m scep getnextca "$SCEP" --ca-fingerprint "$(sha "$T/first.pem")" --json | grep -q "$(sha "$T/second.pem")" || fail "GetNextCACert"
 stop_server
+m ca show | grep -q "issuing.*next.*CN=Acme Issuing CA G2" || fail "the name of the next"
 m ca switch >/dev/null
 scep_server
 enrol three second

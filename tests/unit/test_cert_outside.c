@@ -44,6 +44,39 @@ request_asks_for_a_ca(void **state)
 	must_fail(cert_outside_request(p->st, &o, &pem, &failure), ERR_INVALID);
 }
 
+/* It is what was asked for first, whatever the settings say now. */
+static void
+request_again_is_the_same(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p), plain;
+	AUTO(buf_free) struct buf *one = NULL;
+	AUTO(buf_free) struct buf *two = NULL;
+	AUTO(buf_free) struct buf *none = NULL;
+	AUTO(cert_member_free) struct cert_member *m = NULL;
+	struct cert_member_face face;
+	struct err e = { 0 };
+
+	o.organization = "Acme";
+	o.issuing_key.kind = CERT_P256;
+	must(cert_outside_request(p->st, &o, &one, &e), &e);
+	plain = (struct cert_authority_options){ .vault = o.vault };
+	must(cert_outside_request(p->st, &plain, &two, &e), &e);
+	assert_true(slice_eq(buf_slice(one), buf_slice(two)));
+	must(cert_outside_open(p->st, &m, &e), &e);
+	cert_member_face(m, &face);
+	assert_string_equal(face.key_type, "p256");
+	assert_string_equal(face.subject, "CN=Acme Issuing CA G1,O=Acme");
+	plain.organization = "Other";
+	must_fail(
+	    cert_outside_request(p->st, &plain, &none, &failure), ERR_CONFLICT);
+	plain.organization = NULL;
+	plain.issuing_key.kind = CERT_RSA_2048;
+	must_fail(
+	    cert_outside_request(p->st, &plain, &none, &failure), ERR_CONFLICT);
+	assert_null(none);
+}
+
 /* root, a policy CA, ours: as first authority. */
 static void
 first_authority(void **state)
@@ -209,6 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		OWN(request_asks_for_a_ca),
+		OWN(request_again_is_the_same),
 		OWN(first_authority),
 		OWN(next_authority),
 		OWN(request_is_backed_up),

@@ -1,6 +1,6 @@
 /*
  * Rollover as running nodes see it: snapshots swapped under threads, messages
- * for the RA before, the offline root, backup and restore.
+ * for the RA before, the offline root.
  */
 #include "cert_authority_fixture.h"
 
@@ -11,7 +11,6 @@
 #include "certs/cert_authority_priv.h"
 #include "certs/cert_ledger.h"
 #include "certs/cert_roll.h"
-#include "core/json.h"
 
 static struct cert_authority_options
 options(const struct place *p)
@@ -228,6 +227,68 @@ rollover_goes_by_states(void **state)
 	    cert_authority_id(first));
 }
 
+/* What m's certificate and key are. */
+static void
+looks(const struct cert_member *m, const char *type, const char *subject)
+{
+	struct cert_member_face face;
+
+	cert_member_face(m, &face);
+	assert_string_equal(face.key_type, type);
+	assert_string_equal(face.subject, subject);
+}
+
+static const struct cert_member *
+member_in(const struct cert_authority *a, const char *role, const char *state)
+{
+	const struct cert_member *const *m;
+	size_t count = cert_authority_members(a, &m);
+
+	for (size_t i = 0; i < count; i++)
+		if (str_eq(m[i]->role, role) && str_eq(m[i]->state, state))
+			return m[i];
+	fail_msg("no %s %s", state, role);
+	return NULL;
+}
+
+/* What the settings do not say goes on as it was; what they say wins. */
+static void
+what_follows_is_like_it(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p), plain;
+	AUTO(cert_authority_free) struct cert_authority *a = NULL;
+	AUTO(cert_authority_free) struct cert_authority *b = NULL;
+	struct err e = { 0 };
+
+	o.organization = "Acme";
+	o.issuing_key.kind = CERT_P256;
+	o.ra_key.kind = CERT_RSA_3072;
+	must(cert_authority_open(p->st, &o, &a, &e), &e);
+	cert_authority_free(&a);
+	plain = (struct cert_authority_options){ .vault = o.vault };
+	must(cert_roll_renew_ra(p->st, &plain, -1, &e), &e);
+	must(cert_roll_prepare(p->st, &plain, NULL, &e), &e);
+	must(cert_authority_open(p->st, &plain, &a, &e), &e);
+	looks(cert_authority_recipient(a, 0), "rsa3072",
+	    "CN=Acme SCEP RA,O=Acme");
+	looks(cert_authority_next(a), "p256", "CN=Acme Issuing CA G2,O=Acme");
+	looks(member_in(a, CERT_ROLE_RA, CERT_STATE_NEXT), "rsa3072",
+	    "CN=Acme SCEP RA,O=Acme");
+	must(cert_roll_switch(p->st, &plain, &e), &e);
+	plain.organization = "Other";
+	plain.issuing_key.kind = CERT_RSA_2048;
+	must(cert_roll_prepare(p->st, &plain, NULL, &e), &e);
+	must(cert_authority_open(p->st, &plain, &b, &e), &e);
+	looks(cert_authority_next(b), "rsa2048",
+	    "CN=Other Issuing CA G3,O=Other");
+	looks(member_in(b, CERT_ROLE_RA, CERT_STATE_NEXT), "rsa3072",
+	    "CN=Other SCEP RA,O=Other");
+	plain.organization = "";
+	must_fail(
+	    cert_roll_prepare(p->st, &plain, NULL, &failure), ERR_INVALID);
+}
+
 static void
 single_ca_is_all_three(void **state)
 {
@@ -248,6 +309,9 @@ single_ca_is_all_three(void **state)
 	        KU_CRL_SIGN);
 	must(cert_der(cert_authority_ra(a), &der, &e), &e);
 	assert_true(slice_eq(buf_slice(der), cert_authority_ra_chain(a)));
+	o.issuing_key.kind = CERT_P256; /* it decrypts */
+	must_fail(cert_roll_prepare(p->st, &o, NULL, &failure), ERR_INVALID);
+	o.issuing_key.kind = CERT_RSA_DEFAULT;
 	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
 	must(cert_roll_switch(p->st, &o, &e), &e);
 	must(cert_authority_open(p->st, &o, &b, &e), &e);
@@ -290,112 +354,6 @@ root_key_can_leave(void **state)
 	must_fail(cert_roll_prepare(p->st, &o, other, &failure), ERR_INVALID);
 	must(cert_key_decrypt(buf_slice(pem), k.passphrase, &root, &e), &e);
 	must(cert_roll_prepare(p->st, &o, root, &e), &e);
-}
-
-static void
-backup_comes_back(void **state)
-{
-	struct place *p = *state, q;
-	struct cert_authority_options o = options(p);
-	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
-	AUTO(cert_authority_free) struct cert_authority *b = NULL;
-	AUTO(buf_free) struct buf *text = NULL;
-	struct slice phrase = slice_str("a long phrase");
-	struct cert_vault v;
-	struct err e = { 0 };
-
-	struct cert_roll_held held = { 0 };
-	must_fail(cert_roll_backup(p->st, &o.vault, slice_str("11 charact."),
-	              &text, &held, &failure),
-	    ERR_INVALID);
-	must(cert_roll_backup(p->st, &o.vault, phrase, &text, &held, &e), &e);
-	assert_int_equal(held.certificates, 3);
-	assert_int_equal(held.keys, 3);
-	assert_int_equal(held.tokens + held.away, 0);
-	assert_null(strstr(buf_str(text), "BEGIN PRIVATE"));
-	must_fail(cert_roll_restore(
-	              p->st, &o.vault, phrase, buf_slice(text), &failure),
-	    ERR_CONFLICT);
-	place_make(&q);
-	v = place_vault(&q);
-	must_fail(cert_roll_restore(q.st, &v, slice_str("a long phrasf"),
-	              buf_slice(text), &failure),
-	    ERR_INVALID);
-	must_fail(
-	    cert_roll_restore(q.st, &v, phrase, slice_str("{}"), &failure),
-	    ERR_INVALID);
-	must(cert_roll_restore(q.st, &v, phrase, buf_slice(text), &e), &e);
-	b = open_authority(&q);
-	assert_true(
-	    slice_eq(cert_authority_ra_chain(a), cert_authority_ra_chain(b)));
-	cert_authority_free(&b);
-	place_remove(&q);
-}
-
-/* A backup of three rows, with only those whose bit is set. */
-static struct buf *
-part_of(const struct buf *text, unsigned rows)
-{
-	AUTO(json_free) json_t *o = NULL;
-	AUTO(str_free) char *part = NULL;
-	struct buf *b = buf_new(1 << 20);
-	struct err e = { 0 };
-
-	must(json_parse(buf_slice(text), &o, &e), &e);
-	for (size_t i = 3; i-- > 0;)
-		if ((rows & 1u << i) == 0)
-			json_array_remove(json_object_get(o, "members"), i);
-	part = json_text(o);
-	buf_adds(b, part);
-	return b;
-}
-
-/* What lacks rows, or names a token that does not open, changes nothing. */
-static void
-half_a_backup_is_refused(void **state)
-{
-	struct place *p = *state, q;
-	struct cert_authority_options o = options(p);
-	AUTO(cert_authority_free) struct cert_authority *a = open_authority(p);
-	AUTO(buf_free) struct buf *text = NULL;
-	AUTO(buf_free) struct buf *token = buf_new(1 << 20);
-	AUTO(cert_authority_free) struct cert_authority *b = NULL;
-	struct slice phrase = slice_str("a long phrase");
-	struct cert_roll_held held;
-	struct cert_vault v;
-	struct err e = { 0 };
-
-	must(cert_roll_backup(p->st, &o.vault, phrase, &text, &held, &e), &e);
-	place_make(&q);
-	v = place_vault(&q);
-	v.files = true;
-	v.passphrase = "env:PATH";
-	for (unsigned rows = 1; rows < 7; rows++) {
-		AUTO(buf_free) struct buf *part = part_of(text, rows);
-
-		must_fail(cert_roll_restore(
-		              q.st, &v, phrase, buf_slice(part), &failure),
-		    ERR_INVALID);
-	}
-	/* The RA's key as one in a token, and no module is set. */
-	const char *ra =
-	    strstr(buf_str(text), cert_authority_recipient(a, 0)->id);
-	const char *key = strstr(ra, "\"key\":");
-	assert_non_null(key);
-	buf_add(token, buf_str(text), (size_t)(key - buf_str(text)));
-	buf_adds(token, "\"uri\":\"pkcs11:token=t;object=ra\"");
-	buf_adds(token, strchr(key + strlen("\"key\":\""), '"') + 1);
-	must_fail(
-	    cert_roll_restore(q.st, &v, phrase, buf_slice(token), &failure),
-	    ERR_INVALID);
-	assert_non_null(strstr(failure.text, "pkcs11-module"));
-	assert_int_equal(each_file(v.dir, NULL), 0);
-	must(cert_roll_restore(q.st, &v, phrase, buf_slice(text), &e), &e);
-	assert_int_equal(each_file(v.dir, NULL), 3);
-	o.vault = v;
-	must(cert_authority_open(q.st, &o, &b, &e), &e);
-	cert_authority_free(&b);
-	place_remove(&q);
 }
 
 /* Threads that issue while the authority changes under them. */
@@ -466,10 +424,9 @@ main(void)
 		PLACE_TEST(a_next_ca_without_its_keys_stays_the_next),
 		PLACE_TEST(keys_stay_while_a_row_may_name_them),
 		PLACE_TEST(rollover_goes_by_states),
+		PLACE_TEST(what_follows_is_like_it),
 		PLACE_TEST(single_ca_is_all_three),
 		PLACE_TEST(root_key_can_leave),
-		PLACE_TEST(backup_comes_back),
-		PLACE_TEST(half_a_backup_is_refused),
 		PLACE_TEST(swaps_under_threads),
 	};
 

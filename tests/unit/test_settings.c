@@ -34,6 +34,22 @@ defaults(void **state)
 	assert_int_equal(settings_int(s, "device-port"), 8443);
 	assert_null(settings_str(s, "public-url"));
 	assert_true(settings_bool(s, "tls"));
+	assert_false(settings_given(s, "data"));
+	assert_false(settings_given(s, "public-url"));
+}
+
+/* The same word as the default is a word all the same; none is none. */
+static void
+what_is_given_is_known(void **state)
+{
+	AUTO(settings_free) struct settings *s = fresh();
+
+	(void)state;
+	assert_ok(settings_set(s, "data", "data", e));
+	assert_true(settings_given(s, "data"));
+	assert_ok(settings_set(s, "data", "", e));
+	assert_false(settings_given(s, "data"));
+	assert_false(settings_given(s, "tls"));
 }
 
 static void
@@ -136,6 +152,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
+		cmocka_unit_test(what_is_given_is_known),
 		cmocka_unit_test(file_then_environment_then_option),
 		cmocka_unit_test(bad_values_are_refused),
 		cmocka_unit_test(bad_files_are_named_with_their_line),
