@@ -238,6 +238,24 @@ switch_over(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 }
 
 static bool
+drop_next(const struct app_args *a, struct app_ca_desk *d, struct err *e)
+{
+	AUTO(cert_authority_free) struct cert_authority *ca = NULL;
+	const struct cert_member *next;
+
+	if (!app_ca_snapshot(d, &ca, e))
+		return false;
+	next = cert_authority_next(ca);
+	if ((next != NULL && !app_ca_confirm(a, next->id, e)) ||
+	    !cert_roll_drop_next(d->store, &d->o, e) || !app_ca_show(a, d, e))
+		return false;
+	app_say(a,
+	    "Servers that run notice. Clients that asked GetNextCACert have to "
+	    "ask again after the next rollover.");
+	return true;
+}
+
+static bool
 renew_ra(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	const char *why = app_arg(a, "revoke");
@@ -353,6 +371,7 @@ APP_CA_BEGIN(create)
 APP_CA_COMMAND(export)
 APP_CA_COMMAND(rollover)
 APP_CA_COMMAND(switch_over)
+APP_CA_COMMAND(drop_next)
 APP_CA_COMMAND(renew_ra)
 APP_CA_COMMAND(take_root)
 APP_CA_COMMAND(backup)
@@ -371,6 +390,9 @@ const struct app_subcommand app_ca_commands[] = {
 	{ "ca", "switch", "", 0, 0, app_ca_options,
 	    "make the next issuing CA the active one", switch_over_command,
 	    true },
+	{ "ca", "drop-next", "", 0, 0, app_ca_drop_options,
+	    "give the next issuing CA up, while it has issued nothing",
+	    drop_next_command, true },
 	{ "ca", "renew-ra", "", 0, 0, renew_options,
 	    "give the SCEP RA a new key and certificate", renew_ra_command,
 	    true },

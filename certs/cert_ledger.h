@@ -33,7 +33,8 @@ struct cert_record {
 MUST_CHECK bool cert_ledger_read(
     const X509 *x, struct cert_issued *out, struct err *e);
 /* In the transaction that spends the challenge.  Writes the event
- * certificate.issued.  ERR_CONFLICT: it is there already. */
+ * certificate.issued.  ERR_CONFLICT: it is there already; ERR_UNAVAILABLE: its
+ * authority was given up. */
 MUST_CHECK bool cert_ledger_add(
     struct store_tx *tx, const struct cert_record *r, struct err *e);
 /* *found false if it is not in the ledger. */

@@ -13,23 +13,30 @@ cert_ledger_db_add(
     struct store_tx *tx, const struct cert_record *r, struct err *e)
 {
 	const struct cert_issued *i = r->issued;
+	int64_t added;
 
-	return store_exec(tx,
-	    "INSERT INTO certificate (fingerprint, serial, authority_id,"
-	    " subject, spki, template, purpose, enrollment_ref, device_id,"
-	    " user_id, challenge_id, transaction_id, der, not_before,"
-	    " not_after, state, created_at)"
-	    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-	    " $14, $15, 'issued', $16)",
-	    S_ARGS(S_TEXT(i->fingerprint), S_TEXT(i->serial),
-	        S_TEXT(r->authority_id), S_TEXT(i->subject), S_TEXT(i->spki),
-	        S_TEXT(r->template), S_TEXT(r->purpose),
-	        S_TEXT(r->enrollment_ref), S_TEXT(r->device_id),
-	        S_TEXT(r->user_id), S_TEXT(r->challenge_id),
-	        S_TEXT(r->transaction_id), S_BLOB(buf_slice(i->der)),
-	        S_INT(i->not_before), S_INT(i->not_after),
-	        S_INT(clock_now_ms())),
-	    NULL, e);
+	if (!store_exec(tx,
+	        "INSERT INTO certificate (fingerprint, serial, authority_id,"
+	        " subject, spki, template, purpose, enrollment_ref, device_id,"
+	        " user_id, challenge_id, transaction_id, der, not_before,"
+	        " not_after, state, created_at)"
+	        " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+	        "$13,"
+	        " $14, $15, 'issued', $16 WHERE NOT EXISTS (SELECT 1 FROM"
+	        " authority WHERE id = $3 AND state = 'dropped')",
+	        S_ARGS(S_TEXT(i->fingerprint), S_TEXT(i->serial),
+	            S_TEXT(r->authority_id), S_TEXT(i->subject),
+	            S_TEXT(i->spki), S_TEXT(r->template), S_TEXT(r->purpose),
+	            S_TEXT(r->enrollment_ref), S_TEXT(r->device_id),
+	            S_TEXT(r->user_id), S_TEXT(r->challenge_id),
+	            S_TEXT(r->transaction_id), S_BLOB(buf_slice(i->der)),
+	            S_INT(i->not_before), S_INT(i->not_after),
+	            S_INT(clock_now_ms())),
+	        &added, e))
+		return false;
+	return added == 1 || err_set(e, ERR_UNAVAILABLE,
+	                         "the CA that signed it was given up "
+	                         "meanwhile");
 }
 
 static void

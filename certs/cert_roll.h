@@ -18,6 +18,13 @@ MUST_CHECK bool cert_roll_prepare(struct store *st,
 /* Next becomes active, active becomes old.  ERR_CONFLICT: there is no next. */
 MUST_CHECK bool cert_roll_switch(
     struct store *st, const struct cert_authority_options *o, struct err *e);
+/*
+ * Gives the next authority up: its rows, its RA and what was imported above
+ * it, and their keys, but for those in a token.  ERR_NOT_FOUND: there is no
+ * next; ERR_CONFLICT: it has issued certificates.
+ */
+MUST_CHECK bool cert_roll_drop_next(
+    struct store *st, const struct cert_authority_options *o, struct err *e);
 
 /*
  * A new key and certificate for the RA.  reason -1: the one before serves for

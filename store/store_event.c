@@ -76,6 +76,8 @@ static const struct store_event_kind kinds[] = {
 	{ "authority.imported",
 	    "An issuing CA that an outside root signed was taken in." },
 	{ "authority.prepared", "The next issuing CA was made." },
+	{ "authority.next_dropped",
+	    "The next issuing CA was given up, and its key destroyed." },
 	{ "authority.switched", "The next issuing CA became the active one." },
 	{ "authority.root_taken",
 	    "The root's key was moved out of the installation." },

@@ -289,6 +289,76 @@ what_follows_is_like_it(void **state)
 	    cert_roll_prepare(p->st, &plain, NULL, &failure), ERR_INVALID);
 }
 
+/* By the next CA of a snapshot, and into the ledger. */
+static bool
+issue_by_next(struct place *p, const struct cert_authority *a, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	AUTO(cert_key_free) EVP_PKEY *key = new_key(CERT_P256);
+	AUTO(cert_pubkey_free) X509_PUBKEY *pub = NULL;
+	AUTO(cert_issued_clear) struct cert_issued i = { 0 };
+	struct cert_subject subject = { .cn = "Mac" };
+	struct cert_issue in = { cert_template_find(CERT_TEMPLATE_DEVICE),
+		&subject, NULL, clock_now_ms(), cert_authority_next(a) };
+
+	assert_int_equal(X509_PUBKEY_set(&pub, key), 1);
+	in.pub = pub;
+	must(cert_authority_issue(a, &in, &i, e), e);
+	must(store_begin(p->st, STORE_WRITE, &tx, e), e);
+	return cert_ledger_add(tx,
+	           &(struct cert_record){ .issued = &i,
+	               .authority_id = i.authority_id,
+	               .template = CERT_TEMPLATE_DEVICE,
+	               .purpose = "enroll" },
+	           e) &&
+	       store_commit(&tx, e);
+}
+
+static void
+next_can_be_given_up(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_live_free) struct cert_live *l = open_live(p);
+	AUTO(cert_authority_free) struct cert_authority *between = NULL;
+	AUTO(cert_authority_free) struct cert_authority *after = NULL;
+	AUTO(cert_authority_free) struct cert_authority *again = NULL;
+	const struct cert_member *ra;
+	struct err e = { 0 };
+
+	o.vault.files = true;
+	o.vault.passphrase = "env:PATH";
+	must_fail(cert_roll_drop_next(p->st, &o, &failure), ERR_NOT_FOUND);
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	assert_int_equal(each_file(p->keys, NULL), 2);
+	cert_live_free(&l);
+	must(cert_live_open(p->st, &o, &l, &e), &e);
+	between = cert_live_get(l);
+	ra = member_in(between, CERT_ROLE_RA, CERT_STATE_NEXT);
+	must(cert_roll_drop_next(p->st, &o, &e), &e);
+	assert_int_equal(each_file(p->keys, NULL), 0);
+	assert_int_equal(
+	    entry_of(p, ra->certificate).revoke_reason, CERT_REASON_CESSATION);
+	/* A node that has not noticed signs what the ledger does not take. */
+	must_fail(issue_by_next(p, between, &failure), ERR_UNAVAILABLE);
+	refreshed(l, true);
+	after = cert_live_get(l);
+	assert_null(cert_authority_next(after));
+	assert_int_equal(cert_authority_next_chain(after).len, 0);
+	assert_int_equal(recipients(after), 1);
+	must_fail(cert_roll_drop_next(p->st, &o, &failure), ERR_NOT_FOUND);
+
+	/* The next one has a name of its own; once it issued, it stays. */
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	refreshed(l, true);
+	again = cert_live_get(l);
+	looks(cert_authority_next(again), "rsa2048",
+	    "CN=Example Issuing CA G3,O=Example");
+	must(issue_by_next(p, again, &e), &e);
+	must_fail(cert_roll_drop_next(p->st, &o, &failure), ERR_CONFLICT);
+	must(cert_roll_switch(p->st, &o, &e), &e);
+}
+
 static void
 single_ca_is_all_three(void **state)
 {
@@ -425,6 +495,7 @@ main(void)
 		PLACE_TEST(keys_stay_while_a_row_may_name_them),
 		PLACE_TEST(rollover_goes_by_states),
 		PLACE_TEST(what_follows_is_like_it),
+		PLACE_TEST(next_can_be_given_up),
 		PLACE_TEST(single_ca_is_all_three),
 		PLACE_TEST(root_key_can_leave),
 		PLACE_TEST(swaps_under_threads),
