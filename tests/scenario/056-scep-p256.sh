@@ -6,7 +6,11 @@
 scep_server
 stop_server
 ca() { "$MUTSU" ca "$@" --data "$T/data" --json 2>>"$T/ca.log"; }
-ca rollover --issuing-key p256 >/dev/null || fail "rollover"
+ca rollover --issuing-key rsa3072 >/dev/null || fail "rollover" # a slip
+ca drop-next >/dev/null && fail "a key destroyed unasked"
+ca drop-next --yes | jq -e 'all(.[]; .state == "active")' >/dev/null || fail "drop-next"
+ca rollover --issuing-key p256 | jq -e '.[] | select(.state == "next" and .role == "issuing") |
+	.key_type == "p256" and (.subject | contains("G3"))' >/dev/null || fail "rollover"
 ca switch | jq -e '[.[] | select(.role == "issuing")] | length == 2' >/dev/null || fail "switch"
 scep_server
 PLAIN=${SCEP%/scep}
