@@ -14,7 +14,8 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(str_free) char *next = NULL;
 	struct api_service *s = service;
 	const char *after = api_filter(rq, "after");
-	struct scep_request_page page = { .state = api_filter(rq, "state"),
+	struct scep_request_page page = { .seal = s->o.seal,
+		.state = api_filter(rq, "state"),
 		.before_at = INT64_MAX,
 		.before_id = "" };
 
@@ -37,7 +38,7 @@ reply_one(
 	AUTO(json_free) json_t *j = NULL;
 
 	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
-	    !scep_approval_json(tx, id, &j, e))
+	    !scep_approval_json(tx, s->o.seal, id, &j, e))
 		return false;
 	api_reply(rp, 200, &j);
 	return true;

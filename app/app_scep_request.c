@@ -2,17 +2,26 @@
 #include "app/app_cli.h"
 #include "core/json.h"
 
+/* A table cuts what is wide but for its last column, so the key, which is
+ * always as wide, and the reason share that. */
+#define KEY_TITLE                                                              \
+	"KEY SHA-256                                                       "   \
+	"WHY"
+
+/* What is not in an answer as it is: for_people() puts it there. */
 static const struct app_column columns[] = {
 	{ "ID", "id" },
 	{ "CN", "subject.cn" },
 	{ "O", "subject.o" },
+	{ "NAMES", "san" },
+	{ "NOT CERTIFIED", "ignored" },
 	{ "TEMPLATE", "template" },
 	{ "FROM", "peer" },
-	{ "KEY", "key" },
+	{ "KEY", "kind" },
 	{ "STATE", "state" },
 	{ "UPSTREAM", "upstream" },
 	{ "EXPIRES", "expires_at" },
-	{ "WHY", "reason" },
+	{ KEY_TITLE, "last" },
 	{ NULL, NULL },
 };
 
@@ -21,12 +30,10 @@ static const struct app_column fields[] = {
 	{ "O", "subject.o" },
 	{ "OU", "subject.ou" },
 	{ "UID", "subject.uid" },
-	{ "DNS", "subject.dns" },
-	{ "Email", "subject.email" },
-	{ "IP", "subject.ip" },
-	{ "URI", "subject.uri" },
-	{ "More names", "more" },
-	{ "Key", "key" },
+	{ "Names", "san" },
+	{ "Not certified", "ignored" },
+	{ "Key", "kind" },
+	{ "Key SHA-256", "key" },
 	{ "From", "peer" },
 	{ "Template", "template" },
 	{ "State", "state" },
@@ -55,6 +62,45 @@ static const struct app_option reject_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+/* "dns:a.example, ip:192.0.2.1" in place of an array. */
+static void
+join(json_t *o, const char *key)
+{
+	const json_t *array = json_object_get(o, key), *one;
+	AUTO(buf_free) struct buf *line = buf_new(64 << 10);
+	size_t i;
+
+	json_array_foreach(array, i, one)
+	{
+		const char *text = json_string_value(one);
+
+		buf_addf(
+		    line, "%s%s", i > 0 ? ", " : "", text != NULL ? text : "");
+	}
+	json_put_str(o, key, buf_str(line));
+}
+
+/* Adds what the tables show; with --json an answer stays as it is. */
+static void
+for_people(const struct app_args *a, json_t *request)
+{
+	AUTO(str_free) char *kind = NULL, *last = NULL;
+	char bits[32], scratch[32];
+
+	if (a->json)
+		return;
+	join(request, "san");
+	join(request, "ignored");
+	kind = str_printf("%s %s",
+	    app_value(request, "key_type", scratch, sizeof(scratch)),
+	    app_value(request, "key_bits", bits, sizeof(bits)));
+	json_put_str(request, "kind", kind);
+	last = str_printf("%-64s  %s",
+	    app_value(request, "key", scratch, sizeof(scratch)),
+	    app_value(request, "reason", scratch, sizeof(scratch)));
+	json_put_str(request, "last", last);
+}
+
 static int
 list(const struct app_args *a)
 {
@@ -67,33 +113,17 @@ list(const struct app_args *a)
 	    str_printf("/api/v1/scep-requests?limit=500&state=%s", state);
 	int code = app_call_list(a, path, "scep_requests", rows);
 
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		for_people(a, json_array_get(rows, i));
 	if (code == APP_OK)
 		app_print_list(a, rows, columns, "No SCEP requests.");
 	return code;
 }
 
-/* For people, more alternative names are one line: "dns b.example, ip ::1". */
 static void
 print_request(const struct app_args *a, json_t *request)
 {
-	const json_t *more =
-	    json_object_get(json_object_get(request, "subject"), "more");
-	AUTO(buf_free) struct buf *line = buf_new(16 << 10);
-	const char *kind;
-	json_t *one, *name;
-	size_t i;
-
-	json_array_foreach(more, i, one)
-	{
-		json_object_foreach(one, kind, name)
-		{
-			buf_addf(line, "%s%s %s", i == 0 ? "" : ", ", kind,
-			    json_is_string(name) ? json_string_value(name)
-			                         : "");
-		}
-	}
-	if (!a->json)
-		json_put_str(request, "more", buf_str(line));
+	for_people(a, request);
 	app_print_one(a, request, fields);
 }
 

@@ -271,6 +271,27 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 	"the names of the request cannot all be certified: at most one CN, "   \
 	"O, OU and UID, and 16 alternative names, in one list"
 
+/* Nobody but the request says the names: they are certified all, or none. */
+static bool
+all_names(const struct scep_request *rq, const struct cert_template *t,
+    const struct scep_names *names, struct scep_outcome *out)
+{
+	AUTO(json_free)
+	json_t *others = scep_ignored(rq->csr_der,
+	    &(struct scep_beyond){ &names->subject, t, t->upstream != NULL });
+	struct scep_reason *r = &out->reason;
+	char kinds[64];
+
+	if (json_array_size(others) == 0)
+		return true;
+	scep_ignored_kinds(others, kinds, sizeof(kinds));
+	snprintf(r->text, sizeof(r->text),
+	    "the request asks for names that are not certified here: %s",
+	    kinds);
+	scep_refuse(&out->verdict, SCEP_BAD_REQUEST, r->text);
+	return false;
+}
+
 bool
 scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
     const struct cert_template *t, struct scep_outcome *out, struct err *e)
@@ -288,6 +309,7 @@ scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
 		return true;
 	}
 	if (!scep_template_permits(t, rq, &out->verdict) ||
+	    !all_names(rq, t, &names, out) ||
 	    !scep_strict(rq, t, &names.subject, &out->verdict))
 		return true;
 	subject = cert_subject_json(&names.subject);

@@ -4,11 +4,14 @@
  */
 #include "scep/scep_approval_priv.h"
 
-/* In the order that the list shows. */
-#define SHOWN_COLUMNS                                                          \
-	"id, transaction_id, subject, template, spki, peer, state, reason, "   \
-	"decided_by, fingerprint, created_at, expires_at, decided_at, "        \
-	"upstream, tries, polls, next_at, seen"
+/* As enum scep_shown counts them. */
+#define SHOWN                                                                  \
+	"SELECT r.id, r.transaction_id, r.subject, r.template, r.spki, "       \
+	"r.peer, r.state, r.reason, r.decided_by, r.fingerprint, "             \
+	"r.created_at, r.expires_at, r.decided_at, r.upstream, r.tries, "      \
+	"r.polls, r.next_at, r.seen, r.claim, r.csr, u.slot_at, u.faults, "    \
+	"u.fields FROM scep_request r "                                        \
+	"LEFT JOIN upstream u ON u.name = r.upstream "
 
 void
 scep_waiting_clear(struct scep_waiting *w)
@@ -218,10 +221,9 @@ scep_db_waiting_page(struct store_tx *tx, const struct scep_request_page *page,
     struct store_rows **out, struct err *e)
 {
 	return store_query(tx,
-	    "SELECT " SHOWN_COLUMNS " FROM scep_request"
-	    " WHERE state = COALESCE(CAST($1 AS TEXT), state)"
-	    " AND (created_at, id) < ($2, $3)"
-	    " ORDER BY created_at DESC, id DESC LIMIT $4",
+	    SHOWN "WHERE r.state = COALESCE(CAST($1 AS TEXT), r.state)"
+	          " AND (r.created_at, r.id) < ($2, $3)"
+	          " ORDER BY r.created_at DESC, r.id DESC LIMIT $4",
 	    S_ARGS(S_TEXT(page->state), S_INT(page->before_at),
 	        S_TEXT(page->before_id), S_INT(page->limit + 1)),
 	    out, e);
@@ -231,7 +233,6 @@ bool
 scep_db_waiting_row(
     struct store_tx *tx, const char *id, struct store_rows **out, struct err *e)
 {
-	return store_query(tx,
-	    "SELECT " SHOWN_COLUMNS " FROM scep_request WHERE id = $1",
-	    S_ARGS(S_TEXT(id)), out, e);
+	return store_query(
+	    tx, SHOWN "WHERE r.id = $1", S_ARGS(S_TEXT(id)), out, e);
 }

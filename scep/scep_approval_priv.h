@@ -112,6 +112,32 @@ MUST_CHECK bool scep_db_waiting_forget(
 /* Forgets what was decided long ago. */
 MUST_CHECK bool scep_db_waiting_purge(
     struct store_tx *tx, int64_t before_ms, struct err *e);
+/* Columns of the next two: a request, and the upstream that it waits for. */
+enum scep_shown {
+	SCEP_SHOWN_ID,
+	SCEP_SHOWN_TRANSACTION,
+	SCEP_SHOWN_SUBJECT,
+	SCEP_SHOWN_TEMPLATE,
+	SCEP_SHOWN_KEY,
+	SCEP_SHOWN_PEER,
+	SCEP_SHOWN_STATE,
+	SCEP_SHOWN_REASON,
+	SCEP_SHOWN_BY,
+	SCEP_SHOWN_CERTIFICATE,
+	SCEP_SHOWN_CREATED_AT,
+	SCEP_SHOWN_EXPIRES_AT,
+	SCEP_SHOWN_DECIDED_AT,
+	SCEP_SHOWN_UPSTREAM,
+	SCEP_SHOWN_TRIES,
+	SCEP_SHOWN_POLLS,
+	SCEP_SHOWN_NEXT_AT,
+	SCEP_SHOWN_SEEN,
+	SCEP_SHOWN_CLAIM,
+	SCEP_SHOWN_CSR,
+	SCEP_SHOWN_SLOT_AT,
+	SCEP_SHOWN_FAULTS,
+	SCEP_SHOWN_FIELDS
+};
 MUST_CHECK bool scep_db_waiting_page(struct store_tx *tx,
     const struct scep_request_page *page, struct store_rows **out,
     struct err *e);

@@ -55,16 +55,20 @@ allowed_of(const struct scep_beyond *may, int nid)
 	}
 }
 
+bool
+scep_beyond_attribute(const X509_NAME_ENTRY *n, const struct scep_beyond *may)
+{
+	int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(n));
+
+	return !same(allowed_of(may, nid), X509_NAME_ENTRY_get_data(n));
+}
+
 static bool
 subject_within(const X509_NAME *name, const struct scep_beyond *may)
 {
-	for (int i = 0; i < X509_NAME_entry_count(name); i++) {
-		X509_NAME_ENTRY *n = X509_NAME_get_entry(name, i);
-		int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(n));
-
-		if (!same(allowed_of(may, nid), X509_NAME_ENTRY_get_data(n)))
+	for (int i = 0; i < X509_NAME_entry_count(name); i++)
+		if (scep_beyond_attribute(X509_NAME_get_entry(name, i), may))
 			return false;
-	}
 	/* What has no name there cannot be found again. */
 	return !may->outside ||
 	       X509_NAME_get_index_by_NID(name, NID_commonName, -1) >= 0;
@@ -101,19 +105,22 @@ alternative_is(const GENERAL_NAME *g, const char *kind, const char *allowed)
 	}
 }
 
-static bool
-alternative_within(const GENERAL_NAME *g, const struct cert_subject *a)
+bool
+scep_beyond_alternative(const GENERAL_NAME *g, const struct scep_beyond *may)
 {
+	const struct cert_subject *a = may->names;
 	const struct cert_alternative *more = a->more;
 
+	if (!may->outside && !may->template->san)
+		return true;
 	if (alternative_is(g, "email", a->email) ||
 	    alternative_is(g, "dns", a->dns) ||
 	    alternative_is(g, "uri", a->uri) || alternative_is(g, "ip", a->ip))
-		return true;
+		return false;
 	for (size_t i = 0; i < COUNT(a->more) && more[i].kind != NULL; i++)
 		if (alternative_is(g, more[i].kind, more[i].value))
-			return true;
-	return false;
+			return false;
+	return true;
 }
 
 static bool
@@ -123,8 +130,8 @@ alternatives_within(X509_EXTENSION *x, const struct scep_beyond *may)
 	bool ok = names != NULL && (may->outside || may->template->san);
 
 	for (int i = 0; ok && i < sk_GENERAL_NAME_num(names); i++)
-		ok = alternative_within(
-		    sk_GENERAL_NAME_value(names, i), may->names);
+		ok = !scep_beyond_alternative(
+		    sk_GENERAL_NAME_value(names, i), may);
 	GENERAL_NAMES_free(names);
 	return ok;
 }

@@ -132,7 +132,7 @@ read_alternative(const GENERAL_NAME *g, struct scep_names *out)
 	case GEN_IPADD:
 		keep(out, "ip", &s->ip, address_of(g->d.iPAddress));
 		break;
-	default: /* of a kind that we do not issue */
+	default: /* of a kind that we do not issue: see scep_ignored() */
 		break;
 	}
 }

@@ -72,7 +72,7 @@ struct scep_request {
 
 /* A text of a verdict that is made for one request. */
 struct scep_reason {
-	char text[96];
+	char text[160];
 };
 /* How a request ended; not to be copied. */
 struct scep_outcome {

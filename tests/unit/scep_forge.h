@@ -209,6 +209,8 @@ forge_add_certificate(struct buf *b, X509 *x)
 struct forge_csr {
 	EVP_PKEY *key;
 	const char *cn;
+	/* Behind it in the subject: "C", "JP", ...; NULL: nothing. */
+	const char *const *also;
 	struct slice challenge; /* p NULL: none */
 	int challenge_tag;      /* 0: PrintableString */
 	int challenges;         /* attributes; 0: 1 */
@@ -256,6 +258,11 @@ forge_csr_make(struct forge_csr c)
 	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(req), "CN",
 	    MBSTRING_UTF8, (const uint8_t *)(c.cn ? c.cn : "asked for"), -1, -1,
 	    0);
+	for (const char *const *a = c.also; a != NULL && *a != NULL; a += 2)
+		assert_int_equal(
+		    X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(req),
+		        a[0], MBSTRING_UTF8, (const uint8_t *)a[1], -1, -1, 0),
+		    1);
 	assert_int_equal(X509_REQ_set_pubkey(req, c.key), 1);
 	if (c.challenge.p != NULL)
 		forge_csr_challenge(req, &c);

@@ -60,9 +60,10 @@ world_secret(struct world *w, const char *name, const char *names)
 struct visit {
 	const char *template; /* of the address; NULL: none */
 	const char *challenge, *cn, *tid, *type, *peer;
-	EVP_PKEY *key;    /* to be certified */
-	const EVP_MD *md; /* of the CSR; NULL: SHA-256 */
-	X509 *signer;     /* of w->key */
+	const char *const *also; /* of struct forge_csr */
+	EVP_PKEY *key;           /* to be certified */
+	const EVP_MD *md;        /* of the CSR; NULL: SHA-256 */
+	X509 *signer;            /* of w->key */
 	STACK_OF(X509_EXTENSION) * extensions;
 	int extensions_nid; /* 0: PKCS #9 */
 };
@@ -74,6 +75,7 @@ visit(struct world *w, struct visit v)
 	struct buf *csr =
 	    forge_csr_make((struct forge_csr){ .key = v.key ? v.key : w->key,
 	        .cn = v.cn,
+	        .also = v.also,
 	        .md = v.md,
 	        .challenge =
 	            v.challenge ? slice_str(v.challenge) : slice_of(NULL, 0),
