@@ -37,6 +37,21 @@ static const struct {
 	    { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04 } },
 };
 
+const char *
+scep_fail_name(int fail)
+{
+	static const char *const names[] = {
+		[SCEP_BAD_ALG] = "badAlg",
+		[SCEP_BAD_MESSAGE_CHECK] = "badMessageCheck",
+		[SCEP_BAD_REQUEST] = "badRequest",
+		[SCEP_BAD_TIME] = "badTime",
+		[SCEP_BAD_CERT_ID] = "badCertId",
+	};
+
+	return fail >= 0 && fail < (int)COUNT(names) ? names[fail]
+	                                             : "no failInfo";
+}
+
 static int
 find(const ASN1_OBJECT *o)
 {

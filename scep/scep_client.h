@@ -82,7 +82,7 @@ X509 *scep_client_recipient(STACK_OF(X509) * chain);
 
 struct scep_client_result {
 	int status;    /* scep_status */
-	int fail_info; /* scep_client_fail_name(); -1: none */
+	int fail_info; /* scep_fail_name(); -1: none */
 	char fail_text[256];
 	X509 *cert;             /* on success; caller's */
 	STACK_OF(X509) * chain; /* what GetCACert gave; caller's */
@@ -107,9 +107,6 @@ MUST_CHECK bool scep_client_poll(
 MUST_CHECK bool scep_client_next_ca(
     struct scep_client *c, STACK_OF(X509) * *out, struct err *e);
 void scep_client_result_clear(struct scep_client_result *r);
-/* "badRequest": the name of a failInfo (RFC 8894 3.2.1.4.5); "unknown": it has
- * none there. */
-const char *scep_client_fail_name(int fail_info);
 
 /* scep_client_new() and scep_client_send() in one. */
 MUST_CHECK bool scep_client_enroll(struct fetch *f,

@@ -123,22 +123,6 @@ open_reply(struct scep_message *m, const struct scep_client_ca *ca,
 	       choose(certs, ca, p, out, e);
 }
 
-const char *
-scep_client_fail_name(int fail_info)
-{
-	static const char *const names[] = {
-		[SCEP_BAD_ALG] = "badAlg",
-		[SCEP_BAD_MESSAGE_CHECK] = "badMessageCheck",
-		[SCEP_BAD_REQUEST] = "badRequest",
-		[SCEP_BAD_TIME] = "badTime",
-		[SCEP_BAD_CERT_ID] = "badCertId",
-	};
-
-	return fail_info >= 0 && (size_t)fail_info < COUNT(names)
-	           ? names[fail_info]
-	           : "unknown";
-}
-
 bool
 scep_client_read_reply(struct slice der, const struct scep_client_options *o,
     const struct scep_client_ca *ca, const struct scep_pending *p,

@@ -11,7 +11,7 @@
 #include "scep/scep_client_priv.h"
 #include "scep/scep_est.h"
 
-enum { HEADERS = 4, HEADER_MAX = 2048 };
+enum { HEADERS = 4, HEADER_MAX = 2048, WHY_SIZE = 180 };
 
 /* RFC 7617: the password in a header of its own buffer, wiped after use. */
 static bool
@@ -35,16 +35,61 @@ basic(const struct scep_est_options *o, struct buf **out, struct err *e)
 	return true;
 }
 
+/* RFC 7030 4.2.3: what a server says of an error is plain text when it names
+ * no type; some send JSON.  Pages for browsers are left out. */
+static bool
+says_why(const struct fetch_answer *a)
+{
+	const char *type = a->content_type;
+
+	return a->body != NULL && a->body->len > 0 &&
+	       (type[0] == '\0' || str_starts(type, "text/plain") ||
+	           str_starts(type, "application/json") ||
+	           str_starts(type, "application/problem+json"));
+}
+
+/* The beginning of it on one line, ": " in front, printable and cut to size;
+ * "" when there is none. */
+static void
+put_why(const struct fetch_answer *a, char *out, size_t size)
+{
+	struct slice s = says_why(a) ? buf_slice(a->body) : slice_str("");
+	size_t n = 0;
+	bool gap = false;
+
+	for (size_t i = 0; i < s.len && n + 4 < size; i++) {
+		if (s.p[i] <= ' ') {
+			gap = true;
+			continue;
+		}
+		if (n == 0)
+			out[n++] = ':';
+		if (gap || n == 1)
+			out[n++] = ' ';
+		gap = false;
+		out[n++] = s.p[i] <= '~' ? (char)s.p[i] : '?';
+	}
+	out[n] = '\0';
+}
+
 /* True with a status of 2xx. */
 static bool
 judge(const char *operation, const struct fetch_answer *a, struct err *e)
 {
+	char why[WHY_SIZE];
+
 	if (a->status == 200 || a->status == 202)
 		return true;
+	put_why(a, why, sizeof(why));
+	if (a->status == 401)
+		return err_set(e, ERR_UNAUTHORIZED,
+		    "EST %s: HTTP status 401: it does not take the user and "
+		    "password, or the certificate, that are configured here%s",
+		    operation, why);
 	return err_set(e,
 	    a->status == 429 || a->status >= 500 ? ERR_UNAVAILABLE
 	                                         : ERR_REFUSED,
-	    "EST %s: HTTP status %d", operation, a->status);
+	    "EST %s: HTTP status %d%s", operation, a->status, why);
 }
 
 /* One operation; body of POST, empty: GET. */

@@ -23,8 +23,11 @@ struct scep_est_options {
 
 /*
  * All functions: ERR_UNAVAILABLE: worth another try (no connection, TLS,
- * time-out, status 429 or 5xx); ERR_REFUSED: another status, which another try
- * will not change; ERR_INVALID, ERR_TOO_LARGE: what the server sent is wrong.
+ * time-out, status 429 or 5xx); ERR_UNAUTHORIZED: status 401, so our password
+ * or certificate is wrong, whatever the request; ERR_REFUSED: another status,
+ * which another try will not change; ERR_INVALID, ERR_TOO_LARGE: what the
+ * server sent is wrong.  What the server says of a status is in the text,
+ * bounded and printable.
  */
 
 /* RFC 7030 4.1: those of the server's CA certificates that lead to an anchor;

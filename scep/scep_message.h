@@ -27,6 +27,8 @@ enum scep_fail {
 	SCEP_BAD_TIME = 3,
 	SCEP_BAD_CERT_ID = 4
 };
+/* "badAlg" and so on; "no failInfo" for what is none of them.  A literal. */
+const char *scep_fail_name(int fail);
 
 /*
  * OpenSSL's legacy provider, which has single DES (tests with old clients

@@ -5,6 +5,7 @@
  * transaction what has been issued.  No state of its own; any thread.
  */
 #include "core/clock.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/random.h"
 #include "scep/scep_relay_priv.h"
@@ -13,8 +14,10 @@
 
 /* An upstream that fails so often in a row is told of. */
 enum { FAULTS_TOLD = 3 };
-/* It is tried again after this at the latest, by one request. */
+/* It is tried again after this at the latest, by one request.  Who is sent a
+ * wrong password too often may lock the account. */
 #define REST_MOST_MS MS_MIN
+#define REST_MOST_OURS_MS (10 * MS_MIN)
 
 struct work {
 	struct scep_service *s;
@@ -147,11 +150,18 @@ ask(struct work *w, const atomic_bool *stop)
 /* ---- recording what is no certificate ---- */
 
 static bool
-tell_upstream(
-    struct store_tx *tx, struct work *w, const char *kind, struct err *e)
+tell_upstream(struct store_tx *tx, struct work *w, const char *kind,
+    const char *why, struct err *e)
 {
+	AUTO(json_free) json_t *data = json_object();
+	AUTO(str_free) char *text = NULL;
+
+	if (why != NULL)
+		json_put_str(data, "why", why);
+	text = json_text(data);
 	return store_event_add(tx,
-	    &(struct store_event){ kind, NULL, w->x.upstream, "system", NULL },
+	    &(struct store_event){
+	        kind, NULL, w->x.upstream, "system", why ? text : NULL },
 	    e);
 }
 
@@ -160,22 +170,24 @@ good(struct store_tx *tx, struct work *w, struct err *e)
 {
 	return scep_db_upstream_good(tx, w->x.upstream, e) &&
 	       (w->conf.faults < FAULTS_TOLD ||
-	           tell_upstream(tx, w, "upstream.recovered", e));
+	           tell_upstream(tx, w, "upstream.recovered", NULL, e));
 }
 
+/* *rest: how long nobody asks. */
 static bool
-bad(struct store_tx *tx, struct work *w, struct err *e)
+bad(struct store_tx *tx, struct work *w, int64_t *rest, struct err *e)
 {
-	int64_t now = clock_now_ms(), rest;
+	int64_t most = w->answer.ours ? REST_MOST_OURS_MS : REST_MOST_MS;
 
-	rest = scep_upstream_delay_ms(
+	*rest = scep_upstream_delay_ms(
 	    (int)w->conf.faults + 1, w->answer.retry_after_s);
-	if (rest > REST_MOST_MS)
-		rest = REST_MOST_MS;
-	return scep_db_upstream_fault(
-	           tx, w->x.upstream, w->answer.reason, now + rest, e) &&
+	if (*rest > most)
+		*rest = most;
+	return scep_db_upstream_fault(tx, w->x.upstream, w->answer.reason,
+	           clock_now_ms() + *rest, e) &&
 	       (w->conf.faults + 1 != FAULTS_TOLD ||
-	           tell_upstream(tx, w, "upstream.unreachable", e));
+	           tell_upstream(
+	               tx, w, "upstream.unreachable", w->answer.reason, e));
 }
 
 static bool
@@ -218,9 +230,14 @@ record_fault(struct store_tx *tx, struct work *w, struct err *e)
 	AUTO(str_free)
 	char *reason = str_printf(
 	    "%lld tries: %s", (long long)w->x.tries + 1, w->answer.reason);
+	int64_t rest;
 
-	if (!bad(tx, w, e))
+	if (!bad(tx, w, &rest, e))
 		return false;
+	/* No request is at fault, so none has lost a try by it: they wait for
+	 * as long as they may. */
+	if (w->answer.ours)
+		return later(tx, w, rest, e);
 	if (w->x.tries + 1 >= w->conf.tries)
 		return fail(tx, w, reason, e);
 	w->x.tries++;

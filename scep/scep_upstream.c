@@ -127,10 +127,9 @@ static void
 take(struct scep_client_result *r, struct scep_upstream_answer *out)
 {
 	AUTO(str_free)
-	char *why = str_printf("the upstream refused the request: failInfo %d "
-	                       "(%s)%s%s",
-	    r->fail_info, scep_client_fail_name(r->fail_info),
-	    r->fail_text[0] != '\0' ? ", " : "", r->fail_text);
+	char *why = str_printf("the upstream refused the request: %s%s%s",
+	    scep_fail_name(r->fail_info), r->fail_text[0] != '\0' ? ", " : "",
+	    r->fail_text);
 
 	switch (r->status) {
 	case SCEP_SUCCESS:
@@ -175,7 +174,7 @@ ask_scep(const struct scep_upstream_options *o,
 static bool
 may_pass(const struct scep_upstream_options *o, const struct err *e)
 {
-	return e->code == ERR_UNAVAILABLE ||
+	return e->code == ERR_UNAVAILABLE || e->code == ERR_UNAUTHORIZED ||
 	       (!o->est && e->code == ERR_REFUSED);
 }
 
@@ -194,6 +193,8 @@ scep_upstream_ask(const struct scep_upstream_options *o,
 	else if (out->state == SCEP_UPSTREAM_ISSUED &&
 	         !check(o, rq->csr, out, &e))
 		end(out, SCEP_UPSTREAM_REFUSED, e.text);
+	out->ours =
+	    out->state == SCEP_UPSTREAM_LATER && e.code == ERR_UNAUTHORIZED;
 }
 
 int64_t

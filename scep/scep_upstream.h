@@ -53,6 +53,9 @@ struct scep_upstream_answer {
 	 * among them; the answer's. */
 	STACK_OF(X509) * chain;
 	int64_t retry_after_s; /* that the upstream asks for; 0: did not say */
+	/* LATER: it does not take us, whatever the request is; an administrator
+	 * has to mend that. */
+	bool ours;
 	/* LATER and REFUSED: why, for people; ASCII, no secrets. */
 	char reason[256];
 };

@@ -22,6 +22,7 @@ struct outside {
 	struct world *w; /* its authority and SCEP service */
 	struct http_server *http;
 	char est[64], scep[64];
+	char locked[64];  /* the same EST server where 401 may be said */
 	struct buf *root; /* PEM */
 	atomic_int does;
 	X509 *gives; /* in place of what it issues */
@@ -175,7 +176,7 @@ outside_open(struct outside *o)
 	AUTO(buf_free) struct buf *cert = NULL;
 	AUTO(buf_wipe) struct buf *key = NULL;
 	struct http_options ho = { .workers = 4 };
-	uint16_t port;
+	uint16_t port, locked;
 
 	o->w = world_open();
 	world_service(o->w, (struct scep_options){ .failures_per_min = 1000,
@@ -191,7 +192,12 @@ outside_open(struct outside *o)
 	assert_ok(http_new(&ho, &o->http, e));
 	http_add(o->http, HTTP_DEVICE_SIDE, routes, COUNT(routes), o);
 	scep_http_add(o->http, o->w->service);
+	http_add(o->http, HTTP_ADMIN_SIDE, routes, COUNT(routes), o);
 	assert_ok(http_listen(o->http, &hl, &port, e));
+	hl.side = HTTP_ADMIN_SIDE;
+	assert_ok(http_listen(o->http, &hl, &locked, e));
+	snprintf(o->locked, sizeof(o->locked),
+	    "https://127.0.0.1:%u/.well-known/est", locked);
 	snprintf(o->est, sizeof(o->est), "https://127.0.0.1:%u/.well-known/est",
 	    port);
 	snprintf(o->scep, sizeof(o->scep), "https://127.0.0.1:%u/scep", port);
@@ -457,9 +463,10 @@ front_request(struct front *f)
 	AUTO(store_rollback) struct store_tx *tx = NULL;
 	AUTO(json_free) json_t *array = json_array();
 	AUTO(str_free) char *next = NULL;
-	struct scep_request_page page = {
-		.before_at = INT64_MAX, .before_id = "", .limit = 10
-	};
+	struct scep_request_page page = { .seal = f->w->seal,
+		.before_at = INT64_MAX,
+		.before_id = "",
+		.limit = 10 };
 
 	assert_ok(store_begin(f->w->store, STORE_READ, &tx, e));
 	assert_ok(scep_approval_list(tx, &page, array, &next, e));

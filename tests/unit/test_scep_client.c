@@ -107,10 +107,10 @@ capabilities_and_reasons_have_names(void **state)
 	assert_null(scep_client_cap_name(1U << COUNT(names)));
 	assert_true(scep_client_new(s->fetch, &o, &c, &e));
 	assert_true((scep_client_ca(c)->caps & SCEP_CAP_SHA384) != 0);
-	assert_string_equal(scep_client_fail_name(0), "badAlg");
-	assert_string_equal(scep_client_fail_name(4), "badCertId");
-	assert_string_equal(scep_client_fail_name(5), "unknown");
-	assert_string_equal(scep_client_fail_name(-1), "unknown");
+	assert_string_equal(scep_fail_name(0), "badAlg");
+	assert_string_equal(scep_fail_name(4), "badCertId");
+	assert_string_equal(scep_fail_name(5), "no failInfo");
+	assert_string_equal(scep_fail_name(-1), "no failInfo");
 }
 
 static void

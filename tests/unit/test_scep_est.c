@@ -237,7 +237,7 @@ statuses_say_whether_to_try_again(void **state)
 	struct scep_est_result r = { 0 };
 
 	assert_int_equal(refused(w, FAIL("400 no")), ERR_REFUSED);
-	assert_int_equal(refused(w, FAIL("401 no")), ERR_REFUSED);
+	assert_int_equal(refused(w, FAIL("401 no")), ERR_UNAUTHORIZED);
 	assert_int_equal(refused(w, FAIL("302 no")), ERR_REFUSED);
 	assert_int_equal(refused(w, FAIL("429 later")), ERR_UNAVAILABLE);
 	assert_int_equal(refused(w, FAIL("503 later")), ERR_UNAVAILABLE);

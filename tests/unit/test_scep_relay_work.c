@@ -110,6 +110,74 @@ faults_rest_and_are_told(void **state)
 	after(0);
 }
 
+/* It does not take our password: no request fails for that, however few tries
+ * it has. */
+static void
+waits_while_we_are_not_let_in(void **state)
+{
+	struct front *f = *state;
+	AUTO(json_free) json_t *r = NULL;
+	AUTO(str_free)
+	char *more = str_printf("{\"tries\":1,\"url\":\"%s\"}", f->out.locked);
+	int64_t next_at;
+
+	assert_ok(front_upstream(f, true, more, e));
+	f->out.does = 401;
+	EXPECT_P(front_send(f, front_good));
+	for (int i = 0; i < 8; i++) {
+		assert_true(front_step(f, NULL));
+		assert_false(front_step(f, &next_at));
+		assert_in_range(
+		    next_at - clock_now_ms(), MS_S, 10 * MS_MIN + MS_S);
+		after(next_at - clock_now_ms() + 1);
+	}
+	assert_int_equal(front_events(f, "upstream.unreachable"), 1);
+	assert_int_equal(world_number(f->w,
+	                     "SELECT count(*) FROM event WHERE kind = $1"
+	                     " AND data LIKE '%HTTP status 401%'",
+	                     "upstream.unreachable"),
+	    1);
+	r = front_request(f);
+	assert_int_equal(json_integer_value(json_object_get(r, "tries")), 0);
+	front_request_is(f, "state", "queued");
+	front_request_is(f, "reason", "configured here");
+	f->out.does = OUTSIDE_ISSUES;
+	assert_true(front_step(f, NULL));
+	front_request_is(f, "state", "issued");
+	AUTO(answer_clear) struct answer a = front_send(f, front_poll);
+	assert_int_equal(a.status, SCEP_SUCCESS);
+	after(0);
+}
+
+/* Why the second one is not asked for yet. */
+static void
+the_rate_is_a_reason(void **state)
+{
+	struct front *f = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	EXPECT_P(front_send(f, front_good));
+	assert_ok(front_upstream(f, true, "{\"rate_per_min\":2}", e));
+	assert_ok(store_begin(f->w->store, STORE_WRITE, &tx, e));
+	assert_ok(
+	    scep_db_upstream_slot(tx, "corp", clock_now_ms() + 20 * MS_S, e));
+	assert_ok(store_commit(&tx, e));
+	front_request_is(f, "reason",
+	    "waits for its turn: the upstream is asked at most 2 times a "
+	    "minute");
+	assert_ok(store_begin(f->w->store, STORE_WRITE, &tx, e));
+	assert_ok(scep_db_upstream_fault(
+	    tx, "corp", "gone", clock_now_ms() + 20 * MS_S, e));
+	assert_ok(store_commit(&tx, e));
+	front_request_is(f, "reason", "the upstream failed last");
+	assert_ok(store_begin(f->w->store, STORE_WRITE, &tx, e));
+	assert_ok(scep_db_upstream_slot(tx, "corp", 0, e));
+	assert_ok(scep_db_upstream_good(tx, "corp", e));
+	assert_ok(store_commit(&tx, e));
+	assert_true(front_step(f, NULL));
+	front_request_is(f, "state", "issued");
+}
+
 static void
 gives_up_after_its_tries(void **state)
 {
@@ -470,6 +538,8 @@ main(void)
 		T(another_transaction_is_polled_for),
 		T(upstream_says_wait),
 		T(faults_rest_and_are_told),
+		T(waits_while_we_are_not_let_in),
+		T(the_rate_is_a_reason),
 		T(gives_up_after_its_tries),
 		T(a_failed_request_may_come_again),
 		T(does_not_wait_for_ever),

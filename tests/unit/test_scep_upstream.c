@@ -19,9 +19,11 @@ struct up {
 	STACK_OF(X509) * anchors;
 	struct buf *csr; /* of w->key2, without a challenge */
 	char est[64], scep[64];
+	char locked[64]; /* the same EST server where 401 may be said */
 	/* What simpleenroll does. */
-	int status; /* 0: it issues */
-	X509 *cert; /* is given in place of one that it issues */
+	int status;              /* 0: it issues */
+	const char *says, *type; /* with that status */
+	X509 *cert;              /* is given in place of one that it issues */
 	bool allow_des;
 	struct scep_server server;
 };
@@ -88,7 +90,9 @@ est_enroll(const struct http_request *rq, struct http_reply *rp, void *arg,
 	struct up *u = arg;
 
 	if (u->status != 0) {
-		http_set(rp, u->status, "text/plain");
+		http_set(
+		    rp, u->status, u->type != NULL ? u->type : "text/plain");
+		buf_adds(http_out(rp), u->says != NULL ? u->says : "");
 		http_set_header(rp, "Retry-After", "90");
 		return true;
 	}
@@ -111,7 +115,7 @@ listen_tls(struct up *u)
 	AUTO(buf_wipe) struct buf *key = NULL;
 	AUTO(buf_free) struct buf *root = buf_new(8192);
 	struct http_options ho = { .workers = 2 };
-	uint16_t port;
+	uint16_t port, locked;
 
 	assert_ok(
 	    cert_authority_tls(u->w->authority, "127.0.0.1", &cert, &key, e));
@@ -124,10 +128,15 @@ listen_tls(struct up *u)
 	assert_ok(http_new(&ho, &u->http, e));
 	http_add(u->http, HTTP_DEVICE_SIDE, routes, COUNT(routes), u);
 	scep_http_add(u->http, u->w->service);
+	http_add(u->http, HTTP_ADMIN_SIDE, routes, COUNT(routes), u);
 	assert_ok(http_listen(u->http, &hl, &port, e));
+	hl.side = HTTP_ADMIN_SIDE;
+	assert_ok(http_listen(u->http, &hl, &locked, e));
 	assert_ok(fetch_new(&fo, &u->fetch, e));
 	snprintf(u->est, sizeof(u->est), "https://127.0.0.1:%u/.well-known/est",
 	    port);
+	snprintf(u->locked, sizeof(u->locked),
+	    "https://127.0.0.1:%u/.well-known/est", locked);
 	snprintf(u->scep, sizeof(u->scep), "https://127.0.0.1:%u/scep", port);
 }
 
@@ -248,6 +257,66 @@ est_statuses_say_what_next(void **state)
 	        (struct scep_upstream_request){ 0 }));
 }
 
+static void
+expect_reason(struct up *u, enum scep_upstream_state state, const char *reason)
+{
+	AUTO(scep_upstream_answer_clear)
+	struct scep_upstream_answer a =
+	    ask_at(u, true, u->locked, (struct scep_upstream_request){ 0 });
+
+	assert_int_equal(a.state, state);
+	assert_string_equal(a.reason, reason);
+	assert_int_equal(a.ours, u->status == 401);
+}
+
+static void
+est_says_why(void **state)
+{
+	struct up *u = *state;
+	AUTO(buf_free) struct buf *longest = buf_new(4096);
+
+	u->status = 400;
+	u->says = "\r\n  the key is\tweak:\n use 3072\x1b[2J \xc3\xa4\n";
+	expect_reason(u, SCEP_UPSTREAM_REFUSED,
+	    "EST simpleenroll: HTTP status 400: the key is weak: use 3072 [2J "
+	    "??");
+	u->type = "application/problem+json";
+	u->says = "{\"detail\":\"no\"}";
+	expect_reason(u, SCEP_UPSTREAM_REFUSED,
+	    "EST simpleenroll: HTTP status 400: {\"detail\":\"no\"}");
+	u->type = "text/html";
+	expect_reason(
+	    u, SCEP_UPSTREAM_REFUSED, "EST simpleenroll: HTTP status 400");
+	u->type = NULL;
+	while (longest->len < 2000)
+		buf_adds(longest, "word ");
+	u->says = buf_str(longest);
+	{
+		AUTO(scep_upstream_answer_clear)
+		struct scep_upstream_answer a = ask_est(u);
+
+		assert_in_range(strlen(a.reason), 180, 230);
+	}
+	u->says = NULL;
+	u->status = 0;
+}
+
+/* Our password is wrong, whatever the request. */
+static void
+est_does_not_know_us(void **state)
+{
+	struct up *u = *state;
+
+	u->status = 401;
+	u->says = "who are you?";
+	expect_reason(u, SCEP_UPSTREAM_LATER,
+	    "EST simpleenroll: HTTP status 401: it does not take the user and "
+	    "password, or the certificate, that are configured here: who are "
+	    "you?");
+	u->says = NULL;
+	u->status = 0;
+}
+
 struct wrong {
 	const char *constraints; /* "CA:TRUE" */
 	bool self_signed;
@@ -356,8 +425,8 @@ scep_refusal_is_for_good(void **state)
 
 	assert_int_equal(a.state, SCEP_UPSTREAM_REFUSED);
 	assert_string_equal(a.reason,
-	    "the upstream refused the request: failInfo 2 (badRequest), "
-	    "challenge password invalid or expired");
+	    "the upstream refused the request: badRequest, challenge password "
+	    "invalid or expired");
 	/* A status of HTTP decides nothing. */
 	EXPECT(SCEP_UPSTREAM_LATER,
 	    ask_at(u, false, u->est, (struct scep_upstream_request){ 0 }));
@@ -483,6 +552,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(est_gives_a_certificate),
 		cmocka_unit_test(est_statuses_say_what_next),
+		cmocka_unit_test(est_says_why),
+		cmocka_unit_test(est_does_not_know_us),
 		cmocka_unit_test(wrong_certificates_are_refused),
 		cmocka_unit_test(scep_takes_the_clients_request),
 		cmocka_unit_test(scep_refusal_is_for_good),
