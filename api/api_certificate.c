@@ -6,12 +6,12 @@
 
 #include "api/api_priv.h"
 #include "certs/cert_ledger.h"
-#include "certs/cert_template_set.h"
+#include "certs/cert_san.h"
 #include "core/csv.h"
 #include "enroll-profiles/enroll_service.h"
 
 /* Rows of one CSV answer, which is made whole: some 4 MB. */
-enum { CSV_PAGE = 5000, TEXT_MAX = 256 };
+enum { CSV_PAGE = 5000 };
 
 static const struct {
 	const char *key;
@@ -37,7 +37,14 @@ static const struct {
 	{ "authority", API_CERT_AUTHORITY, false },
 	{ "challenge", API_CERT_CHALLENGE, false },
 	{ "transaction", API_CERT_TRANSACTION, false },
+	{ "key", API_CERT_SPKI, false },
 };
+
+const char *
+api_certificate_column(size_t i)
+{
+	return i < COUNT(columns) ? columns[i].key : NULL;
+}
 
 /* Text of column i of the table above; NULL: none.  scratch is for times. */
 static const char *
@@ -55,81 +62,6 @@ cell(const struct store_rows *r, size_t i, char scratch[CLOCK_TEXT_SIZE])
 	return scratch;
 }
 
-/* ---- what is asked for ---- */
-
-static bool
-is_hex(const char *s, size_t min, size_t max)
-{
-	size_t n = strspn(s, "0123456789abcdef");
-
-	return s[n] == '\0' && n >= min && n <= max;
-}
-
-static bool
-check_length(const char *what, const char *value, struct err *e)
-{
-	return value == NULL || strlen(value) <= TEXT_MAX ||
-	       err_set(e, ERR_INVALID, "%s is too long", what);
-}
-
-static bool
-check_values(const struct api_certificate_search *q, struct err *e)
-{
-	static const char *const purposes[] = { "enroll", "renew", "rollout",
-		"scep", "service", NULL };
-
-	if (!api_one_of("state", q->state, api_db_certificate_states(), e) ||
-	    !api_one_of("purpose", q->purpose, purposes, e))
-		return false;
-	if (q->fingerprint != NULL &&
-	    !is_hex(q->fingerprint, SHA256_HEX_SIZE - 1, SHA256_HEX_SIZE - 1))
-		return err_set(e, ERR_INVALID,
-		    "fingerprint is a SHA-256 in lower-case hex");
-	if (q->serial != NULL && !is_hex(q->serial, 2, 40))
-		return err_set(e, ERR_INVALID,
-		    "serial is a certificate's number in lower-case hex");
-	return check_length("transaction", q->transaction, e) &&
-	       check_length("subject", q->subject, e);
-}
-
-/* Certificates of a removed template are still found. */
-static bool
-check_template(struct store_tx *tx, const char *name, struct err *e)
-{
-	bool known;
-
-	if (name == NULL)
-		return true;
-	if (!cert_template_known(tx, name, &known, e))
-		return false;
-	return known || err_set(e, ERR_INVALID, "there is no such template");
-}
-
-static bool
-check_authority(struct store_tx *tx, const char *id, struct err *e)
-{
-	bool known;
-
-	if (id == NULL)
-		return true;
-	if (!api_db_authority_known(tx, id, &known, e))
-		return false;
-	return known || err_set(e, ERR_INVALID, "there is no such authority");
-}
-
-static bool
-find_user(struct store_tx *tx, const struct http_request *rq,
-    struct api_certificate_search *q, struct err *e)
-{
-	const char *name = api_filter(rq, "user");
-
-	if (name == NULL)
-		return true;
-	return api_db_user_id(tx, name, q->user_id, e) &&
-	       (q->user_id[0] != '\0' ||
-	           err_set(e, ERR_NOT_FOUND, "there is no such user"));
-}
-
 static bool
 wants_csv(const struct http_request *rq, bool *out, struct err *e)
 {
@@ -141,48 +73,6 @@ wants_csv(const struct http_request *rq, bool *out, struct err *e)
 	*out = format != NULL ? str_eq(format, "csv")
 	                      : str_starts(accept, "text/csv");
 	return true;
-}
-
-static bool
-read_limit(const struct http_request *rq, bool csv, int64_t *out, struct err *e)
-{
-	static const char *const filters[] = { "fingerprint", "serial",
-		"transaction", "subject", "state", "template", "purpose",
-		"authority", "device", "user", "format", NULL };
-	int64_t most = csv ? CSV_PAGE : LIMIT_PAGE;
-
-	if (!csv)
-		return api_limit(rq, filters, out, e);
-	if (!api_only_queries(rq, filters, e) ||
-	    !api_number(rq, "limit", most, out, e))
-		return false;
-	return (*out >= 1 && *out <= most) ||
-	       err_set(e, ERR_INVALID, "limit lies between 1 and %d as CSV",
-	           (int)most);
-}
-
-static bool
-read_search(const struct http_request *rq, bool csv,
-    struct api_certificate_search *q, struct err *e)
-{
-	const char *after = api_filter(rq, "after");
-
-	*q = (struct api_certificate_search){
-		.fingerprint = api_filter(rq, "fingerprint"),
-		.serial = api_filter(rq, "serial"),
-		.transaction = api_filter(rq, "transaction"),
-		.subject = api_filter(rq, "subject"),
-		.state = api_filter(rq, "state"),
-		.template = api_filter(rq, "template"),
-		.purpose = api_filter(rq, "purpose"),
-		.authority = api_filter(rq, "authority"),
-		.now = clock_now_ms(),
-		.before = INT64_MAX,
-		.before_id = "",
-	};
-	return read_limit(rq, csv, &q->limit, e) && check_values(q, e) &&
-	       (after == NULL ||
-	           api_page_key(after, &q->before, &q->before_id, e));
 }
 
 /* ---- answers ---- */
@@ -301,11 +191,11 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 	struct api_certificate_search q;
 	bool csv;
 
-	if (!wants_csv(rq, &csv, e) || !read_search(rq, csv, &q, e) ||
+	if (!wants_csv(rq, &csv, e) ||
+	    !api_certificate_search_read(
+	        rq, csv ? CSV_PAGE : LIMIT_PAGE, &q, e) ||
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
-	    !api_device_filter(tx, rq, q.device_id, e) ||
-	    !check_template(tx, q.template, e) ||
-	    !check_authority(tx, q.authority, e) || !find_user(tx, rq, &q, e))
+	    !api_certificate_search_names(tx, rq, &q, e))
 		return false;
 	if (csv)
 		return answer_csv(rq, rp, tx, &q, e);
@@ -316,6 +206,19 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 }
 
 /* ---- one certificate ---- */
+
+/* What does not fit a list. */
+static bool
+put_more(struct store_tx *tx, const char *fingerprint, struct slice der,
+    json_t *o, struct err *e)
+{
+	AUTO(cert_x509_free) X509 *x = NULL;
+	struct err unread;
+
+	json_object_set_new(o, "san",
+	    cert_parse(der, &x, &unread) ? cert_san_json(x) : json_array());
+	return api_db_certificate_origin(tx, fingerprint, o, e);
+}
 
 /* The object of the API, with the certificate itself as PEM. */
 static bool
@@ -341,8 +244,11 @@ one_json(
 	for (size_t i = 0; i < text->len; i += 64)
 		buf_addf(pem, "%.64s\n", buf_str(text) + i);
 	buf_adds(pem, "-----END CERTIFICATE-----\n");
+	json_put_str(json_array_get(array, 0), "pem", buf_str(pem));
+	if (!put_more(
+	        tx, fingerprint, buf_slice(der), json_array_get(array, 0), e))
+		return false;
 	*out = json_incref(json_array_get(array, 0));
-	json_put_str(*out, "pem", buf_str(pem));
 	return true;
 }
 

@@ -3,11 +3,12 @@
  *
  * A ledger grows for ever, so each kind of search begins with the condition
  * that has an index and is narrow; the others are checked on what that gives.
- * A part of a subject, and an authority, have no index: the ledger is read from
- * its newest row on, until the page is full.  Statements are literals, hence a
- * table of them.
+ * A part of a subject, an authority, and a challenge have no index: the ledger
+ * is read from its newest row on, until the page is full.  Statements are
+ * literals, hence a table of them.
  */
 #include "api/api_priv.h"
+#include "core/json.h"
 
 /* 30 days. */
 #define EXPIRING "2592000000"
@@ -25,7 +26,7 @@
 	", c.not_before, "                                                     \
 	"c.not_after, c.revoked_at, c.revoke_reason, c.revoked_by, "           \
 	"c.created_at, c.authority_id, c.challenge_id, c.transaction_id, "     \
-	"r.state, "
+	"c.spki, r.state, "
 #define TABLES                                                                 \
 	" FROM certificate c LEFT JOIN device d ON d.id = c.device_id "        \
 	"LEFT JOIN users u ON u.id = c.user_id "                               \
@@ -42,6 +43,8 @@
 	UNLESS_NULL("$11", "c.purpose")                                        \
 	UNLESS_NULL("$12", STATE)                                              \
 	UNLESS_NULL("$13", "c.authority_id")                                   \
+	UNLESS_NULL("$15", "c.challenge_id")                                   \
+	UNLESS_NULL("$16", "c.spki")                                           \
 	"AND (CAST($14 AS TEXT) IS NULL OR "                                   \
 	"LOWER(c.subject) LIKE LOWER($14) ESCAPE '!') "
 #define BY_BIRTH(first)                                                        \
@@ -78,6 +81,8 @@ statement(const struct api_certificate_search *q)
 		return BY_BIRTH("c.serial = $6 AND ");
 	if (q->transaction != NULL)
 		return BY_BIRTH("c.transaction_id = $7 AND ");
+	if (q->key != NULL)
+		return BY_BIRTH("c.spki = $16 AND ");
 	if (q->device_id[0] != '\0')
 		return BY_BIRTH("c.device_id = $8 AND ");
 	if (q->user_id[0] != '\0')
@@ -110,8 +115,9 @@ api_db_certificates(struct store_tx *tx, const struct api_certificate_search *q,
 	 * not asked for it again: it would think that few rows have it, and
 	 * sort them all. */
 	bool said = q->fingerprint == NULL && q->serial == NULL &&
-	            q->transaction == NULL && q->device_id[0] == '\0' &&
-	            q->user_id[0] == '\0' && !state_is(q, "valid");
+	            q->transaction == NULL && q->key == NULL &&
+	            q->device_id[0] == '\0' && q->user_id[0] == '\0' &&
+	            !state_is(q, "valid");
 
 	/* The index is entered where the first of them may be. */
 	if (state_is(q, "expired") && before > q->now + 1)
@@ -126,8 +132,40 @@ api_db_certificates(struct store_tx *tx, const struct api_certificate_search *q,
 	        S_TEXT(q->user_id[0] != '\0' ? q->user_id : NULL),
 	        S_TEXT(q->template), S_TEXT(q->purpose),
 	        S_TEXT(said ? NULL : q->state), S_TEXT(q->authority),
-	        S_TEXT(like)),
+	        S_TEXT(like), S_TEXT(q->challenge), S_TEXT(q->key)),
 	    out, e);
+}
+
+static bool
+put_text(struct store_rows *r, json_t *o, const char *key, struct err *e)
+{
+	bool found;
+
+	if (!store_next(r, &found, e))
+		return false;
+	json_put_str(o, key, found ? store_text(r, 0) : NULL);
+	return true;
+}
+
+/* Requests are found by their transaction.  What an upstream decided, nobody
+ * approved. */
+bool
+api_db_certificate_origin(
+    struct store_tx *tx, const char *fingerprint, json_t *o, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *old = NULL, *by = NULL;
+
+	return store_query(tx,
+	           "SELECT old_fingerprint FROM renewal WHERE fingerprint = $1",
+	           S_ARGS(S_TEXT(fingerprint)), &old, e) &&
+	       put_text(old, o, "renews", e) &&
+	       store_query(tx,
+	           "SELECT q.decided_by FROM certificate c JOIN scep_request q"
+	           " ON q.transaction_id = c.transaction_id"
+	           " WHERE c.fingerprint = $1 AND q.fingerprint = $1"
+	           " AND q.decided_by NOT LIKE 'upstream:%'",
+	           S_ARGS(S_TEXT(fingerprint)), &by, e) &&
+	       put_text(by, o, "approved_by", e);
 }
 
 bool

@@ -133,7 +133,8 @@ void api_health_add(struct http_server *h, struct api_service *s);
 /* What certificates to list; "" or NULL: no condition. */
 struct api_certificate_search {
 	const char *fingerprint, *serial, *transaction, *state, *template,
-	    *purpose, *authority;
+	    *purpose, *authority, *challenge;
+	const char *key;     /* SHA-256 of its SPKI */
 	const char *subject; /* a part of it */
 	char device_id[UUID_SIZE], user_id[UUID_SIZE];
 	int64_t now;
@@ -141,6 +142,15 @@ struct api_certificate_search {
 	const char *before_id;
 	int64_t limit;
 };
+/* Reads and checks what needs no database; most: rows of an answer, with which
+ * LIMIT_PAGE is a list like others.  Strings are borrowed from rq. */
+MUST_CHECK bool api_certificate_search_read(const struct http_request *rq,
+    int64_t most, struct api_certificate_search *q, struct err *e);
+/* The rest of it.  ERR_NOT_FOUND, ERR_INVALID: there is no such device, user,
+ * template or authority. */
+MUST_CHECK bool api_certificate_search_names(struct store_tx *tx,
+    const struct http_request *rq, struct api_certificate_search *q,
+    struct err *e);
 /* Columns of the rows, in this order. */
 enum api_certificate_column {
 	API_CERT_FINGERPRINT,
@@ -161,6 +171,7 @@ enum api_certificate_column {
 	API_CERT_AUTHORITY,
 	API_CERT_CHALLENGE,
 	API_CERT_TRANSACTION,
+	API_CERT_SPKI,
 	API_CERT_ROLLOUT, /* state of the rollout it was made for */
 	API_CERT_KEY      /* for the page key */
 };
@@ -170,6 +181,11 @@ const char *const *api_db_certificate_states(void);
 MUST_CHECK bool api_db_certificates(struct store_tx *tx,
     const struct api_certificate_search *q, struct store_rows **out,
     struct err *e);
+/* Adds to an object what else is known of a certificate: renews (fingerprint of
+ * the one that it followed) and approved_by (who approved its request), or
+ * null. */
+MUST_CHECK bool api_db_certificate_origin(
+    struct store_tx *tx, const char *fingerprint, json_t *o, struct err *e);
 /* Is there such a CA, ours or one outside that issued for an upstream? */
 MUST_CHECK bool api_db_authority_known(
     struct store_tx *tx, const char *id, bool *out, struct err *e);

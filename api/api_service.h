@@ -50,6 +50,10 @@ void api_service_forget(struct api_service *s);
 void api_service_free(struct api_service **s);
 void api_http_add(struct http_server *h, struct api_service *s);
 
+/* Keys of a certificate in a list, which are the columns of its CSV, in their
+ * order; NULL behind the last one. */
+const char *api_certificate_column(size_t i);
+
 /* For struct http_listen of the admin side; arg is the api_service. */
 bool api_authorize(const struct http_request *rq, unsigned rights,
     struct http_caller *out, void *arg, struct err *e);

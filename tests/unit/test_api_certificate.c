@@ -1,6 +1,8 @@
 /* The ledger as the API lists it. */
 #include "tests/unit/api_fixture.h"
 
+#define KEY "00000000000000000000000000000000000000000000000000000000000000cc"
+
 static void
 add(struct site *s, const char *fp, const char *device, int64_t not_after,
     const char *revoked)
@@ -11,9 +13,10 @@ add(struct site *s, const char *fp, const char *device, int64_t not_after,
 	OK(store_exec(tx,
 	    "INSERT INTO certificate (fingerprint, serial, authority_id, "
 	    "subject, spki, template, purpose, device_id, der, not_before, "
-	    "not_after, state, created_at, transaction_id) "
-	    "VALUES ($1, $1, 'ca', '=cmd()', 'k', "
-	    "'device-user', 'rollout', $2, $3, $4, $5, $6, $7, 'T-' || $1)",
+	    "not_after, state, created_at, transaction_id, challenge_id) "
+	    "VALUES ($1, $1, 'ca', '=cmd()', '" KEY "', "
+	    "'device-user', 'rollout', $2, $3, $4, $5, $6, $7, 'T-' || $1, "
+	    "'C-' || $1)",
 	    S_ARGS(S_TEXT(fp), S_TEXT(device), S_BLOB(slice_str("der")),
 	        S_INT(now), S_INT(now + not_after), S_TEXT(revoked),
 	        S_INT(1000)),
@@ -95,6 +98,13 @@ every_filter_filters(void **state)
 	assert_int_equal(count(a, "serial=f3&state=valid"), 0);
 	assert_int_equal(count(a, "transaction=T-f4"), 1);
 	assert_int_equal(count(a, "transaction=T-f9"), 0);
+	assert_int_equal(count(a, "challenge=C-f4"), 1);
+	assert_int_equal(count(a, "challenge=C-f4&state=valid"), 0);
+	assert_int_equal(count(a, "challenge=C-f9"), 0);
+	assert_int_equal(count(a, "key=" KEY), 5);
+	assert_int_equal(count(a, "key=" KEY "&state=valid"), 2);
+	assert_string_equal(
+	    text_in(json_array_get(at(a, "certificates"), 0), "key"), KEY);
 
 	BAD("after=x", 400, "invalid");
 	BAD("after=:x", 400, "invalid");
@@ -105,6 +115,8 @@ every_filter_filters(void **state)
 	BAD("template=none", 400, "invalid");
 	BAD("serial=XY", 400, "invalid");
 	BAD("fingerprint=f1", 400, "invalid");
+	BAD("key=f1", 400, "invalid");
+	BAD("challenge=%FF", 400, "invalid");
 	BAD("format=xml", 400, "invalid");
 	BAD("limit=501", 400, "invalid");
 	BAD("subject=%FF", 400, "invalid");
@@ -270,6 +282,62 @@ csv_is_searched_by_subject(void **state)
 #define FP "00000000000000000000000000000000000000000000000000000000000000aa"
 #define ONE "/api/v1/certificates/" FP
 
+/* Where it comes from: a certificate, a person, and names. */
+static void
+one_tells_more(void **state)
+{
+	struct admin *a = *state;
+	AUTO(cert_issued_clear) struct cert_issued issued = { 0 };
+	AUTO(str_free) char *line = NULL;
+	struct cert_subject subject = { .cn = "gate", .dns = "gate.example" };
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509_PUBKEY *pub = NULL;
+	struct cert_issue in = {
+		.template = cert_template_find(CERT_TEMPLATE_SCEP),
+		.subject = &subject,
+		.now_ms = clock_now_ms(),
+	};
+	struct cert_record r = { .issued = &issued,
+		.template = CERT_TEMPLATE_SCEP,
+		.purpose = "scep",
+		.transaction_id = "T-more" };
+	struct store_tx *tx = site_write(a->site);
+
+	assert_int_equal(X509_PUBKEY_set(&pub, key), 1);
+	in.pub = pub;
+	OK(cert_authority_issue(a->site->authority, &in, &issued, &e));
+	r.authority_id = issued.authority_id;
+	OK(cert_ledger_add(tx, &r, &e));
+	OK(store_exec(tx,
+	    "INSERT INTO renewal (old_fingerprint, transaction_id, spki,"
+	    " fingerprint, created_at) VALUES ('before', 'T-more', 'k', $1, 1)",
+	    S_ARGS(S_TEXT(issued.fingerprint)), NULL, &e));
+	OK(store_exec(tx,
+	    "INSERT INTO scep_request (id, transaction_id, signer_spki, spki,"
+	    " csr, subject, template, peer, state, created_at, expires_at,"
+	    " fingerprint, decided_by)"
+	    " VALUES ('q1', 'T-more', 's', 'k', $1, '{}', 'scep', 'p',"
+	    " 'issued', 1, 2, $2, 'token:boss')",
+	    S_ARGS(S_BLOB(slice_str("x")), S_TEXT(issued.fingerprint)), NULL,
+	    &e));
+	site_commit(tx);
+	line = str_printf("GET /api/v1/certificates/%s", issued.fingerprint);
+	CALL(VIEWER, line, NULL, 200);
+	assert_string_equal(text_at(a, "renews"), "before");
+	assert_string_equal(text_at(a, "approved_by"), "token:boss");
+	assert_int_equal(json_array_size(at(a, "san")), 1);
+	assert_string_equal(json_string_value(json_array_get(at(a, "san"), 0)),
+	    "dns:gate.example");
+	OK(store_exec(tx = site_write(a->site),
+	    "UPDATE scep_request SET decided_by = 'upstream:corp'", S_ARGS(),
+	    NULL, &e));
+	site_commit(tx);
+	CALL(VIEWER, line, NULL, 200);
+	assert_true(json_is_null(at(a, "approved_by")));
+	X509_PUBKEY_free(pub);
+	EVP_PKEY_free(key);
+}
+
 static void
 revoked_held_released(void **state)
 {
@@ -278,6 +346,9 @@ revoked_held_released(void **state)
 	add(a->site, FP, "M-T2", 31 * MS_DAY, "issued");
 	CALL(VIEWER, "GET " ONE, NULL, 200);
 	assert_string_equal(text_at(a, "state"), "valid");
+	assert_true(json_is_null(at(a, "renews")));
+	assert_true(json_is_null(at(a, "approved_by")));
+	assert_int_equal(json_array_size(at(a, "san")), 0);
 	assert_string_equal(text_at(a, "pem"),
 	    "-----BEGIN CERTIFICATE-----\nZGVy\n"
 	    "-----END CERTIFICATE-----\n");
@@ -329,6 +400,7 @@ main(void)
 		cmocka_unit_test(csv_is_whole_and_harmless),
 		cmocka_unit_test(subjects_and_authorities),
 		cmocka_unit_test(csv_is_searched_by_subject),
+		cmocka_unit_test(one_tells_more),
 		cmocka_unit_test(revoked_held_released),
 	};
 
