@@ -85,18 +85,63 @@ upstream_there(struct store_tx *tx, const json_t *fields, struct err *e)
 
 struct change {
 	const char *name, *by;
-	const json_t *fields; /* NULL: remove it */
+	json_t *fields;      /* NULL: remove it */
+	const json_t *names; /* beside them; NULL: not given */
+	bool merge;          /* fields that are not given stay */
 };
 
+/* What a template shows besides what it says, it takes back if it is so. */
+static bool
+take_back(struct change *c, struct err *e)
+{
+	static const char *const shown[] = { "name", "builtin", "changed_at",
+		"secret_set_at", "warning" };
+	const char *name;
+
+	if (!json_get_str(c->fields, "name", LIMIT_NAME, &name, e))
+		return false;
+	if (name != NULL && !str_eq(name, c->name))
+		return err_set(e, ERR_INVALID,
+		    "name: this is %s, and names cannot be changed", c->name);
+	for (size_t i = 0; i < COUNT(shown); i++)
+		json_object_del(c->fields, shown[i]);
+	return true;
+}
+
+/* They belong to the secret, and are changed with it. */
+static bool
+names_are(struct store_tx *tx, const struct change *c, struct err *e)
+{
+	AUTO(json_free) json_t *o = NULL;
+
+	if (c->names == NULL)
+		return true;
+	o = json_object();
+	json_put_str(o, "challenge", "static");
+	if (!scep_secret_show(tx, c->name, o, e))
+		return false;
+	return json_equal(json_object_get(o, "names"), c->names) ||
+	       err_set(e, ERR_INVALID,
+	           "names: they are changed at the template's secret");
+}
+
+static bool
+put_fields(struct store_tx *tx, const struct change *c, struct err *e)
+{
+	if (!upstream_there(tx, c->fields, e) || !names_are(tx, c, e))
+		return false;
+	return c->merge ? cert_template_merge(tx, c->name, c->fields, c->by, e)
+	                : cert_template_put(tx, c->name, c->fields, c->by, e);
+}
+
+/* May be run again. */
 static bool
 change(struct store_tx *tx, void *arg, struct err *e)
 {
 	const struct change *c = arg;
 
-	if (c->fields != NULL
-	        ? !upstream_there(tx, c->fields, e) ||
-	              !cert_template_put(tx, c->name, c->fields, c->by, e)
-	        : !cert_template_remove(tx, c->name, c->by, e))
+	if (c->fields != NULL ? !put_fields(tx, c, e)
+	                      : !cert_template_remove(tx, c->name, c->by, e))
 		return false;
 	return scep_secret_follow(tx, c->name, e);
 }
@@ -116,28 +161,49 @@ make_change(struct api_service *s, struct change *c, struct err *e)
 }
 
 static bool
-put(const struct http_request *rq, struct http_reply *rp, void *service,
-    struct err *e)
+write_fields(const struct http_request *rq, struct http_reply *rp,
+    struct api_service *s, bool merge, struct err *e)
 {
 	static const char *const keys[] = { "help", "key_usage",
 		"ext_key_usage", "life_days", "renew_days", "rsa", "rsa_min",
 		"rsa_max", "ec", "ec_min", "san", "sha1", "des3", "challenge",
 		"approval", "subject", "beyond", "webhook", "webhook_seconds",
-		"upstream", NULL };
-	AUTO(json_free) json_t *body = NULL;
-	struct change c = { http_param(rq, "name"), api_by(rq), NULL };
+		"upstream", "name", "builtin", "changed_at", "secret_set_at",
+		"names", "warning", NULL };
+	AUTO(json_free) json_t *body = NULL, *names = NULL;
+	struct change c = {
+		.name = http_param(rq, "name"), .by = api_by(rq), .merge = merge
+	};
 
 	if (!api_body(rq, keys, &body, e))
 		return false;
+	names = json_incref(json_object_get(body, "names"));
+	json_object_del(body, "names");
+	c.names = names;
 	c.fields = body;
-	return make_change(service, &c, e) && reply_one(service, c.name, rp, e);
+	return take_back(&c, e) && make_change(s, &c, e) &&
+	       reply_one(s, c.name, rp, e);
+}
+
+static bool
+put(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	return write_fields(rq, rp, service, false, e);
+}
+
+static bool
+patch(const struct http_request *rq, struct http_reply *rp, void *service,
+    struct err *e)
+{
+	return write_fields(rq, rp, service, true, e);
 }
 
 static bool
 drop(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	struct change c = { http_param(rq, "name"), api_by(rq), NULL };
+	struct change c = { .name = http_param(rq, "name"), .by = api_by(rq) };
 
 	if (!make_change(service, &c, e))
 		return false;
@@ -200,6 +266,30 @@ put_secret(const struct http_request *rq, struct http_reply *rp, void *service,
 }
 
 static bool
+rename_once(struct store_tx *tx, void *arg, struct err *e)
+{
+	return scep_secret_rename(tx, arg, e);
+}
+
+/* The list alone; the secret stays what it is. */
+static bool
+patch_secret(const struct http_request *rq, struct http_reply *rp,
+    void *service, struct err *e)
+{
+	static const char *const keys[] = { "names", NULL };
+	struct api_service *s = service;
+	AUTO(json_free) json_t *body = NULL;
+	struct scep_secret_wish w = { .template = http_param(rq, "name"),
+		.by = api_by(rq) };
+
+	if (!api_body(rq, keys, &body, e))
+		return false;
+	w.names = json_object_get(body, "names");
+	return store_write(s->o.store, rename_once, &w, e) &&
+	       reply_one(s, w.template, rp, e);
+}
+
+static bool
 drop_once(struct store_tx *tx, void *arg, struct err *e)
 {
 	const struct change *c = arg;
@@ -211,7 +301,7 @@ static bool
 drop_secret(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	struct change c = { http_param(rq, "name"), api_by(rq), NULL };
+	struct change c = { .name = http_param(rq, "name"), .by = api_by(rq) };
 	struct api_service *s = service;
 
 	if (!store_write(s->o.store, drop_once, &c, e))
@@ -224,10 +314,14 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/v1/templates", HTTP_VIEW, LIMIT_BODY_NONE, list },
 	{ "GET", "/api/v1/templates/{name}", HTTP_VIEW, LIMIT_BODY_NONE, show },
 	{ "PUT", "/api/v1/templates/{name}", HTTP_ADMIN, LIMIT_BODY_API, put },
+	{ "PATCH", "/api/v1/templates/{name}", HTTP_ADMIN, LIMIT_BODY_API,
+	    patch },
 	{ "DELETE", "/api/v1/templates/{name}", HTTP_ADMIN, LIMIT_BODY_NONE,
 	    drop },
 	{ "PUT", "/api/v1/templates/{name}/secret", HTTP_ADMIN, LIMIT_BODY_API,
 	    put_secret },
+	{ "PATCH", "/api/v1/templates/{name}/secret", HTTP_ADMIN,
+	    LIMIT_BODY_API, patch_secret },
 	{ "DELETE", "/api/v1/templates/{name}/secret", HTTP_ADMIN,
 	    LIMIT_BODY_NONE, drop_secret },
 };

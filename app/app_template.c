@@ -22,7 +22,9 @@ static const struct app_column columns[] = {
 };
 
 static const struct app_option set_options[] = {
-	{ "fields", "JSON", "what it says: '{\"life_days\":90}'" },
+	{ "fields", "JSON",
+	    "what changes: '{\"life_days\":90}'; null: as it comes" },
+	{ "replace", NULL, "all others are as they come again" },
 	{ NULL, NULL, NULL },
 };
 
@@ -32,6 +34,7 @@ static const struct app_option secret_options[] = {
 	{ "secret-file", "FILE",
 	    "the secret (MUTSU_TEMPLATE_SECRET; else made by random and shown "
 	    "once)" },
+	{ "new", NULL, "a new secret, although only the names were given" },
 	{ "remove", NULL, "removes it" },
 	{ NULL, NULL, NULL },
 };
@@ -98,7 +101,10 @@ set(const struct app_args *a)
 		return APP_USAGE;
 	}
 	code = app_call(a,
-	    &(struct app_call){ .method = "PUT", .path = path, .body = fields },
+	    &(struct app_call){
+	        .method = app_arg(a, "replace") != NULL ? "PUT" : "PATCH",
+	        .path = path,
+	        .body = fields },
 	    &t);
 	if (code == APP_OK)
 		print(t);
@@ -162,8 +168,10 @@ read_secret(const char *path, json_t *body, struct err *e)
 	return true;
 }
 
+/* Sets the secret, or with PATCH only the names. */
 static int
-put_secret(const struct app_args *a, const char *path)
+send_secret(const struct app_args *a, const char *method, const char *path,
+    const json_t *body)
 {
 	static const struct app_column fields[] = {
 		{ "Template", "template" },
@@ -171,28 +179,64 @@ put_secret(const struct app_args *a, const char *path)
 		{ "Secret", "secret" },
 		{ NULL, NULL },
 	};
-	const char *names = app_arg(a, "names-file");
-	AUTO(json_free) json_t *body = json_object();
 	AUTO(json_free) json_t *made = NULL;
 	const char *warning;
+	int code = app_call(a,
+	    &(struct app_call){ .method = method, .path = path, .body = body },
+	    &made);
+
+	if (code != APP_OK)
+		return code;
+	app_print_one(a, made, fields);
+	if (json_object_get(made, "secret") != NULL)
+		app_say(a, "It is shown this once only.");
+	else if (str_eq(method, "PATCH"))
+		app_say(a,
+		    "The devices are %zu now; the secret is what it was "
+		    "(--new makes another).",
+		    json_array_size(json_object_get(body, "names")));
+	warning = json_string_value(json_object_get(made, "warning"));
+	if (warning != NULL)
+		fprintf(stderr, "mutsu: warning: %s\n", warning);
+	return APP_OK;
+}
+
+/* A static challenge that is there stays when only its names are given. */
+static int
+choose_method(const struct app_args *a, const json_t *body, const char **method)
+{
+	AUTO(str_free) char *path = path_of(a);
+	AUTO(json_free) json_t *t = NULL;
+	int code;
+
+	*method = "PUT";
+	if (json_object_get(body, "names") == NULL ||
+	    json_object_get(body, "secret") != NULL ||
+	    app_arg(a, "new") != NULL)
+		return APP_OK;
+	code = app_call(
+	    a, &(struct app_call){ .method = "GET", .path = path }, &t);
+	if (code == APP_OK &&
+	    json_is_string(json_object_get(t, "secret_set_at")) &&
+	    str_eq(
+	        json_string_value(json_object_get(t, "challenge")), "static"))
+		*method = "PATCH";
+	return code;
+}
+
+static int
+put_secret(const struct app_args *a, const char *path)
+{
+	const char *names = app_arg(a, "names-file"), *method;
+	AUTO(json_free) json_t *body = json_object();
 	struct err e = { 0 };
 	int code;
 
 	if ((names != NULL && !read_names(names, body, &e)) ||
 	    !read_secret(app_arg(a, "secret-file"), body, &e))
 		return app_wrong(e.text);
-	code = app_call(a,
-	    &(struct app_call){ .method = "PUT", .path = path, .body = body },
-	    &made);
-	if (code != APP_OK)
-		return code;
-	app_print_one(a, made, fields);
-	if (json_object_get(made, "secret") != NULL)
-		app_say(a, "It is shown this once only.");
-	warning = json_string_value(json_object_get(made, "warning"));
-	if (warning != NULL)
-		fprintf(stderr, "mutsu: warning: %s\n", warning);
-	return APP_OK;
+	code = choose_method(a, body, &method);
+	return code == APP_OK ? send_secret(a, method, path, body) : code;
 }
 
 static int
@@ -218,10 +262,11 @@ const struct app_subcommand app_template_commands[] = {
 	{ "template", "show", "NAME", 1, 1, NULL, "all that one says", show,
 	    false },
 	{ "template", "set", "NAME", 1, 1, set_options,
-	    "make one, or replace what it says", set, false },
+	    "make one, or change what it says", set, false },
 	{ "template", "secret", "NAME", 1, 1, secret_options,
-	    "set the static challenge, or the key of the webhook", secret,
-	    false },
+	    "set the static challenge and its devices, or the key of the "
+	    "webhook",
+	    secret, false },
 	{ "template", "delete", "NAME", 1, 1, NULL,
 	    "remove one, or take a built-in one back to how it comes", drop,
 	    false },

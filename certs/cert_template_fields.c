@@ -89,6 +89,17 @@ is_one_of(const char *const *names, const char *word)
 	return *names != NULL;
 }
 
+static bool
+bad_word(const char *key, const char *const *known, struct err *e)
+{
+	AUTO(buf_free) struct buf *all = buf_new(256);
+
+	for (size_t i = 0; known[i] != NULL; i++)
+		buf_addf(all, "%s%s", i > 0 ? ", " : "", known[i]);
+	return err_set(e, ERR_INVALID, "%s: an array of %s, each at most once",
+	    key, buf_str(all));
+}
+
 /* Writes the words of an array, each known and there once, behind what is in
  * out; absent: leaves it. */
 static bool
@@ -107,16 +118,13 @@ read_words(const json_t *fields, const char *key, const char *const *known,
 
 		if (word == NULL || !is_one_of(known, word) ||
 		    strstr(buf_str(text), word) != NULL)
-			return err_set(e, ERR_INVALID,
-			    "%s: it holds each of its known names once at most",
-			    key);
+			return bad_word(key, known, e);
 		buf_adds(text, before);
 		buf_adds(text, word);
 		before = ",";
 	}
 	if (json_array_size(array) == 0)
-		return err_set(
-		    e, ERR_INVALID, "%s is an array of at least one name", key);
+		return bad_word(key, known, e);
 	if (!buf_ok(text, e))
 		return false;
 	str_copy_cut(out, size, buf_str(text));
@@ -311,4 +319,24 @@ cert_template_fields_json(const struct cert_template *t)
 	cert_template_who_json(t, o);
 	json_put_str(o, "upstream", t->upstream);
 	return o;
+}
+
+json_t *
+cert_template_fields_kept(const char *name, const json_t *fields)
+{
+	const struct rule *rule = rule_of(name);
+	json_t *kept = json_copy((json_t *)fields), *value;
+	AUTO(json_free) json_t *comes = NULL;
+	const char *key;
+
+	if (rule == NULL)
+		return kept;
+	comes = cert_template_fields_json(cert_template_find(name));
+	json_object_foreach(comes, key, value)
+	{
+		if (!is_one_of(rule->keys, key) &&
+		    json_equal(json_object_get(kept, key), value))
+			json_object_del(kept, key);
+	}
+	return kept;
 }

@@ -18,6 +18,9 @@ MUST_CHECK bool cert_template_fields(const char *name, const json_t *fields,
     struct cert_template_text *text, struct cert_template *out, struct err *e);
 /* And back; the caller's. */
 json_t *cert_template_fields_json(const struct cert_template *t);
+/* A copy without what is fixed in a built-in template and says what it is, so
+ * that it takes what it shows; the caller's. */
+json_t *cert_template_fields_kept(const char *name, const json_t *fields);
 
 /* ---- cert_template_who.c: challenge, beyond, subject, webhook ---- */
 

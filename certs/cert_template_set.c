@@ -208,7 +208,8 @@ bool
 cert_template_put(struct store_tx *tx, const char *name, const json_t *fields,
     const char *by, struct err *e)
 {
-	AUTO(str_free) char *said = json_text(fields);
+	AUTO(json_free) json_t *kept = cert_template_fields_kept(name, fields);
+	AUTO(str_free) char *said = json_text(kept);
 	const struct cert_template_change c = { name, said, by };
 	struct cert_template_text text;
 	struct cert_template t;
@@ -218,9 +219,33 @@ cert_template_put(struct store_tx *tx, const char *name, const json_t *fields,
 		    "a template's name has 1 to %d of a-z, 0-9 and '-', a "
 		    "letter first",
 		    CERT_TEMPLATE_NAME_SIZE - 1);
-	return cert_template_fields(name, fields, &text, &t, e) &&
+	return cert_template_fields(name, kept, &text, &t, e) &&
 	       room_for(tx, name, e) && cert_template_db_put(tx, &c, e) &&
 	       tell(tx, &c, e);
+}
+
+bool
+cert_template_merge(struct store_tx *tx, const char *name, const json_t *fields,
+    const char *by, struct err *e)
+{
+	AUTO(json_free) json_t *all = NULL;
+	AUTO(str_free) char *said = NULL;
+	const char *key;
+	json_t *value;
+
+	if (cert_template_name_good(name) &&
+	    !cert_template_db_get(tx, name, &said, e))
+		return false;
+	if (!json_parse(slice_str(said != NULL ? said : "{}"), &all, e))
+		return err_wrap(e, "template %s", name);
+	json_object_foreach((json_t *)fields, key, value)
+	{
+		if (json_is_null(value))
+			json_object_del(all, key);
+		else
+			json_object_set(all, key, value);
+	}
+	return cert_template_put(tx, name, all, by, e);
 }
 
 bool

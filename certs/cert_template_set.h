@@ -49,9 +49,14 @@ MUST_CHECK bool cert_template_version(
 /*
  * Makes a template, or replaces what it says, with event and notice to all
  * nodes.  by: who asks.  ERR_INVALID names the field that is wrong, also when a
- * built-in template does not let go of it; ERR_CONFLICT: there are too many.
+ * built-in template does not let go of it (to say of it what it is does no
+ * harm); ERR_CONFLICT: there are too many.
  */
 MUST_CHECK bool cert_template_put(struct store_tx *tx, const char *name,
+    const json_t *fields, const char *by, struct err *e);
+/* As cert_template_put(), for the given fields alone: the others stay, and one
+ * that is null is as it comes again. */
+MUST_CHECK bool cert_template_merge(struct store_tx *tx, const char *name,
     const json_t *fields, const char *by, struct err *e);
 /* Removes one, or takes a built-in one back to how it comes.  ERR_NOT_FOUND:
  * there is nothing to remove. */

@@ -58,9 +58,12 @@ scep_renew_problem(const struct scep_predecessor *old,
 		return "renewal: the old certificate is revoked";
 	if (old->not_after <= now_ms)
 		return "renewal: the old certificate has expired";
+	if (t == NULL)
+		return "renewal: the template of the old certificate was "
+		       "removed";
 	/* Whoever leaves a Mac takes his certificate along: its profile is
 	 * renewed for as long as he is assigned. */
-	if (t == NULL || str_eq(t->name, CERT_TEMPLATE_USER) ||
+	if (str_eq(t->name, CERT_TEMPLATE_USER) ||
 	    str_eq(t->name, CERT_TEMPLATE_TLS))
 		return "renewal: certificates of this template are renewed by "
 		       "the server";

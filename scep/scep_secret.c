@@ -135,6 +135,25 @@ kind_of(
 	return true;
 }
 
+/* "static" or "webhook", a literal: kinds that have one. */
+static bool
+kind_with_secret(
+    struct store_tx *tx, const char *template, const char **out, struct err *e)
+{
+	const char *kind;
+
+	if (!kind_of(tx, template, &kind, e))
+		return false;
+	if (kind == NULL)
+		return err_set(e, ERR_NOT_FOUND, "there is no such template");
+	if (!str_eq(kind, "static") && !str_eq(kind, "webhook"))
+		return err_set(e, ERR_CONFLICT,
+		    "challenge of this template is %s, which has no secret",
+		    kind);
+	*out = kind;
+	return true;
+}
+
 static bool
 check_wish(const struct scep_secret_wish *w, bool is_static, struct err *e)
 {
@@ -144,6 +163,24 @@ check_wish(const struct scep_secret_wish *w, bool is_static, struct err *e)
 		return check_names(w->names, e);
 	return w->names == NULL ||
 	       err_set(e, ERR_INVALID, "names: of static challenges only");
+}
+
+/* Without a list the one that is there stays; *keep is freed by the caller. */
+static bool
+find_names(struct store_tx *tx, struct scep_secret_wish *w, json_t **keep,
+    struct err *e)
+{
+	AUTO(scep_secret_clear) struct scep_secret old = { 0 };
+	bool found;
+
+	if (w->names != NULL)
+		return true;
+	if (!scep_db_secret_find(tx, w->template, "static", &old, &found, e))
+		return false;
+	if (found && !json_parse_any(slice_str(old.names), keep, e))
+		return err_wrap(e, "names of %s", w->template);
+	w->names = *keep;
+	return true;
 }
 
 /* As its kind keeps it. */
@@ -165,37 +202,72 @@ keep(struct scep_secret *s, const struct seal *seal, const char *text,
 
 bool
 scep_secret_set(struct store_tx *tx, const struct seal *seal,
-    const struct scep_secret_wish *wish, struct scep_secret_made *out,
+    const struct scep_secret_wish *asked, struct scep_secret_made *out,
     struct err *e)
 {
 	AUTO(scep_secret_clear) struct scep_secret s = { 0 };
+	AUTO(json_free) json_t *names = NULL;
+	struct scep_secret_wish w = *asked;
 	const char *kind;
 	bool is_static;
 
 	*out = (struct scep_secret_made){ 0 };
-	if (!kind_of(tx, wish->template, &kind, e))
+	if (!kind_with_secret(tx, w.template, &kind, e))
 		return false;
-	if (kind == NULL)
-		return err_set(e, ERR_NOT_FOUND, "there is no such template");
 	is_static = str_eq(kind, "static");
-	if (!is_static && !str_eq(kind, "webhook"))
-		return err_set(e, ERR_CONFLICT,
-		    "challenge of this template is %s, which has no secret",
-		    kind);
-	if (!check_wish(wish, is_static, e))
+	if ((is_static && !find_names(tx, &w, &names, e)) ||
+	    !check_wish(&w, is_static, e))
 		return false;
-	str_copy_cut(s.template, sizeof(s.template), wish->template);
+	str_copy_cut(s.template, sizeof(s.template), w.template);
 	str_copy_cut(s.kind, sizeof(s.kind), kind);
-	s.names = wish->names != NULL ? json_text(wish->names) : str_dup("[]");
-	out->kind = is_static ? "static" : "webhook";
-	out->random = wish->secret == NULL;
+	s.names = w.names != NULL ? json_text(w.names) : str_dup("[]");
+	out->kind = kind;
+	out->random = w.secret == NULL;
 	if (out->random)
 		random_alnum(out->text, RANDOM_SIZE);
 	else
-		str_copy_cut(out->text, sizeof(out->text), wish->secret);
+		str_copy_cut(out->text, sizeof(out->text), w.secret);
 	return keep(&s, seal, out->text, e) &&
-	       scep_db_secret_put(tx, &s, wish->by, e) &&
-	       tell(tx, "template.secret_set", s.template, wish->by, e);
+	       scep_db_secret_put(tx, &s, w.by, e) &&
+	       tell(tx, "template.secret_set", s.template, w.by, e);
+}
+
+static bool
+tell_names(struct store_tx *tx, const struct scep_secret_wish *w, struct err *e)
+{
+	AUTO(json_free) json_t *data = json_object();
+	AUTO(str_free) char *text = NULL;
+
+	json_put_str(data, "template", w->template);
+	json_put_int(data, "names", (int64_t)json_array_size(w->names));
+	text = json_text(data);
+	return store_event_add(tx,
+	    &(struct store_event){
+	        "template.changed", NULL, w->template, w->by, text },
+	    e);
+}
+
+bool
+scep_secret_rename(
+    struct store_tx *tx, const struct scep_secret_wish *w, struct err *e)
+{
+	AUTO(str_free) char *names = NULL;
+	const char *kind;
+	bool changed;
+
+	if (!kind_with_secret(tx, w->template, &kind, e))
+		return false;
+	if (!str_eq(kind, "static"))
+		return err_set(
+		    e, ERR_INVALID, "names: of static challenges only");
+	if (!check_names(w->names, e))
+		return false;
+	names = json_text(w->names);
+	if (!scep_db_secret_names(tx, w->template, names, &changed, e))
+		return false;
+	return changed
+	           ? tell_names(tx, w, e)
+	           : err_set(e, ERR_NOT_FOUND, "this template has no secret");
 }
 
 bool

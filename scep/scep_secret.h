@@ -19,8 +19,9 @@ enum { SCEP_SECRET_MIN = 16, SCEP_SECRET_MAX = 128, SCEP_SECRET_NAMES = 1000 };
 
 struct scep_secret_wish {
 	const char *template;
-	const char *secret;  /* NULL: made by random */
-	const json_t *names; /* array of strings; of static ones */
+	const char *secret; /* NULL: made by random */
+	/* Array of strings; of static ones.  NULL: those that are there. */
+	const json_t *names;
 	const char *by;
 };
 struct scep_secret_made {
@@ -37,6 +38,10 @@ struct scep_secret_made {
 MUST_CHECK bool scep_secret_set(struct store_tx *tx, const struct seal *seal,
     const struct scep_secret_wish *wish, struct scep_secret_made *out,
     struct err *e);
+/* Only the names of a static challenge, which stays as it is.  ERR_NOT_FOUND:
+ * no such template, or it has no secret yet; else as scep_secret_set(). */
+MUST_CHECK bool scep_secret_rename(
+    struct store_tx *tx, const struct scep_secret_wish *w, struct err *e);
 /* ERR_NOT_FOUND: there is none. */
 MUST_CHECK bool scep_secret_remove(
     struct store_tx *tx, const char *template, const char *by, struct err *e);

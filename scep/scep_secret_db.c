@@ -57,6 +57,21 @@ scep_db_secret_put(struct store_tx *tx, const struct scep_secret *s,
 }
 
 bool
+scep_db_secret_names(struct store_tx *tx, const char *template,
+    const char *names, bool *changed, struct err *e)
+{
+	int64_t n = 0;
+
+	if (!store_exec(tx,
+	        "UPDATE template_secret SET names = $1"
+	        " WHERE template = $2 AND kind = 'static'",
+	        S_ARGS(S_TEXT(names), S_TEXT(template)), &n, e))
+		return false;
+	*changed = n == 1;
+	return true;
+}
+
+bool
 scep_db_secret_drop(struct store_tx *tx, const char *template, const char *kept,
     bool *dropped, struct err *e)
 {

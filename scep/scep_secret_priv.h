@@ -31,6 +31,9 @@ MUST_CHECK bool scep_db_secret_find(struct store_tx *tx, const char *template,
     const char *kind, struct scep_secret *out, bool *found, struct err *e);
 MUST_CHECK bool scep_db_secret_put(struct store_tx *tx,
     const struct scep_secret *s, const char *by, struct err *e);
+/* *changed false: there is no static challenge. */
+MUST_CHECK bool scep_db_secret_names(struct store_tx *tx, const char *template,
+    const char *names, bool *changed, struct err *e);
 /* kept: the kind that may stay; NULL: none. */
 MUST_CHECK bool scep_db_secret_drop(struct store_tx *tx, const char *template,
     const char *kept, bool *dropped, struct err *e);

@@ -30,6 +30,11 @@ good "$T/gate.pem" "$T/key.pem" gate-1
 openssl x509 -in "$T/gate.pem" -noout -ext subjectAltName | grep -q DNS:gate-1.example.com || fail "alternative name"
 enrol gates gate-1 "$T/gates.secret" | cmp -s - "$T/gate.pem" || fail "another certificate in the same transaction"
 issued 1
+# Another device on the list: the others keep what they have.
+printf 'gate-1\ngate-2\ngate-4\n' >"$T/names"
+m template secret gates --names-file "$T/names" 2>/dev/null | grep -q 'what it was' || fail "no word of the old secret"
+new_key
+enrol gates gate-4 "$T/gates.secret" >"$T/gate4.pem" || fail "the secret has changed with the list"
 
 background hook python3 "$(dirname "$0")/webhook.py" "$T/hook.secret" "$T/hook.port"
 until_ok 30 test -s "$T/hook.port"
@@ -43,7 +48,11 @@ refused asked x "$T/wrong"
 enrol asked x "$T/hook.challenge" >"$T/asked.pem" || fail "the webhook allows it"
 good "$T/asked.pem" "$T/key.pem" told-by-webhook
 
-m template set gates --fields '{"challenge": "static", "approval": true}' >/dev/null 2>&1
+# What is not given stays, and what is shown is taken.
+m template set gates --fields '{"approval": true}' 2>/dev/null | jq -e '.subject.dns == "$NAME.example.com"' >/dev/null ||
+	fail "a field that was not given has changed"
+m template set gates --fields "$(m template show gates --json 2>/dev/null)" 2>/dev/null | jq -e .approval >/dev/null ||
+	fail "what is shown is not taken"
 new_key
 enrol gates gate-2 "$T/gates.secret" --interval 1 --maxpolltime 50 >"$T/polled.pem" &
 polls=$!

@@ -185,6 +185,36 @@ an_outside_certificate_is_renewed(void **state)
 	X509_free(old);
 }
 
+static bool
+remove_template(struct store_tx *tx, void *name, struct err *e)
+{
+	return cert_template_remove(tx, name, "test", e);
+}
+
+static void
+nothing_of_a_removed_template_is_renewed(void **state)
+{
+	struct world *w = *state;
+	struct visit v = { .tid = "N-12" };
+	char name[] = "gone";
+	struct challenge c;
+	bool changed;
+	X509 *old;
+
+	world_template(w, name, "{\"renew_days\":0}");
+	c = world_grant(
+	    w, (struct scep_grant){ .template = name, .purpose = "scep" });
+	v.challenge = c.text;
+	old = visit_named(w, v, "device-1");
+	assert_ok(store_write(w->store, remove_template, name, e));
+	assert_ok(cert_live_refresh(w->live, &changed, e));
+	visit_refused(w,
+	    (struct visit){
+	        .type = "17", .tid = "N-13", .signer = old, .key = w->key2 },
+	    "renewal: the template of the old certificate was removed");
+	X509_free(old);
+}
+
 static char *
 many(int count)
 {
@@ -426,6 +456,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    renewing_loses_none, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(
+		    nothing_of_a_removed_template_is_renewed, world_setup,
+		    world_teardown),
 		cmocka_unit_test_setup_teardown(
 		    an_outside_certificate_is_renewed, world_setup,
 		    world_teardown),

@@ -159,7 +159,7 @@ what_is_refused(void **state)
 		{ CERT_TEMPLATE_TLS, NULL, NULL, ERR_NOT_FOUND },
 		{ CERT_TEMPLATE_SCEP, NULL, NULL, ERR_CONFLICT },
 		{ CERT_TEMPLATE_DEVICE, NULL, "[\"a\"]", ERR_CONFLICT },
-		{ "printers", NULL, NULL, ERR_INVALID },
+		{ "unset", NULL, NULL, ERR_INVALID },
 		{ "printers", NULL, "[]", ERR_INVALID },
 		{ "printers", NULL, "[1]", ERR_INVALID },
 		{ "printers", NULL, "[\"\"]", ERR_INVALID },
@@ -172,6 +172,7 @@ what_is_refused(void **state)
 	struct world *w = *state;
 
 	world_template(w, "printers", "{\"challenge\":\"static\"}");
+	world_template(w, "unset", "{\"challenge\":\"static\"}");
 	world_template(w, "asked",
 	    "{\"challenge\":\"webhook\",\"webhook\":\"https://a.example/\"}");
 	for (size_t i = 0; i < COUNT(bad); i++) {
