@@ -54,15 +54,17 @@ decode(const json_t *body, struct asked *q, struct err *e)
 	return memcmp(s, &none, sizeof(none)) == 0 || cert_subject_check(s, e);
 }
 
-/* Where the clients go; an administrator may have put a slash at its end. */
+/* Where the clients go; an administrator may have put a slash at its end.  The
+ * CA of an upstream is in GetCACert of its template's address only. */
 static char *
-scep_url(const char *public_url)
+scep_url(const char *public_url, const char *template, bool outside)
 {
 	size_t len = strlen(public_url);
 
 	while (len > 0 && public_url[len - 1] == '/')
 		len--;
-	return str_printf("%.*s/scep", (int)len, public_url);
+	return str_printf("%.*s/scep%s%s", (int)len, public_url,
+	    outside ? "/" : "", outside ? template : "");
 }
 
 static bool
@@ -87,18 +89,21 @@ struct making {
 	const struct asked *asked;
 	const char *by;
 	char text[SCEP_CHALLENGE_SIZE], id[UUID_SIZE];
+	bool outside; /* an upstream issues */
 };
 
 /* Either the template says what the certificate will say, or the caller. */
 static bool
-one_says_it(struct store_tx *tx, const struct asked *q, struct err *e)
+one_says_it(struct store_tx *tx, struct making *m, struct err *e)
 {
 	AUTO(cert_template_free) struct cert_template *t = NULL;
+	const struct asked *q = m->asked;
 	const struct cert_subject *s = &q->subject;
 	bool given = s->cn || s->o || s->email || s->dns;
 
 	if (!cert_template_for_challenges(tx, q->template, &t, e))
 		return false;
+	m->outside = t != NULL && t->upstream != NULL;
 	if (t != NULL && t->subject.cn != NULL && given)
 		return err_set(e, ERR_INVALID,
 		    "template %s says the names: give device, user or "
@@ -122,7 +127,7 @@ create_once(struct store_tx *tx, void *arg, struct err *e)
 		.variables = &v,
 		.ttl_ms = q->minutes * MS_MIN };
 
-	if (!one_says_it(tx, q, e) || !enroll_whom_find(tx, &q->whom, &whom, e))
+	if (!one_says_it(tx, m, e) || !enroll_whom_find(tx, &q->whom, &whom, e))
 		return false;
 	v = enroll_whom_variables(&whom);
 	if (q->variables != NULL && !cert_variables_read(q->variables, &v, e))
@@ -144,7 +149,7 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 	AUTO(json_free) json_t *body = NULL, *j = NULL;
 	struct api_service *s = service;
 	struct asked q = { 0 };
-	AUTO(str_free) char *url = scep_url(s->o.public_url);
+	AUTO(str_free) char *url = NULL;
 	struct making m = { .seal = s->o.seal, .asked = &q, .by = api_by(rq) };
 	int64_t expires_at;
 	bool ok;
@@ -154,6 +159,7 @@ create(const struct http_request *rq, struct http_reply *rp, void *service,
 	expires_at = clock_now_ms() + q.minutes * MS_MIN;
 	ok = store_write(s->o.store, create_once, &m, e);
 	if (ok) {
+		url = scep_url(s->o.public_url, q.template, m.outside);
 		j = json_object();
 		json_put_str(j, "id", m.id);
 		json_put_str(j, "challenge", m.text);

@@ -40,7 +40,8 @@ m certificate revoke "$F" | grep -q 'was not told' || fail "no word that the oth
 m upstream add corp scep "$UPSTREAM" --ca "$UPSTREAM_CA" --allow-des --renew >/dev/null
 renew printer last RenewalReq
 
-# strongSwan names the authority in its URL.
+# strongSwan names the authority in its URL, as whoever made the challenge was told.
+m scep challenge gate --template corp --json | jq -r .url | grep -q '/scep/corp$' || fail "the URL of a challenge"
 curl -sSf "$SCEP/corp?operation=GetCACert" | openssl pkcs7 -inform DER -print_certs >"$T/both.pem"
 [ "$(grep -c BEGIN "$T/both.pem")" = 4 ] || fail "GetCACert by the upstream's name"
 rsa_key "$T/swan.key"

@@ -42,6 +42,31 @@ made_and_shown_once(void **state)
 	    0);
 }
 
+/* The CA of an upstream is told at its template's address only. */
+static void
+outside_has_an_address(void **state)
+{
+	struct admin *a = *state;
+	AUTO(buf_free) struct buf *ca = buf_new(8192);
+	AUTO(json_free) json_t *o = json_object();
+	AUTO(str_free) char *fields = NULL;
+
+	OK(cert_pem(cert_authority_root(a->site->authority), ca, &e));
+	json_put_str(o, "kind", "scep");
+	json_put_str(o, "url", "http://ca.example.com/scep");
+	json_put_str(o, "ca", buf_str(ca));
+	fields = json_text(o);
+	CALL(ADMIN, "PUT /api/v1/upstreams/corp", fields, 200);
+	CALL(
+	    ADMIN, "PUT /api/v1/templates/vpn", "{\"upstream\":\"corp\"}", 200);
+	CALL(ADMIN, PATH, "{\"cn\":\"gate\",\"template\":\"vpn\"}", 201);
+	assert_string_equal(
+	    text_at(a, "url"), "https://mdm.example.com/scep/vpn");
+	CALL(ADMIN, "PUT /api/v1/templates/vpn", "{}", 200);
+	CALL(ADMIN, PATH, "{\"cn\":\"gate\",\"template\":\"vpn\"}", 201);
+	assert_string_equal(text_at(a, "url"), "https://mdm.example.com/scep");
+}
+
 static void
 administrators_only(void **state)
 {
@@ -156,6 +181,7 @@ main(void)
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(for_a_device_and_its_user),
 		cmocka_unit_test(values_that_are_missing),
+		cmocka_unit_test(outside_has_an_address),
 	};
 
 	return cmocka_run_group_tests(tests, admin_setup, admin_teardown);
