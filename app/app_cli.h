@@ -138,6 +138,8 @@ char *app_escape(const char *s);
 
 /* ---- printing ---- */
 
+/* Puts "dns:a.example, ip:192.0.2.1" in place of an array of texts. */
+void app_join(json_t *o, const char *key);
 /* A column of a table: title and key ("user", "error.text"). */
 struct app_column {
 	const char *title, *key;

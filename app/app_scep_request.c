@@ -62,24 +62,6 @@ static const struct app_option reject_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-/* "dns:a.example, ip:192.0.2.1" in place of an array. */
-static void
-join(json_t *o, const char *key)
-{
-	const json_t *array = json_object_get(o, key), *one;
-	AUTO(buf_free) struct buf *line = buf_new(64 << 10);
-	size_t i;
-
-	json_array_foreach(array, i, one)
-	{
-		const char *text = json_string_value(one);
-
-		buf_addf(
-		    line, "%s%s", i > 0 ? ", " : "", text != NULL ? text : "");
-	}
-	json_put_str(o, key, buf_str(line));
-}
-
 /* Adds what the tables show; with --json an answer stays as it is. */
 static void
 for_people(const struct app_args *a, json_t *request)
@@ -89,8 +71,8 @@ for_people(const struct app_args *a, json_t *request)
 
 	if (a->json)
 		return;
-	join(request, "san");
-	join(request, "ignored");
+	app_join(request, "san");
+	app_join(request, "ignored");
 	kind = str_printf("%s %s",
 	    app_value(request, "key_type", scratch, sizeof(scratch)),
 	    app_value(request, "key_bits", bits, sizeof(bits)));

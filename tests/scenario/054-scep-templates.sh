@@ -47,6 +47,10 @@ secret_of asked >"$T/hook.secret"
 refused asked x "$T/wrong"
 enrol asked x "$T/hook.challenge" >"$T/asked.pem" || fail "the webhook allows it"
 good "$T/asked.pem" "$T/key.pem" told-by-webhook
+m template set asked --fields '{"subject": {"cn": "$NAME", "uid": "$USER"}}' >/dev/null
+new_key
+refused asked x "$T/hook.challenge"
+grep -q 'no_subject .*template=asked .*uid: $USER has no value here' "$T/server.log" || fail "what the webhook did not tell is not named"
 
 # What is not given stays, and what is shown is taken.
 m template set gates --fields '{"approval": true}' 2>/dev/null | jq -e '.subject.dns == "$NAME.example.com"' >/dev/null ||
