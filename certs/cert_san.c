@@ -7,20 +7,23 @@
 
 enum { VALUE_MAX = 255, OID_SIZE = 80 };
 
-/* "kind:value", or the kind alone where there is no text. */
+/* "kind:value", or the kind alone where there is no text.  A NUL, behind which
+ * something else may stand, is shown as '?'. */
 static char *
 labelled(const char *kind, char mark, const ASN1_STRING *s)
 {
-	AUTO(buf_free) struct buf *out = buf_new(4 * VALUE_MAX);
+	AUTO(buf_free) struct buf *out = buf_new(8 * VALUE_MAX);
 	uint8_t *utf8 = NULL;
 	int len = s != NULL ? ASN1_STRING_to_UTF8(&utf8, s) : -1;
-	char cut[VALUE_MAX + 1];
 
 	buf_adds(out, kind);
+	if (len > VALUE_MAX)
+		len = VALUE_MAX;
+	for (int i = 0; i < len; i++)
+		utf8[i] = utf8[i] != '\0' ? utf8[i] : '?';
 	if (len > 0) {
-		str_copy_cut(cut, sizeof(cut), (const char *)utf8);
 		buf_addc(out, mark);
-		buf_add_utf8(out, slice_str(cut));
+		buf_add_utf8(out, slice_of(utf8, (size_t)len));
 	}
 	OPENSSL_free(utf8);
 	ERR_clear_error();
