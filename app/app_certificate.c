@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/api_service.h"
 #include "app/app_cli.h"
 #include "certs/cert_template.h"
 #include "core/csv.h"
@@ -25,6 +26,8 @@ static const struct app_column fields[] = {
 	{ "Fingerprint", "fingerprint" },
 	{ "Serial number", "serial" },
 	{ "Subject", "subject" },
+	{ "Names", "san" },
+	{ "Key SHA-256", "key" },
 	{ "State", "state" },
 	{ "Template", "template" },
 	{ "Purpose", "purpose" },
@@ -34,6 +37,8 @@ static const struct app_column fields[] = {
 	{ "Authority", "authority" },
 	{ "Challenge", "challenge" },
 	{ "Transaction", "transaction" },
+	{ "Renews", "renews" },
+	{ "Approved by", "approved_by" },
 	{ "Issued", "created_at" },
 	{ "Not before", "not_before" },
 	{ "Not after", "not_after" },
@@ -57,7 +62,9 @@ static const struct app_column fields[] = {
 	{ "serial", "HEX", "with this serial number" },                        \
 	{ "fingerprint", "HEX",                                                \
 	    "with this SHA-256, or what it alone begins with" },               \
-	{ "transaction", "ID", "of this SCEP transaction" }
+	{ "transaction", "ID", "of this SCEP transaction" },                   \
+	{ "challenge", "ID", "issued for this challenge" },                    \
+	{ "key", "HEX", "of this public key (SHA-256 of its SPKI)" }
 /* clang-format on */
 
 static const struct app_option filters[] = {
@@ -284,21 +291,19 @@ list(const struct app_args *a)
 	return print_page(a, whole);
 }
 
+/* The columns are those of the API's own CSV. */
 static void
 print_csv(const json_t *row)
 {
 	AUTO(buf_free) struct buf *line = buf_new(64 << 10);
 	char scratch[32];
+	const char *key;
 
-	for (size_t i = 0; fields[i].key != NULL; i++) {
-		bool last = fields[i + 1].key == NULL;
-
+	for (size_t i = 0; (key = api_certificate_column(i)) != NULL; i++)
 		csv_cell(line,
-		    row == NULL ? fields[i].key
-		                : app_value(row, fields[i].key, scratch,
-		                      sizeof(scratch)),
-		    last);
-	}
+		    row == NULL ? key
+		                : app_value(row, key, scratch, sizeof(scratch)),
+		    api_certificate_column(i + 1) == NULL);
 	fwrite(line->p, 1, line->len, stdout);
 }
 
@@ -343,21 +348,37 @@ static int export(const struct app_args *a)
 	return fflush(stdout) == 0 ? APP_OK : APP_FAILED;
 }
 
+static void
+print_whole(const struct app_args *a, json_t *c)
+{
+	if (!a->json)
+		app_join(c, "san");
+	app_print_one(a, c, fields);
+}
+
+/* As the API has it; an exit code. */
 static int
-show(const struct app_args *a)
+fetch_whole(const struct app_args *a, json_t **out)
 {
 	char fingerprint[SHA256_HEX_SIZE];
 	AUTO(str_free) char *path = NULL;
-	AUTO(json_free) json_t *c = NULL;
 	int code = find_fingerprint(a, a->words[0], fingerprint);
 
 	if (code != APP_OK)
 		return code;
 	path = str_printf("/api/v1/certificates/%s", fingerprint);
-	code = app_call(
-	    a, &(struct app_call){ .method = "GET", .path = path }, &c);
+	return app_call(
+	    a, &(struct app_call){ .method = "GET", .path = path }, out);
+}
+
+static int
+show(const struct app_args *a)
+{
+	AUTO(json_free) json_t *c = NULL;
+	int code = fetch_whole(a, &c);
+
 	if (code == APP_OK)
-		app_print_one(a, c, fields);
+		print_whole(a, c);
 	return code;
 }
 
@@ -375,7 +396,7 @@ act(const struct app_args *a, const char *verb, const json_t *body, json_t **c)
 	    &(struct app_call){ .method = "POST", .path = path, .body = body },
 	    c);
 	if (code == APP_OK)
-		app_print_one(a, *c, fields);
+		print_whole(a, *c);
 	return code;
 }
 
@@ -402,27 +423,46 @@ say_of_service(const struct app_args *a, const json_t *c)
 		           "--revoke REASON.");
 }
 
+static void
+say_revoked(const struct app_args *a, const json_t *c, bool before)
+{
+	const char *reason =
+	    json_string_value(json_object_get(c, "revoke_reason"));
+
+	if (before)
+		app_say(a,
+		    "It was revoked before, for the reason %s, and that "
+		    "stays.",
+		    reason != NULL ? reason : "unspecified");
+	else if (str_eq(reason, "certificate_hold"))
+		app_say(a, "On hold. mutsu certificate release %s ends it.",
+		    json_string_value(json_object_get(c, "fingerprint")));
+	else
+		app_say(a, "Revoked for good.");
+	say_of_service(a, c);
+	if (outside(c))
+		app_say(a, "Here only: its authority was not told, and others "
+		           "will trust the certificate\nuntil it is revoked "
+		           "there too.");
+}
+
 static int
 revoke(const struct app_args *a)
 {
 	const char *reason = app_arg(a, "reason");
 	AUTO(json_free) json_t *body = json_object();
+	AUTO(json_free) json_t *was = NULL;
 	AUTO(json_free) json_t *c = NULL;
-	int code;
+	int code = fetch_whole(a, &was);
 
+	if (code != APP_OK)
+		return code;
 	json_put_str(body, "reason", reason != NULL ? reason : "unspecified");
 	code = act(a, "revoke", body, &c);
-	if (code == APP_OK && str_eq(reason, "certificate_hold"))
-		app_say(a, "On hold. mutsu certificate release %s ends it.",
-		    json_string_value(json_object_get(c, "fingerprint")));
-	else if (code == APP_OK)
-		app_say(a, "Revoked for good.");
 	if (code == APP_OK)
-		say_of_service(a, c);
-	if (code == APP_OK && outside(c))
-		app_say(a, "Here only: its authority was not told, and others "
-		           "will trust the certificate\nuntil it is revoked "
-		           "there too.");
+		say_revoked(a, c,
+		    str_eq(json_string_value(json_object_get(was, "state")),
+		        "revoked"));
 	return code;
 }
 

@@ -34,6 +34,8 @@ found() { [ "$(m certificate list "$@" --json | jq -r '.[].fingerprint')" = "$(s
 found --subject "cn=CLIENT" || fail "not found by its subject"
 found --authority "$(m certificate list --subject client --json | jq -r '.[0].authority')" --purpose scep ||
 	fail "not found by its authority"
+found --key "$(openssl pkey -in "$T/ours.key" -pubout -outform DER | sha256sum | cut -d' ' -f1)" || fail "not found by its key"
+found --challenge "$(m certificate list --subject client --json | jq -r '.[0].challenge')" || fail "not found by its challenge"
 [ "$(m certificate export --subject 'cli%' | wc -l)" = 1 ] || fail "LIKE's characters are its own"
 stop_server
 

@@ -67,7 +67,11 @@ m certificate release "$(fp one)" >/dev/null
 ocsp one good -no_nonce || fail "released"
 m certificate revoke "$(fp one)" --reason key_compromise >/dev/null
 ocsp one revoked && grep -qi 'reason: keyCompromise' "$T/ocsp.log" || fail "$(cat "$T/ocsp.log")"
+m certificate revoke "$(fp one)" --reason superseded | grep -q 'revoked before, for the reason key_compromise' ||
+	fail "no word that it was revoked before"
 m certificate export --state revoked | grep -q ',revoked,.*,key_compromise,token:admin' || fail "CSV"
+cmp <(m certificate export) <(curl -sSf -H "Authorization: Bearer $TOKEN" "$ADMIN/api/v1/certificates?format=csv") ||
+	fail "the API has another CSV"
 
 # The RA is in the ledger too; by order it gets a new key.
 cp "$T/ra.pem" "$T/ra1.pem"
