@@ -190,8 +190,7 @@ result_json(const struct scep_client_result *r)
 
 	json_put_str(o, "status", states[r->status]);
 	if (r->status == SCEP_FAILURE) {
-		json_put_str(
-		    o, "fail_info", scep_fail_name(r->fail_info));
+		json_put_str(o, "fail_info", scep_fail_name(r->fail_info));
 		json_put_str(o, "fail_text", r->fail_text);
 	}
 	if (r->cert == NULL)
