@@ -28,6 +28,15 @@ static const struct app_option secret_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct app_option restore_options[] = {
+	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
+	{ "passphrase", "WHERE", "file:PATH or env:NAME; needed" },
+	{ "unchecked", NULL,
+	    "take a backup of an older program, which anybody may have "
+	    "changed" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct app_option rollover_options[] = {
 	{ "config", "FILE", "settings (DATA/mutsu.conf)" },
 	{ "passphrase", "WHERE", "of the root's key: file:PATH or env:NAME" },
@@ -238,6 +247,19 @@ switch_over(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 }
 
 static bool
+retire(const struct app_args *a, struct app_ca_desk *d, struct err *e)
+{
+	if (!cert_roll_retire(d->store, &d->o, a->words[0], e) ||
+	    !app_ca_show(a, d, e))
+		return false;
+	app_say(a,
+	    "Macs that enroll from now on do not get it, and it answers "
+	    "nothing. Those that have it keep it, and\nwhat it issued stays "
+	    "valid: revoke what is in doubt.");
+	return true;
+}
+
+static bool
 drop_next(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 {
 	AUTO(cert_authority_free) struct cert_authority *ca = NULL;
@@ -352,8 +374,11 @@ restore(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 
 	if (!passphrase(a, &phrase, e) ||
 	    !file_read(a->words[0], BACKUP_MAX, &text, e) ||
-	    !cert_roll_restore(
-	        d->store, &d->o.vault, buf_slice(phrase), buf_slice(text), e))
+	    !cert_roll_restore(d->store, &d->o.vault,
+	        &(struct cert_roll_restore){ .text = buf_slice(text),
+	            .passphrase = buf_slice(phrase),
+	            .unchecked = app_arg(a, "unchecked") != NULL },
+	        e))
 		return false;
 	d->any = true;
 	if (!app_ca_show(a, d, e))
@@ -371,6 +396,7 @@ APP_CA_BEGIN(create)
 APP_CA_COMMAND(export)
 APP_CA_COMMAND(rollover)
 APP_CA_COMMAND(switch_over)
+APP_CA_COMMAND(retire)
 APP_CA_COMMAND(drop_next)
 APP_CA_COMMAND(renew_ra)
 APP_CA_COMMAND(take_root)
@@ -390,6 +416,8 @@ const struct app_subcommand app_ca_commands[] = {
 	{ "ca", "switch", "", 0, 0, app_ca_options,
 	    "make the next issuing CA the active one", switch_over_command,
 	    true },
+	{ "ca", "retire", "ID", 1, 1, app_ca_options,
+	    "let no new Mac trust an old issuing CA", retire_command, true },
 	{ "ca", "drop-next", "", 0, 0, app_ca_drop_options,
 	    "give the next issuing CA up, while it has issued nothing",
 	    drop_next_command, true },
@@ -401,7 +429,7 @@ const struct app_subcommand app_ca_commands[] = {
 	    true },
 	{ "ca", "backup", "FILE", 1, 1, secret_options,
 	    "write certificates and encrypted keys", backup_command, true },
-	{ "ca", "restore", "FILE", 1, 1, secret_options,
+	{ "ca", "restore", "FILE", 1, 1, restore_options,
 	    "bring them into an empty installation", restore_command, true },
 	{ 0 },
 };

@@ -27,6 +27,7 @@ struct cert_authority;
 #define CERT_STATE_ACTIVE "active"
 #define CERT_STATE_OLD "old"
 #define CERT_STATE_REVOKED "revoked" /* an RA whose key got about */
+#define CERT_STATE_RETIRED "retired" /* nobody is to trust it from now on */
 
 /* A key to be made, or one in a token. */
 struct cert_key_wish {

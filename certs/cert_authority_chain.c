@@ -88,6 +88,7 @@ cert_authority_find_anchors(struct cert_authority *a, struct err *e)
 		const struct cert_member *m = a->members[i];
 
 		if (m->parent_id[0] == '\0' &&
+		    !str_eq(m->state, CERT_STATE_RETIRED) &&
 		    cert_not_after(m->certificate) > clock_now_ms())
 			good = add_anchor(a, m->certificate);
 	}

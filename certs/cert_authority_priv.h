@@ -212,6 +212,10 @@ struct cert_ra_order {
 	int reason;
 	const char *actor; /* of the event */
 };
+/* Its certificate, in the ledger. */
+MUST_CHECK bool cert_authority_revoke_ra(struct store_tx *tx,
+    const struct cert_member *m, const struct cert_ra_order *order,
+    struct err *e);
 MUST_CHECK bool cert_authority_renew_ra(struct store *st,
     const struct cert_authority *a, const struct cert_authority_options *o,
     const struct cert_ra_order *order, struct err *e);

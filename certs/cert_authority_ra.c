@@ -60,18 +60,19 @@ struct renewal {
 };
 
 /* An RA of before the ledger knew them is noted first. */
-static bool
-revoke_old(struct store_tx *tx, const struct renewal *r, struct err *e)
+bool
+cert_authority_revoke_ra(struct store_tx *tx, const struct cert_member *m,
+    const struct cert_ra_order *order, struct err *e)
 {
 	char fingerprint[SHA256_HEX_SIZE];
 	struct cert_entry entry;
 	bool found;
 
-	cert_fingerprint(r->old->certificate, fingerprint);
+	cert_fingerprint(m->certificate, fingerprint);
 	return cert_ledger_find(tx, fingerprint, &entry, &found, e) &&
-	       (found || note(tx, r->old, e)) &&
+	       (found || note(tx, m, e)) &&
 	       cert_ledger_revoke(
-	           tx, fingerprint, r->order->reason, r->order->actor, e);
+	           tx, fingerprint, order->reason, order->actor, e);
 }
 
 /* May be run again. */
@@ -86,9 +87,11 @@ replace_ra(struct store_tx *tx, void *arg, struct err *e)
 
 	if (!cert_authority_db_move(tx, &move, &r->added, e))
 		return false;
-	return !r->added || (cert_authority_add(tx, r->m, e) &&
-	                        cert_authority_tell_of(tx, &news, e) &&
-	                        (r->order->reason < 0 || revoke_old(tx, r, e)));
+	return !r->added ||
+	       (cert_authority_add(tx, r->m, e) &&
+	           cert_authority_tell_of(tx, &news, e) &&
+	           (r->order->reason < 0 ||
+	               cert_authority_revoke_ra(tx, r->old, r->order, e)));
 }
 
 static void

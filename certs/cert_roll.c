@@ -146,7 +146,8 @@ switch_once(struct store_tx *tx, void *arg, struct err *e)
 		bool moved;
 
 		if (str_eq(move.from, move.to) ||
-		    str_eq(move.from, CERT_STATE_REVOKED))
+		    str_eq(move.from, CERT_STATE_REVOKED) ||
+		    str_eq(move.from, CERT_STATE_RETIRED))
 			continue;
 		if (!cert_authority_db_move(tx, &move, &moved, e))
 			return false;

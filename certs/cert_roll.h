@@ -27,6 +27,14 @@ MUST_CHECK bool cert_roll_drop_next(
     struct store *st, const struct cert_authority_options *o, struct err *e);
 
 /*
+ * An old issuing CA, and what stands above it alone, leave the profiles of new
+ * Macs at once and answer no requests.  What it issued stays as it is.
+ * ERR_NOT_FOUND: no issuing CA has this id; ERR_CONFLICT: it is not old.
+ */
+MUST_CHECK bool cert_roll_retire(struct store *st,
+    const struct cert_authority_options *o, const char *id, struct err *e);
+
+/*
  * A new key and certificate for the RA.  reason -1: the one before serves for
  * 30 days more; else enum cert_reason: it is revoked and opens nothing from
  * now on.  ERR_CONFLICT: the one CA is its own RA, or another did it meanwhile.
@@ -67,5 +75,10 @@ MUST_CHECK bool cert_roll_backup(struct store *st, const struct cert_vault *v,
  * opened.  ERR_INVALID: not a backup, not a whole one, or another passphrase;
  * else errors of cert_vault_get(), for keys in tokens.
  */
+struct cert_roll_restore {
+	struct slice text, passphrase;
+	bool unchecked; /* takes one of an older program, which anybody may
+	                 * have changed */
+};
 MUST_CHECK bool cert_roll_restore(struct store *st, const struct cert_vault *v,
-    struct slice passphrase, struct slice text, struct err *e);
+    const struct cert_roll_restore *in, struct err *e);

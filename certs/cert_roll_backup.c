@@ -6,9 +6,11 @@
 
 #include "certs/cert_authority_priv.h"
 #include "certs/cert_roll.h"
-#include "core/json.h"
+#include "certs/cert_roll_priv.h"
+#include "core/random.h"
 
-#define FORMAT "mutsu-authority-1"
+#define FORMAT "mutsu-authority-2"
+#define UNCHECKED "mutsu-authority-1" /* the same, without a code */
 enum { BACKUP_MAX = 4 << 20, PEM_MAX = 32 << 10 };
 
 struct backup {
@@ -69,6 +71,21 @@ put_all(struct backup *b, const struct cert_authority_found *f, struct err *e)
 	return true;
 }
 
+static bool
+put_mac(json_t *o, const struct backup *b, struct err *e)
+{
+	uint8_t salt[CERT_ROLL_SALT_SIZE];
+	char hex[2 * CERT_ROLL_SALT_SIZE + 1], mac[SHA256_HEX_SIZE];
+
+	random_bytes(salt, sizeof(salt));
+	hex_to(hex, salt, sizeof(salt));
+	json_put_str(o, "salt", hex);
+	if (!cert_roll_mac(b->passphrase, salt, b->rows, mac, e))
+		return false;
+	json_put_str(o, "mac", mac);
+	return true;
+}
+
 bool
 cert_roll_backup(struct store *st, const struct cert_vault *v,
     struct slice passphrase, struct buf **out, struct cert_roll_held *held_out,
@@ -88,7 +105,7 @@ cert_roll_backup(struct store *st, const struct cert_vault *v,
 		return false;
 	if (f.authority == NULL && f.requested == NULL)
 		return err_set(e, ERR_NOT_FOUND, "there is no authority");
-	if (!put_all(&b, &f, e))
+	if (!put_all(&b, &f, e) || !put_mac(o, &b, e))
 		return false;
 	text = json_text(o);
 	buf_adds(whole, text);
@@ -206,25 +223,43 @@ no_doubles(const struct cert_authority_rows *r, struct err *e)
 	       err_set(e, ERR_INVALID, "more than one request is in it");
 }
 
+/* Its rows, borrowed of o, as somebody wrote them who knows the passphrase. */
 static bool
-read_members(struct slice text, struct slice passphrase,
+checked_rows(const struct cert_roll_restore *in, const json_t *o,
+    const json_t **out, struct err *e)
+{
+	const json_t *rows = json_object_get(o, "members");
+	const char *format = NULL;
+
+	if (!json_get_str(o, "format", 64, &format, e))
+		return false;
+	if (!json_is_array(rows) || json_array_size(rows) == 0 ||
+	    json_array_size(rows) > CERT_MEMBERS_MAX ||
+	    (!str_eq(format, FORMAT) && !str_eq(format, UNCHECKED)))
+		return err_set(
+		    e, ERR_INVALID, "this is no backup of an authority");
+	*out = rows;
+	if (str_eq(format, FORMAT))
+		return cert_roll_mac_check(in->passphrase, o, rows, e);
+	return in->unchecked ||
+	       err_set(e, ERR_INVALID,
+	           "an older program made it, and nothing in it tells whether "
+	           "somebody changed it; --unchecked takes it all the same");
+}
+
+static bool
+read_members(const struct cert_roll_restore *in,
     struct cert_authority_rows *out, struct err *e)
 {
 	AUTO(json_free) json_t *o = NULL;
 	const json_t *rows;
-	const char *format = NULL;
 
-	if (text.len > BACKUP_MAX || !json_parse(text, &o, e) ||
-	    !json_get_str(o, "format", 64, &format, e))
+	if (in->text.len > BACKUP_MAX)
+		return err_set(e, ERR_INVALID, "backup: too large");
+	if (!json_parse(in->text, &o, e) || !checked_rows(in, o, &rows, e))
 		return err_wrap(e, "backup");
-	rows = json_object_get(o, "members");
-	if (!str_eq(format, FORMAT) || !json_is_array(rows) ||
-	    json_array_size(rows) == 0 ||
-	    json_array_size(rows) > CERT_MEMBERS_MAX)
-		return err_set(
-		    e, ERR_INVALID, "this is no backup of an authority");
 	for (; out->count < json_array_size(rows); out->count++)
-		if (!member_of(json_array_get(rows, out->count), passphrase,
+		if (!member_of(json_array_get(rows, out->count), in->passphrase,
 		        &out->m[out->count], e))
 			return false;
 	return no_doubles(out, e);
@@ -324,13 +359,13 @@ add_restored(struct store_tx *tx, void *arg, struct err *e)
 
 bool
 cert_roll_restore(struct store *st, const struct cert_vault *v,
-    struct slice passphrase, struct slice text, struct err *e)
+    const struct cert_roll_restore *in, struct err *e)
 {
 	AUTO(rows_clear) struct cert_authority_rows rows = { 0 };
 	AUTO(cert_authority_found_clear) struct cert_authority_found f = { 0 };
 	struct cert_member *m;
 
-	if (!look(st, e) || !read_members(text, passphrase, &rows, e) ||
+	if (!look(st, e) || !read_members(in, &rows, e) ||
 	    !check_whole(st, v, &rows, &f, e))
 		return false;
 	if (keep_keys(v, &f, e) && store_write(st, add_restored, &f, e))

@@ -32,24 +32,14 @@ issued_none(struct store_tx *tx, const struct cert_member *next, struct err *e)
 }
 
 static bool
-revoke_ra(struct store_tx *tx, const struct cert_member *m, struct err *e)
-{
-	char fingerprint[SHA256_HEX_SIZE];
-	struct cert_entry entry;
-	bool found;
-
-	cert_fingerprint(m->certificate, fingerprint);
-	return cert_ledger_find(tx, fingerprint, &entry, &found, e) &&
-	       (!found || cert_ledger_revoke(tx, fingerprint,
-	                      CERT_REASON_CESSATION, "command-line", e));
-}
-
-static bool
 drop_one(struct store_tx *tx, const struct cert_member *m, struct err *e)
 {
+	const struct cert_ra_order end = { CERT_REASON_CESSATION,
+		"command-line" };
 	bool dropped;
 
-	if (str_eq(m->role, CERT_ROLE_RA) && !revoke_ra(tx, m, e))
+	if (str_eq(m->role, CERT_ROLE_RA) &&
+	    !cert_authority_revoke_ra(tx, m, &end, e))
 		return false;
 	if (!cert_authority_db_drop(tx, m->id, CERT_STATE_NEXT, &dropped, e))
 		return false;

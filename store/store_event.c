@@ -79,6 +79,7 @@ static const struct store_event_kind kinds[] = {
 	{ "authority.next_dropped",
 	    "The next issuing CA was given up, and its key destroyed." },
 	{ "authority.switched", "The next issuing CA became the active one." },
+	{ "authority.retired", "An old issuing CA is trusted no more." },
 	{ "authority.root_taken",
 	    "The root's key was moved out of the installation." },
 	{ "authority.ra_renewed", "The SCEP RA got a new certificate." },

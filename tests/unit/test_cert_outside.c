@@ -202,7 +202,11 @@ request_is_backed_up(void **state)
 	must(cert_roll_backup(p->st, &v, phrase, &text, &held, &e), &e);
 	place_make(&q);
 	v = place_vault(&q);
-	must(cert_roll_restore(q.st, &v, phrase, buf_slice(text), &e), &e);
+	must(cert_roll_restore(q.st, &v,
+	         &(struct cert_roll_restore){
+	             .text = buf_slice(text), .passphrase = phrase },
+	         &e),
+	    &e);
 	s = request(&q);
 	assert_int_equal(
 	    EVP_PKEY_eq(X509_REQ_get0_pubkey(r), X509_REQ_get0_pubkey(s)), 1);

@@ -138,6 +138,65 @@ ra_is_renewed_and_revoked_by_order(void **state)
 	assert_false(entry_of(p, cert_authority_ra(last)).revoked);
 }
 
+/* In single mode each CA is a root that Macs have to trust. */
+static void
+retired_ca_leaves_what_macs_trust(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_authority_free) struct cert_authority *first = NULL;
+	AUTO(cert_authority_free) struct cert_authority *both = NULL;
+	AUTO(cert_authority_free) struct cert_authority *last = NULL;
+	AUTO(cert_authority_free) struct cert_authority *next = NULL;
+	struct err e = { 0 };
+
+	o.single = true;
+	must(cert_authority_open(p->st, &o, &first, &e), &e);
+	must_fail(
+	    cert_roll_retire(p->st, &o, cert_authority_id(first), &failure),
+	    ERR_CONFLICT);
+	must_fail(cert_roll_retire(p->st, &o, "none", &failure), ERR_NOT_FOUND);
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	must(cert_roll_switch(p->st, &o, &e), &e);
+	must(cert_authority_open(p->st, &o, &both, &e), &e);
+	assert_int_equal(sk_X509_num(cert_authority_anchors(both)), 2);
+	assert_int_equal(recipients(both), 2);
+
+	must(cert_roll_retire(p->st, &o, cert_authority_id(first), &e), &e);
+	must(cert_authority_open(p->st, &o, &last, &e), &e);
+	assert_int_equal(sk_X509_num(cert_authority_anchors(last)), 1);
+	assert_int_equal(recipients(last), 1);
+	/* Its CRL goes on. */
+	assert_non_null(
+	    cert_authority_find(last, cert_authority_id(first))->key);
+	/* Nor does the next rollover bring it back. */
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	must(cert_roll_switch(p->st, &o, &e), &e);
+	must(cert_authority_open(p->st, &o, &next, &e), &e);
+	assert_int_equal(sk_X509_num(cert_authority_anchors(next)), 2);
+}
+
+/* Below one root the old RA goes with its CA, and the root stays. */
+static void
+retired_ca_answers_nothing(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = options(p);
+	AUTO(cert_authority_free) struct cert_authority *first = NULL;
+	AUTO(cert_authority_free) struct cert_authority *last = NULL;
+	struct err e = { 0 };
+
+	must(cert_authority_open(p->st, &o, &first, &e), &e);
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	must(cert_roll_switch(p->st, &o, &e), &e);
+	must(cert_roll_retire(p->st, &o, cert_authority_id(first), &e), &e);
+	must(cert_authority_open(p->st, &o, &last, &e), &e);
+	assert_int_equal(recipients(last), 1);
+	assert_true(entry_of(p, cert_authority_ra(first)).revoked);
+	assert_int_equal(
+	    X509_cmp(cert_authority_root(first), cert_authority_root(last)), 0);
+}
+
 /* No server would start with what it names. */
 static void
 a_next_ca_without_its_keys_stays_the_next(void **state)
@@ -491,6 +550,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(renewed_ra_reaches_every_node),
 		PLACE_TEST(ra_is_renewed_and_revoked_by_order),
+		PLACE_TEST(retired_ca_leaves_what_macs_trust),
+		PLACE_TEST(retired_ca_answers_nothing),
 		PLACE_TEST(a_next_ca_without_its_keys_stays_the_next),
 		PLACE_TEST(keys_stay_while_a_row_may_name_them),
 		PLACE_TEST(rollover_goes_by_states),
