@@ -391,9 +391,9 @@ restore(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	return true;
 }
 
-APP_CA_COMMAND(show_all)
+APP_CA_LOOK(show_all)
 APP_CA_BEGIN(create)
-APP_CA_COMMAND(export)
+APP_CA_LOOK(export)
 APP_CA_COMMAND(rollover)
 APP_CA_COMMAND(switch_over)
 APP_CA_COMMAND(retire)

@@ -48,7 +48,8 @@ open_database(
 {
 	AUTO(str_free) char *file = str_printf("%s/mutsu.db", data);
 	const char *address = settings_str(d->settings, "database");
-	struct store_options o = { .path = file };
+	struct store_options o = { .path = file,
+		.use = d->look ? STORE_LOOK : STORE_WORK };
 
 	if (!str_empty(address))
 		o.path = address;
@@ -60,8 +61,8 @@ open_database(
 		return e->code != ERR_CONFLICT || o.path != file
 		           ? false
 		           : err_wrap(e,
-		                 "stop the server first (its API shows the "
-		                 "authority meanwhile)");
+		                 "stop the server first (ca show and ca export "
+		                 "work meanwhile)");
 	if (!cert_authority_exists(d->store, &d->any, e))
 		return false;
 	return d->any || begin || nothing_yet(e);
@@ -83,6 +84,8 @@ desk_open(
 	d->master = str_printf("%s/master.key", data);
 	if (!open_database(d, data, begin, e))
 		return false;
+	if (d->look)
+		return true;
 	if (d->any && !file_exists(d->master))
 		return err_set(e, ERR_NOT_FOUND, "%s is missing", d->master);
 	if (!seal_open(d->master, &d->seal, e) ||
@@ -116,8 +119,14 @@ bool
 app_ca_snapshot(
     struct app_ca_desk *d, struct cert_authority **out, struct err *e)
 {
-	return d->any ? cert_authority_open(d->store, &d->o, out, e)
-	              : nothing_yet(e);
+	if (!d->any)
+		return nothing_yet(e);
+	if (!d->look)
+		return cert_authority_open(d->store, &d->o, out, e);
+	return cert_authority_look(d->store, out, e) &&
+	       (*out != NULL || err_set(e, ERR_CONFLICT,
+	                            "the issuing CA waits for its certificate "
+	                            "from outside"));
 }
 
 bool
@@ -140,23 +149,29 @@ app_ca_confirm(const struct app_args *a, const char *id, struct err *e)
 	       err_set(e, ERR_INVALID, "not the id; nothing was done");
 }
 
-static int
-run(const struct app_args *a, app_ca_fn what, bool begin)
+int
+app_ca_run(const struct app_args *a, app_ca_fn what)
 {
 	AUTO(desk_clear) struct app_ca_desk d = { 0 };
 	struct err e = { 0 };
 
-	return finish(desk_open(a, &d, begin, &e) && what(a, &d, &e), &e);
+	return finish(desk_open(a, &d, false, &e) && what(a, &d, &e), &e);
 }
 
 int
-app_ca_run(const struct app_args *a, app_ca_fn what)
+app_ca_look(const struct app_args *a, app_ca_fn what)
 {
-	return run(a, what, false);
+	AUTO(desk_clear) struct app_ca_desk d = { .look = true };
+	struct err e = { 0 };
+
+	return finish(desk_open(a, &d, false, &e) && what(a, &d, &e), &e);
 }
 
 int
 app_ca_begin(const struct app_args *a, app_ca_fn what)
 {
-	return run(a, what, true);
+	AUTO(desk_clear) struct app_ca_desk d = { 0 };
+	struct err e = { 0 };
+
+	return finish(desk_open(a, &d, true, &e) && what(a, &d, &e), &e);
 }

@@ -13,6 +13,7 @@ struct app_ca_desk {
 	struct store *store;
 	struct cert_authority_options o;
 	bool any;
+	bool look; /* beside a server that works; no key is opened */
 };
 
 /* The settings file, for those without options of their own. */
@@ -37,6 +38,8 @@ typedef bool (*app_ca_fn)(
     const struct app_args *a, struct app_ca_desk *d, struct err *e);
 /* Opens the desk, does it, says on standard error why not; the exit code. */
 int app_ca_run(const struct app_args *a, app_ca_fn what);
+/* The same for what changes nothing: the server may have the database. */
+int app_ca_look(const struct app_args *a, app_ca_fn what);
 /* The same, and may be the beginning of an installation. */
 int app_ca_begin(const struct app_args *a, app_ca_fn what);
 
@@ -47,4 +50,5 @@ int app_ca_begin(const struct app_args *a, app_ca_fn what);
 		return run(a, name);                                           \
 	}
 #define APP_CA_COMMAND(name) APP_CA_WITH(app_ca_run, name)
+#define APP_CA_LOOK(name) APP_CA_WITH(app_ca_look, name)
 #define APP_CA_BEGIN(name) APP_CA_WITH(app_ca_begin, name)

@@ -12,6 +12,10 @@ enrol() {
 enrol one && enrol two || fail "no certificate"
 fp() { openssl x509 -in "$T/$1.pem" -outform DER | sha256sum | cut -d' ' -f1; }
 id=$(m certificate show "$(fp one)" --json | jq -r .authority)
+# What only reads works beside the server.
+json_is "$id" '.[] | select(.role == "issuing") | .id' m ca show --json --data "$T/data" || fail "ca show"
+cmp <(m ca export issuing --data "$T/data") <(openssl x509 -in "$T/issuing.pem") || fail "ca export"
+m ca rollover --data "$T/data" >/dev/null 2>&1 && fail "a rollover beside the server"
 CRL=$PLAIN/crl/$id.crl
 curl -sSf "$PLAIN/ca/$id.cer" | cmp - <(openssl x509 -in "$T/issuing.pem" -outform DER) ||
 	fail "caIssuers"
