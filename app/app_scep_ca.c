@@ -131,9 +131,9 @@ certificate_row(X509 *x, const X509 *recipient)
 }
 
 static json_t *
-certificate_rows(STACK_OF(X509) * chain)
+certificate_rows(STACK_OF(X509) * chain, const char *pin)
 {
-	X509 *recipient = scep_client_recipient(chain);
+	X509 *recipient = scep_client_recipient(chain, pin);
 	json_t *rows = json_array();
 
 	for (int i = 0; i < sk_X509_num(chain); i++)
@@ -148,7 +148,7 @@ print_ca(const struct app_scep_job *j, STACK_OF(X509) * chain)
 	unsigned offered = scep_client_ca(j->client)->caps;
 	AUTO(json_free) json_t *all = json_object();
 	json_t *caps = json_array();
-	json_t *rows = certificate_rows(chain);
+	json_t *rows = certificate_rows(chain, j->o.ca_fingerprint);
 
 	json_object_set_new(all, "capabilities", caps);
 	json_object_set_new(all, "certificates", rows);

@@ -164,7 +164,8 @@ get_chain(struct scep_client *c, struct err *e)
 		    "GetCACert: not the type of a certificate or of a chain");
 	if (!scep_client_read_ca(buf_slice(a.body), one, &c->ca.chain, e))
 		return err_wrap(e, "GetCACert");
-	c->ca.recipient = scep_client_recipient(c->ca.chain);
+	c->ca.recipient =
+	    scep_client_recipient(c->ca.chain, c->o.ca_fingerprint);
 	return c->o.ca_fingerprint == NULL ||
 	       scep_client_pinned(
 	           c->ca.chain, c->o.ca_fingerprint, c->ca.recipient, e);
@@ -216,8 +217,7 @@ choose(struct scep_client *c, struct err *e)
 
 	p->recipient = c->ca.recipient;
 	if (p->recipient == NULL)
-		return err_set(
-		    e, ERR_INVALID, "GetCACert: no certificate that decrypts");
+		return scep_client_no_recipient(e);
 	p->digest_nid =
 	    o->digest_nid != 0 ? o->digest_nid : best(c->ca.caps, true);
 	p->cipher_nid =
@@ -306,7 +306,8 @@ scep_client_next_ca(struct scep_client *c, STACK_OF(X509) * *out, struct err *e)
 	if (!has_type(&a, "application/x-x509-next-ca-cert"))
 		return err_set(e, ERR_INVALID,
 		    "GetNextCACert: the answer is of another type");
-	return scep_client_read_next(buf_slice(a.body), c->ca.chain, out, e) ||
+	return scep_client_read_next(
+	           buf_slice(a.body), &c->o, &c->ca, out, e) ||
 	       err_wrap(e, "GetNextCACert");
 }
 

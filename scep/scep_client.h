@@ -76,9 +76,13 @@ void scep_client_free(struct scep_client **c);
 const struct scep_client_ca *scep_client_ca(const struct scep_client *c);
 /* The keyword of one bit of enum scep_cap, or NULL. */
 const char *scep_client_cap_name(unsigned bit);
-/* Where requests go: an RSA certificate that may decrypt, best one that may
- * sign too, or the only one there is; NULL: none.  Borrowed. */
-X509 *scep_client_recipient(STACK_OF(X509) * chain);
+/*
+ * Where requests go: an RSA certificate that may decrypt, best one that may
+ * sign too, or the only one there is; NULL: none.  Borrowed.  Only a CA's, an
+ * RA's by its extendedKeyUsage, or the one whose fingerprint is pin, which may
+ * be NULL.
+ */
+X509 *scep_client_recipient(STACK_OF(X509) * chain, const char *pin);
 
 struct scep_client_result {
 	int status;    /* scep_status */

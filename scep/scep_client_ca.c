@@ -6,6 +6,7 @@
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "core/clock.h"
 #include "core/limits.h"
@@ -119,6 +120,47 @@ scep_client_leads_to(
 }
 
 static bool
+is_of_ra(const ASN1_OBJECT *purpose)
+{
+	static const char request_agent[] = "1.3.6.1.4.1.311.20.2.1";
+	int nid = OBJ_obj2nid(purpose);
+	char oid[64] = "";
+
+	if (nid == NID_cmcRA || nid == NID_anyExtendedKeyUsage)
+		return true;
+	OBJ_obj2txt(oid, sizeof(oid), purpose, 1);
+	return str_eq(oid, request_agent);
+}
+
+/* One that cannot be read, or is there twice, says nothing good. */
+static bool
+has_purpose(X509 *x)
+{
+	EXTENDED_KEY_USAGE *all;
+	bool good = false;
+	int found = 0;
+
+	all = X509_get_ext_d2i(x, NID_ext_key_usage, &found, NULL);
+	ERR_clear_error();
+	if (all == NULL)
+		return found == -1;
+	for (int i = 0; i < sk_ASN1_OBJECT_num(all) && !good; i++)
+		good = is_of_ra(sk_ASN1_OBJECT_value(all, i));
+	EXTENDED_KEY_USAGE_free(all);
+	return good;
+}
+
+/* 1: basicConstraints say that it is a CA's. */
+bool
+scep_client_serves(X509 *x, const char *pin)
+{
+	char have[SHA256_HEX_SIZE];
+
+	cert_fingerprint(x, have);
+	return str_ieq(have, pin) || X509_check_ca(x) == 1 || has_purpose(x);
+}
+
+static bool
 leads_to(X509 *anchor, STACK_OF(X509) * chain, X509 *leaf)
 {
 	STACK_OF(X509) *one = sk_X509_new_null();
@@ -151,10 +193,51 @@ scep_client_pinned(
 	    "server, or its CA has changed");
 }
 
+/* RFC 8894 3: the signer is a certificate of GetCACert that may sign.  A
+ * server may have one for signing and another for decrypting. */
+bool
+scep_client_signer(const struct scep_client_options *o,
+    const struct scep_client_ca *ca, X509 *signer, struct err *e)
+{
+	for (int i = 0; i < sk_X509_num(ca->chain); i++) {
+		X509 *x = sk_X509_value(ca->chain, i);
+		uint32_t usage = X509_get_key_usage(x);
+
+		if (X509_cmp(x, signer) != 0)
+			continue;
+		if (sk_X509_num(ca->chain) > 1 && usage != UINT32_MAX &&
+		    (usage & KU_DIGITAL_SIGNATURE) == 0)
+			break;
+		if (!scep_client_serves(x, o->ca_fingerprint))
+			return err_set(e, ERR_INVALID,
+			    "signed by an ordinary certificate: its "
+			    "extendedKeyUsage is none of an RA");
+		return o->ca_fingerprint == NULL ||
+		       scep_client_pinned(ca->chain, o->ca_fingerprint, x, e);
+	}
+	return err_set(
+	    e, ERR_INVALID, "not signed by the RA or CA of GetCACert");
+}
+
+static bool
+all_signers(const struct scep_client_options *o,
+    const struct scep_client_ca *ca, CMS_ContentInfo *cms, struct err *e)
+{
+	STACK_OF(X509) *all = CMS_get0_signers(cms);
+	bool good = all != NULL && sk_X509_num(all) > 0;
+
+	if (!good)
+		err_openssl(e, ERR_INVALID, "nobody signed");
+	for (int i = 0; good && i < sk_X509_num(all); i++)
+		good = scep_client_signer(o, ca, sk_X509_value(all, i), e);
+	sk_X509_free(all);
+	return good;
+}
+
 /* RFC 8894 4.7.1: a chain within a message that the present CA signed. */
 bool
-scep_client_read_next(struct slice body, STACK_OF(X509) * chain,
-    STACK_OF(X509) * *out, struct err *e)
+scep_client_read_next(struct slice body, const struct scep_client_options *o,
+    const struct scep_client_ca *ca, STACK_OF(X509) * *out, struct err *e)
 {
 	AUTO(cert_cms_free) CMS_ContentInfo *cms = NULL;
 	AUTO(cert_bio_free) BIO *content = BIO_new(BIO_s_mem());
@@ -167,10 +250,12 @@ scep_client_read_next(struct slice body, STACK_OF(X509) * chain,
 	    OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed)
 		return err_openssl(e, ERR_INVALID, "not a signed message");
 	/* NOINTERN: a signer that only the message brings is nobody. */
-	if (CMS_verify(cms, chain, NULL, NULL, content,
+	if (CMS_verify(cms, ca->chain, NULL, NULL, content,
 	        CMS_NOINTERN | CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY) != 1)
 		return err_openssl(
 		    e, ERR_INVALID, "not signed by a certificate of GetCACert");
+	if (!all_signers(o, ca, cms, e))
+		return false;
 	len = BIO_get_mem_data(content, &inner);
 	return scep_client_certificates(
 	    slice_of(inner, len > 0 ? (size_t)len : 0), out, e);

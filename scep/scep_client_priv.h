@@ -36,6 +36,9 @@ MUST_CHECK bool scep_client_prepare_poll(
 MUST_CHECK bool scep_client_csr(
     struct slice der, X509_REQ **out, struct err *e);
 void scep_pending_clear(struct scep_pending *p);
+/* Sets e to what there is to say of a chain without a recipient; always false.
+ */
+bool scep_client_no_recipient(struct err *e);
 
 /* ---- scep_client_names.c ---- */
 
@@ -58,11 +61,24 @@ MUST_CHECK bool scep_client_read_ca(
  * trust of their own. */
 bool scep_client_leads_to(
     STACK_OF(X509) * anchors, STACK_OF(X509) * between, X509 *leaf);
+/*
+ * Whether a certificate of GetCACert may be that of a server: its CA's, an
+ * RA's, or the one whose fingerprint is pin (may be NULL).  A CA certifies its
+ * clients too, with the same key usages; what tells an RA from them is that it
+ * has no extendedKeyUsage, or that of a registration authority: cmcRA
+ * (RFC 6402 2.10), Microsoft's certificate request agent, or any.
+ */
+bool scep_client_serves(X509 *x, const char *pin);
+/* Whether signer is one of ca, may sign and serve, and leads to the
+ * fingerprint; ERR_INVALID, or as scep_client_pinned(). */
+MUST_CHECK bool scep_client_signer(const struct scep_client_options *o,
+    const struct scep_client_ca *ca, X509 *signer, struct err *e);
 /* ERR_FORBIDDEN: fingerprint is of none of chain, or leaf does not lead there.
  */
 MUST_CHECK bool scep_client_pinned(
     STACK_OF(X509) * chain, const char *fingerprint, X509 *leaf, struct err *e);
-MUST_CHECK bool scep_client_read_next(struct slice body, STACK_OF(X509) * chain,
+MUST_CHECK bool scep_client_read_next(struct slice body,
+    const struct scep_client_options *o, const struct scep_client_ca *ca,
     STACK_OF(X509) * *out, struct err *e);
 
 /* ---- scep_client_reply.c: what an answer is believed ---- */

@@ -8,28 +8,6 @@
 #include "core/clock.h"
 #include "scep/scep_client_priv.h"
 
-/* RFC 8894 3: the signer is a certificate of GetCACert that may sign.  A
- * server may have one for signing and another for decrypting. */
-static bool
-check_signer(const struct scep_client_options *o,
-    const struct scep_client_ca *ca, X509 *signer, struct err *e)
-{
-	for (int i = 0; i < sk_X509_num(ca->chain); i++) {
-		X509 *x = sk_X509_value(ca->chain, i);
-		uint32_t usage = X509_get_key_usage(x);
-
-		if (X509_cmp(x, signer) != 0)
-			continue;
-		if (sk_X509_num(ca->chain) > 1 && usage != UINT32_MAX &&
-		    (usage & KU_DIGITAL_SIGNATURE) == 0)
-			break;
-		return o->ca_fingerprint == NULL ||
-		       scep_client_pinned(ca->chain, o->ca_fingerprint, x, e);
-	}
-	return err_set(
-	    e, ERR_INVALID, "CertRep: not signed by the RA or CA of GetCACert");
-}
-
 static bool
 check_reply(
     const struct scep_message *m, const struct scep_pending *p, struct err *e)
@@ -135,7 +113,9 @@ scep_client_read_reply(struct slice der, const struct scep_client_options *o,
 		return err_wrap(e, "CertRep");
 	if (v.fail >= 0)
 		return err_set(e, ERR_INVALID, "CertRep: %s", v.text);
-	if (!check_signer(o, ca, m->signer, e) || !check_reply(m, p, e))
+	if (!scep_client_signer(o, ca, m->signer, e))
+		return err_wrap(e, "CertRep");
+	if (!check_reply(m, p, e))
 		return false;
 	m->allow_des = o->allow_des;
 	r->status = m->status;

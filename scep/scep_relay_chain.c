@@ -33,14 +33,18 @@ add_own(const struct cert_authority *a, struct buf *out, struct err *e)
 	return true;
 }
 
-/* Those that are configured, and those that issued. */
+/* CAs that are configured, and those that issued: nobody is to send his request
+ * to the upstream's RA. */
 static bool
 add_outside(struct store_tx *tx, const struct scep_upstream_conf *c,
     struct buf *out, struct err *e)
 {
-	for (int i = 0; i < sk_X509_num(c->anchors); i++)
-		if (!add_certificate(sk_X509_value(c->anchors, i), out, e))
+	for (int i = 0; i < sk_X509_num(c->anchors); i++) {
+		X509 *x = sk_X509_value(c->anchors, i);
+
+		if (X509_check_ca(x) > 0 && !add_certificate(x, out, e))
 			return false;
+	}
 	return scep_db_outside_chains(tx, c->name, out, e);
 }
 

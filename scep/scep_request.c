@@ -31,8 +31,16 @@ takes_requests(X509 *x)
 	return key != NULL && scep_key_problem(key, false) == NULL;
 }
 
+bool
+scep_client_no_recipient(struct err *e)
+{
+	return err_set(e, ERR_INVALID,
+	    "GetCACert: no certificate that decrypts and is a CA's or RA's by "
+	    "its extendedKeyUsage");
+}
+
 X509 *
-scep_client_recipient(STACK_OF(X509) * chain)
+scep_client_recipient(STACK_OF(X509) * chain, const char *pin)
 {
 	const uint32_t both = KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT;
 	X509 *decrypts = NULL;
@@ -41,7 +49,8 @@ scep_client_recipient(STACK_OF(X509) * chain)
 		X509 *x = sk_X509_value(chain, i);
 		uint32_t usage = X509_get_key_usage(x);
 
-		if (usage == UINT32_MAX || !takes_requests(x))
+		if (usage == UINT32_MAX || !takes_requests(x) ||
+		    !scep_client_serves(x, pin))
 			continue;
 		if ((usage & both) == both)
 			return x;
@@ -49,7 +58,8 @@ scep_client_recipient(STACK_OF(X509) * chain)
 			decrypts = x;
 	}
 	if (decrypts == NULL && sk_X509_num(chain) == 1 &&
-	    takes_requests(sk_X509_value(chain, 0)))
+	    takes_requests(sk_X509_value(chain, 0)) &&
+	    scep_client_serves(sk_X509_value(chain, 0), pin))
 		return sk_X509_value(chain, 0);
 	return decrypts;
 }
@@ -281,13 +291,13 @@ scep_client_request(const struct scep_client_options *o, STACK_OF(X509) * ca,
     struct buf **out, struct err *e)
 {
 	AUTO(scep_pending_clear)
-	struct scep_pending p = { .recipient = scep_client_recipient(ca),
+	struct scep_pending p = { .recipient = scep_client_recipient(
+		                      ca, o->ca_fingerprint),
 		.digest_nid = NID_sha256,
 		.cipher_nid = NID_aes_128_cbc };
 
 	if (p.recipient == NULL)
-		return err_set(
-		    e, ERR_INVALID, "GetCACert: no certificate that decrypts");
+		return scep_client_no_recipient(e);
 	if (!scep_client_prepare(o, SCEP_PKCS_REQ, &p, e))
 		return false;
 	*out = TAKE(p.message);

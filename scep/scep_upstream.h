@@ -17,7 +17,7 @@ struct scep_upstream_options {
 	struct fetch *fetch; /* has the anchors of TLS and our certificate */
 	/* CA certificates that are configured, never taken from the server
 	 * alone: a certificate has to lead to one of them.  SCEP: the first has
-	 * to be in GetCACert, above whoever takes requests. */
+	 * to be in GetCACert, above whoever takes requests, or be that RA. */
 	STACK_OF(X509) * anchors;
 	const char *user, *password; /* EST: HTTP Basic; or NULL */
 	const char *ca_name;         /* SCEP: message= of GetCACert; or NULL */

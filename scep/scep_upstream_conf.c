@@ -213,8 +213,10 @@ open_anchors(struct scep_upstream_conf *c, struct err *e)
 		    "ca: the CA that certificates have to lead to, PEM");
 	if (!cert_parse_chain(slice_str(c->ca), &c->anchors, e))
 		return err_wrap(e, "ca");
+	/* Who takes requests has to be the first of SCEP, or lie below it. */
 	for (int i = 0; i < sk_X509_num(c->anchors); i++)
-		if (X509_check_ca(sk_X509_value(c->anchors, i)) <= 0)
+		if (X509_check_ca(sk_X509_value(c->anchors, i)) <= 0 &&
+		    (c->est || i > 0 || sk_X509_num(c->anchors) == 1))
 			return err_set(e, ERR_INVALID,
 			    "ca: one is no certificate of a CA");
 	return c->tls_ca == NULL ||

@@ -4,9 +4,9 @@
  *
  * What an upstream is, is one JSON object: kind ("scep" or "est"), url, ca (PEM
  * of the CAs that certificates have to lead to; SCEP: the first has to be in
- * GetCACert), tls_ca (PEM), ca_name, user, password, client_certificate and
- * client_key (PEM), rate_per_min, timeout_s, tries, days, renew, allow_des.
- * Password and key are sealed, and never shown.
+ * GetCACert, and may be its RA), tls_ca (PEM), ca_name, user, password,
+ * client_certificate and client_key (PEM), rate_per_min, timeout_s, tries,
+ * days, renew, allow_des. Password and key are sealed, and never shown.
  */
 #pragma once
 

@@ -163,8 +163,7 @@ ask_scep(const struct scep_upstream_options *o, json_t **out, struct err *e)
 		return false;
 	ca = scep_client_ca(c);
 	if (ca->recipient == NULL)
-		return err_set(
-		    e, ERR_INVALID, "GetCACert: no certificate that decrypts");
+		return scep_client_no_recipient(e);
 	*out = answer(o, ca->chain);
 	for (unsigned bit = 1; scep_client_cap_name(bit) != NULL; bit <<= 1)
 		if ((ca->caps & bit) != 0)

@@ -486,6 +486,11 @@ scep_server_is_pinned(void **state)
 	assert_int_equal(a.state, SCEP_UPSTREAM_REFUSED);
 	assert_string_equal(
 	    a.reason, "the certificate does not lead to a configured CA");
+	sk_X509_push(u->anchors, root);
+	scep_upstream_answer_clear(&a);
+	a = ask_scep(u, csr, true);
+	assert_ours(u, &a);
+	sk_X509_pop(u->anchors);
 	sk_X509_set(u->anchors, 0, root);
 }
 

@@ -81,6 +81,40 @@ no_end_entity_is_an_anchor(void **state)
 	refused(f, true, text, "no certificate of a CA");
 }
 
+/* Nobody is told to send his request to it. */
+static void
+the_ra_of_scep_may_be_the_first_anchor(void **state)
+{
+	struct front *f = *state;
+	AUTO(str_free) char *ra = pem_text(f->out.w->ra, NULL);
+	AUTO(str_free)
+	char *both = str_printf("%s%s", ra, buf_str(f->out.root));
+	AUTO(str_free)
+	char *wrong = str_printf("%s%s", buf_str(f->out.root), ra);
+	AUTO(json_free) json_t *more = json_object();
+	AUTO(str_free) char *text = NULL, *bad = NULL;
+	AUTO(buf_free) struct buf *body = buf_new(1 << 16);
+	AUTO(buf_free) struct buf *der = NULL;
+	bool known;
+
+	json_put_str(more, "ca", both);
+	text = json_text(more);
+	assert_ok(front_upstream(f, false, text, e));
+	assert_ok(scep_relay_ca_chain(
+	    f->w->service, f->w->authority, "corp", body, &known, e));
+	assert_true(known);
+	assert_ok(cert_der(f->out.w->ra, &der, e));
+	assert_null(memmem(body->p, body->len, der->p, der->len));
+	refused(f, true, text, "no certificate of a CA");
+	json_put_str(more, "ca", wrong);
+	bad = json_text(more);
+	refused(f, false, bad, "no certificate of a CA");
+	json_put_str(more, "ca", ra);
+	str_free(&bad);
+	bad = json_text(more);
+	refused(f, false, bad, "no certificate of a CA");
+}
+
 static json_t *
 shown(struct front *f)
 {
@@ -273,6 +307,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_is_wrong_is_named),
 		T(no_end_entity_is_an_anchor),
+		T(the_ra_of_scep_may_be_the_first_anchor),
 		T(secrets_are_never_shown),
 		T(what_is_absent_has_a_default),
 		T(what_is_in_force_is_shown),
