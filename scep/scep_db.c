@@ -171,8 +171,10 @@ scep_db_predecessor(struct store_tx *tx, const char *fingerprint,
 	str_copy_cut(p.fingerprint, sizeof(p.fingerprint), fingerprint);
 	if (!store_query(tx,
 	        "SELECT template, enrollment_ref, device_id, user_id, state,"
-	        " not_before, not_after, purpose FROM certificate"
-	        " WHERE fingerprint = $1",
+	        " not_before, not_after, purpose,"
+	        " (SELECT o.upstream FROM outside_authority o"
+	        " WHERE o.id = certificate.authority_id)"
+	        " FROM certificate WHERE fingerprint = $1",
 	        S_ARGS(S_TEXT(p.fingerprint)), &r, e) ||
 	    !store_next(r, &p.found, e))
 		return false;
@@ -181,7 +183,8 @@ scep_db_predecessor(struct store_tx *tx, const char *fingerprint,
 		    !column(r, 1, p.enrollment_ref, sizeof(p.enrollment_ref)) ||
 		    !column(r, 2, p.device_id, sizeof(p.device_id)) ||
 		    !column(r, 3, p.user_id, sizeof(p.user_id)) ||
-		    !column(r, 7, p.purpose, sizeof(p.purpose)))
+		    !column(r, 7, p.purpose, sizeof(p.purpose)) ||
+		    !column(r, 8, p.upstream, sizeof(p.upstream)))
 			return err_set(e, ERR_INTERNAL,
 			    "certificate %s: column too long", p.fingerprint);
 		p.revoked = !str_eq(store_text(r, 4), "issued");

@@ -5,7 +5,6 @@
  */
 #include "core/clock.h"
 #include "core/json.h"
-#include "scep/scep_names_priv.h"
 #include "scep/scep_relay_priv.h"
 #include "scep/scep_waiting_priv.h"
 
@@ -253,25 +252,24 @@ scep_relay_named(struct scep_service *s, const struct scep_request *rq,
 
 bool
 scep_relay_renew(struct scep_service *s, const struct scep_request *rq,
-    const struct scep_predecessor *old, struct scep_outcome *out, struct err *e)
+    const struct scep_predecessor *old, const struct cert_subject *names,
+    struct scep_outcome *out, struct err *e)
 {
 	/* Not "renew": those may be identities of Macs, which an outside CA
 	 * does not make. */
 	AUTO(scep_errand_clear) struct scep_errand x = { .w.purpose = "scep" };
-	AUTO(scep_names_clear) struct scep_names names = { 0 };
 	const struct cert_template *t =
 	    cert_authority_template(rq->authority, old->template);
 	struct putting p = { .s = s, .rq = rq, .errand = &x, .out = out };
 	const char *problem;
 
-	scep_names_of_certificate(rq->message->signer, &names);
 	problem = scep_beyond_problem(
-	    rq->csr_der, &(struct scep_beyond){ &names.subject, t, true });
+	    rq->csr_der, &(struct scep_beyond){ names, t, true });
 	if (problem != NULL)
 		return refuse(out, problem);
 	if (!fill(s, rq, t, &x, e))
 		return false;
-	x.w.subject = cert_subject_json(&names.subject);
+	x.w.subject = cert_subject_json(names);
 	str_copy_cut(x.w.enrollment_ref, sizeof(x.w.enrollment_ref),
 	    old->enrollment_ref);
 	str_copy_cut(x.w.device_id, sizeof(x.w.device_id), old->device_id);

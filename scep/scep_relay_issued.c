@@ -201,7 +201,9 @@ add_once(struct store_tx *tx, const struct taking *t, struct err *e)
 	if (found && entry.revoked)
 		return err_set(e, ERR_REFUSED,
 		    "the authority gave a certificate that is revoked here");
-	return found || add(tx, t, e);
+	return (found || add(tx, t, e)) &&
+	       scep_db_outside_grant(
+	           tx, t->issued.fingerprint, t->x->w.subject, e);
 }
 
 /* Nobody gets it, but it is there: the ledger knows it, as revoked.  One that

@@ -37,10 +37,11 @@ MUST_CHECK bool scep_relay_named(struct scep_service *s,
 MUST_CHECK bool scep_relay_again(struct scep_service *s,
     const struct scep_request *rq, const char *challenge_id,
     struct scep_outcome *out, struct err *e);
-/* Renews old; scep_renew() has found nothing against it. */
+/* Renews old, with these names and no others; scep_renew() has found nothing
+ * against it. */
 MUST_CHECK bool scep_relay_renew(struct scep_service *s,
     const struct scep_request *rq, const struct scep_predecessor *old,
-    struct scep_outcome *out, struct err *e);
+    const struct cert_subject *names, struct scep_outcome *out, struct err *e);
 /* Queues what a person approves.  ERR_REFUSED: it asks for more than was shown,
  * or there is no such upstream; ERR_CONFLICT: it is decided. */
 MUST_CHECK bool scep_relay_approve(struct scep_service *s,

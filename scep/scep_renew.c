@@ -5,9 +5,12 @@
  *
  * The signer's certificate is known by the hash of its DER in the ledger,
  * never by its names; so neither a certificate of another authority with the
- * same names nor one of the authority's own passes.
+ * same names nor one of the authority's own passes.  One that an upstream
+ * issued is renewed by that upstream, and with the names that were granted for
+ * it.
  */
 #include "core/clock.h"
+#include "core/json.h"
 #include "scep/scep_names_priv.h"
 #include "scep/scep_relay_priv.h"
 
@@ -19,7 +22,9 @@ struct work {
 	struct scep_service *s;
 	const struct scep_request *rq;
 	struct scep_predecessor old;
-	struct scep_names names; /* of that certificate, and of the new one */
+	struct scep_names own;     /* what that certificate says */
+	json_t *granted;           /* what names point into, if not into own */
+	struct cert_subject names; /* of the new one; borrowed */
 	const struct cert_template *template;
 	struct cert_issued issued;
 	int64_t now;
@@ -29,7 +34,8 @@ struct work {
 static void
 work_clear(struct work *w)
 {
-	scep_names_clear(&w->names);
+	scep_names_clear(&w->own);
+	json_free(&w->granted);
 	cert_issued_clear(&w->issued);
 }
 
@@ -55,7 +61,7 @@ scep_renew_problem(const struct scep_predecessor *old,
 		return "RenewalReq: not signed with a certificate of this "
 		       "authority";
 	if (old->revoked)
-		return "renewal: the old certificate is revoked";
+		return SCEP_TEXT_OLD_REVOKED;
 	if (old->not_after <= now_ms)
 		return "renewal: the old certificate has expired";
 	if (t == NULL)
@@ -67,6 +73,9 @@ scep_renew_problem(const struct scep_predecessor *old,
 	    str_eq(t->name, CERT_TEMPLATE_TLS))
 		return "renewal: certificates of this template are renewed by "
 		       "the server";
+	/* Whoever renews it would certify what that authority made up. */
+	if (old->upstream[0] != '\0' && !str_eq(t->upstream, old->upstream))
+		return SCEP_TEXT_OTHER_AUTHORITY;
 	from = old->not_after - t->renew_days * MS_DAY;
 	return t->renew_days > 0 && now_ms < from ? too_early(from, reason)
 	                                          : NULL;
@@ -107,10 +116,29 @@ key_is_free(struct store_tx *tx, struct work *w, struct err *e)
 		w->old.enrollment_ref, &name, w->old.fingerprint, w->now };
 	bool elsewhere;
 
-	scep_holder_name(w->names.subject.cn, &name);
+	scep_holder_name(w->names.cn, &name);
 	if (!scep_db_key_elsewhere(tx, &h, &elsewhere, e))
 		return false;
 	return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
+}
+
+/* What our own certificate says; where another authority has written it, what
+ * was granted then. */
+static bool
+find_names(struct store_tx *tx, struct work *w, bool *found, struct err *e)
+{
+	AUTO(str_free) char *granted = NULL;
+
+	*found = true;
+	w->names = w->own.subject;
+	if (w->old.upstream[0] == '\0')
+		return true;
+	json_free(&w->granted);
+	if (!scep_db_outside_granted(tx, w->old.fingerprint, &granted, e))
+		return false;
+	*found = granted != NULL;
+	return !*found ||
+	       cert_subject_from_json(granted, &w->names, &w->granted, e);
 }
 
 /* All that decides.  Neither a verdict nor a certificate: it may be issued. */
@@ -119,6 +147,7 @@ decide(struct store_tx *tx, struct work *w, struct err *e)
 {
 	struct scep_successor next;
 	const char *problem;
+	bool found;
 
 	w->now = clock_now_ms();
 	if (!scep_db_predecessor(tx, w->old.fingerprint, &w->old, e) ||
@@ -140,7 +169,9 @@ decide(struct store_tx *tx, struct work *w, struct err *e)
 	if (next.count >= SUCCESSORS_MAX)
 		return refuse(w, "renewal: this certificate was renewed "
 		                 "too often");
-	return key_is_free(tx, w, e);
+	if (!find_names(tx, w, &found, e))
+		return false;
+	return found ? key_is_free(tx, w, e) : refuse(w, SCEP_TEXT_NOT_GRANTED);
 }
 
 static bool
@@ -154,7 +185,7 @@ build(struct work *w, struct err *e)
 {
 	struct cert_issue in = {
 		.template = w->template,
-		.subject = &w->names.subject,
+		.subject = &w->names,
 		.pub = w->rq->csr->pub,
 		.now_ms = w->now,
 		.issuer = cert_authority_issuer_of(
@@ -163,11 +194,10 @@ build(struct work *w, struct err *e)
 
 	if (!scep_template_permits(w->template, w->rq, &w->out->verdict))
 		return true;
-	if (w->names.lost)
+	if (w->own.lost)
 		return refuse(w, "renewal: the names of this certificate "
 		                 "cannot all be certified here");
-	if (!scep_strict(
-	        w->rq, w->template, &w->names.subject, &w->out->verdict))
+	if (!scep_strict(w->rq, w->template, &w->names, &w->out->verdict))
 		return true;
 	cert_issued_clear(&w->issued);
 	if (cert_authority_issue(w->rq->authority, &in, &w->issued, e))
@@ -246,14 +276,14 @@ scep_renew(struct scep_service *s, const struct scep_request *rq,
 
 	*out = (struct scep_outcome){ .verdict = { -1, NULL } };
 	cert_fingerprint(rq->message->signer, w.old.fingerprint);
-	scep_names_of_certificate(rq->message->signer, &w.names);
+	scep_names_of_certificate(rq->message->signer, &w.own);
 	if (!look(&w, e))
 		return false;
 	if (decided(&w))
 		return true;
 	if (w.template->upstream != NULL)
 		return !scep_template_permits(w.template, rq, &out->verdict) ||
-		       scep_relay_renew(s, rq, &w.old, out, e);
+		       scep_relay_renew(s, rq, &w.old, &w.names, out, e);
 	if (!build(&w, e))
 		return false;
 	return decided(&w) || keep(&w, e);

@@ -137,8 +137,16 @@ struct scep_predecessor {
 	bool found, revoked;
 	char template[32], purpose[16];
 	char enrollment_ref[64], device_id[64], user_id[64];
+	char upstream[32]; /* that issued it; "": we did */
 	int64_t not_before, not_after;
 };
+#define SCEP_TEXT_OLD_REVOKED "renewal: the old certificate is revoked"
+#define SCEP_TEXT_OTHER_AUTHORITY                                              \
+	"renewal: its template names another authority than the one that "     \
+	"issued this certificate"
+#define SCEP_TEXT_NOT_GRANTED                                                  \
+	"renewal: it is not on record which names were granted for this "      \
+	"certificate; ask with a new challenge"
 /* The one place that says who may renew what: NULL, or why not, which is a
  * literal or lies in reason.  t: the old certificate's template, NULL when
  * there is none any more. */

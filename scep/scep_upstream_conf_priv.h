@@ -79,3 +79,10 @@ MUST_CHECK bool scep_db_outside_chain(struct store_tx *tx,
 /* Appends those of all CAs of an upstream. */
 MUST_CHECK bool scep_db_outside_chains(
     struct store_tx *tx, const char *upstream, struct buf *out, struct err *e);
+/* The names (JSON) that a certificate of an upstream was granted for; the first
+ * ones count. */
+MUST_CHECK bool scep_db_outside_grant(struct store_tx *tx,
+    const char *fingerprint, const char *subject, struct err *e);
+/* *subject, the caller's, is NULL when that is not on record. */
+MUST_CHECK bool scep_db_outside_granted(struct store_tx *tx,
+    const char *fingerprint, char **subject, struct err *e);

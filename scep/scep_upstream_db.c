@@ -1,6 +1,6 @@
 /*
- * The tables upstream and outside_authority.  No state of its own; runs on the
- * thread of the transaction.
+ * The tables upstream, outside_authority and outside_grant.  No state of its
+ * own; runs on the thread of the transaction.
  */
 #include "core/clock.h"
 #include "scep/scep_upstream_conf_priv.h"
@@ -139,4 +139,32 @@ scep_db_outside_chains(
 	           " ORDER BY created_at, id",
 	           S_ARGS(S_TEXT(upstream)), &r, e) &&
 	       add_all(r, out, e);
+}
+
+bool
+scep_db_outside_grant(struct store_tx *tx, const char *fingerprint,
+    const char *subject, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO outside_grant (fingerprint, subject) VALUES ($1, $2)"
+	    " ON CONFLICT (fingerprint) DO NOTHING",
+	    S_ARGS(S_TEXT(fingerprint), S_TEXT(subject)), NULL, e);
+}
+
+bool
+scep_db_outside_granted(
+    struct store_tx *tx, const char *fingerprint, char **subject, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool found;
+
+	*subject = NULL;
+	if (!store_query(tx,
+	        "SELECT subject FROM outside_grant WHERE fingerprint = $1",
+	        S_ARGS(S_TEXT(fingerprint)), &r, e) ||
+	    !store_next(r, &found, e))
+		return false;
+	if (found)
+		*subject = str_dup(store_text(r, 0));
+	return true;
 }

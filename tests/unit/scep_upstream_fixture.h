@@ -25,7 +25,8 @@ struct outside {
 	char locked[64];  /* the same EST server where 401 may be said */
 	struct buf *root; /* PEM */
 	atomic_int does;
-	X509 *gives; /* in place of what it issues */
+	X509 *gives;    /* in place of what it issues */
+	const char *cn; /* that it certifies; NULL: "device-1" */
 	/* Called once while it is asked; NULL: nothing happens meanwhile. */
 	void (*meanwhile)(void *arg);
 	void *meanwhile_arg;
@@ -81,7 +82,7 @@ outside_issue(
 	AUTO(scep_csr_free) struct scep_csr *read = NULL;
 	AUTO(cert_issued_clear) struct cert_issued issued = { 0 };
 	struct scep_verdict v;
-	struct cert_subject subject = { .cn = "device-1" };
+	struct cert_subject subject = { .cn = o->cn ? o->cn : "device-1" };
 	struct cert_issue in = {
 		.template = cert_template_find(CERT_TEMPLATE_SCEP),
 		.subject = &subject,
@@ -328,6 +329,16 @@ front_close(void **state)
 }
 
 static UNUSED void
+front_change(struct world *w, const char *sql)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+
+	assert_ok(store_begin(w->store, STORE_WRITE, &tx, e));
+	assert_ok(store_exec(tx, sql, S_ARGS(), NULL, e));
+	assert_ok(store_commit(&tx, e));
+}
+
+static UNUSED void
 front_empty(struct world *w)
 {
 	AUTO(store_rollback) struct store_tx *tx = NULL;
@@ -340,6 +351,8 @@ front_empty(struct world *w)
 	assert_ok(store_exec(tx, "DELETE FROM challenge", S_ARGS(), NULL, e));
 	assert_ok(
 	    store_exec(tx, "DELETE FROM outside_authority", S_ARGS(), NULL, e));
+	assert_ok(
+	    store_exec(tx, "DELETE FROM outside_grant", S_ARGS(), NULL, e));
 	assert_ok(store_exec(tx, "DELETE FROM event", S_ARGS(), NULL, e));
 	assert_ok(store_commit(&tx, e));
 }
@@ -358,6 +371,7 @@ front_setup(void **state)
 	front_empty(f->out.w);
 	f->out.does = OUTSIDE_ISSUES;
 	f->out.gives = NULL;
+	f->out.cn = NULL;
 	f->out.meanwhile = NULL;
 	f->out.meanwhile_arg = f;
 	f->out.repeats = false;

@@ -96,6 +96,79 @@ a_renewal_keeps_its_names(void **state)
 	                                        .no_challenge = true }));
 }
 
+/* What signs the renewal is the upstream's word. */
+static struct answer
+ask_renewal(struct front *f, X509 *old, const char *cn)
+{
+	return front_send(f, (struct front_ask){ .type = "17",
+	                         .tid = "N-3",
+	                         .signer = old,
+	                         .cn = cn,
+	                         .no_challenge = true });
+}
+
+static void
+renewal_refused(struct front *f, X509 *old, const char *text)
+{
+	AUTO(answer_clear) struct answer a = ask_renewal(f, old, NULL);
+
+	assert_int_equal(a.status, SCEP_FAILURE);
+	if (strstr(a.text, text) == NULL)
+		fail_msg("%s", a.text);
+}
+
+static void
+another_authority_renews_nothing(void **state)
+{
+	struct front *f = *state;
+
+	f->out.cn = "mdm.corp.example";
+	ask_and_step(f);
+	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
+	assert_int_equal(first.status, SCEP_SUCCESS);
+	/* We would. */
+	front_template(f, "corp", "{\"renew_days\":0}");
+	renewal_refused(f, first.cert, "another authority");
+	front_template(f, "corp", "{\"upstream\":\"other\",\"renew_days\":0}");
+	renewal_refused(f, first.cert, "another authority");
+	front_template(f, "corp", "{\"upstream\":\"corp\",\"renew_days\":0}");
+	EXPECT_P(ask_renewal(f, first.cert, NULL));
+}
+
+static void
+names_are_those_that_were_granted(void **state)
+{
+	struct front *f = *state;
+	AUTO(answer_clear) struct answer first = { 0 }, second = { 0 };
+	struct front_ask poll = { .type = "20", .tid = "N-3" };
+
+	f->out.cn = "mdm.corp.example";
+	ask_and_step(f);
+	first = front_send(f, front_poll);
+	EXPECT_F(SCEP_BAD_REQUEST, ask_renewal(f, first.cert, f->out.cn));
+	EXPECT_P(ask_renewal(f, first.cert, NULL));
+	assert_true(front_step(f, NULL));
+	poll.signer = first.cert;
+	second = front_send(f, poll);
+	assert_int_equal(second.status, SCEP_SUCCESS);
+	assert_int_equal(
+	    world_number(f->w,
+	        "SELECT count(*) FROM outside_grant WHERE subject LIKE $1",
+	        "%device-1%"),
+	    2);
+}
+
+static void
+names_that_are_not_on_record_are_not_renewed(void **state)
+{
+	struct front *f = *state;
+
+	ask_and_step(f);
+	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
+	front_change(f->w, "DELETE FROM outside_grant");
+	renewal_refused(f, first.cert, "ask with a new challenge");
+}
+
 /* Case 83: nobody knew the name before the webhook told it. */
 static void
 webhook_names_another(void **state)
@@ -136,6 +209,9 @@ main(void)
 		T(renewals_go_there_as_such),
 		T(renewals_go_to_scep_as_such),
 		T(a_renewal_keeps_its_names),
+		T(another_authority_renews_nothing),
+		T(names_are_those_that_were_granted),
+		T(names_that_are_not_on_record_are_not_renewed),
 		T(webhook_names_another),
 	};
 
