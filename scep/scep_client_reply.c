@@ -56,7 +56,7 @@ issued_by(STACK_OF(X509) * chain, X509 *x)
 /* The one certificate for our key; servers may send its chain along. */
 static bool
 choose(STACK_OF(X509) * certs, const struct scep_client_ca *ca,
-    const struct scep_pending *p, X509 **out, struct err *e)
+    const struct scep_pending *p, X509 **out)
 {
 	X509 *ours = NULL;
 	int count = 0;
@@ -66,22 +66,17 @@ choose(STACK_OF(X509) * certs, const struct scep_client_ca *ca,
 			ours = sk_X509_value(certs, i);
 			count++;
 		}
-	if (count != 1)
-		return err_set(e, ERR_INVALID,
-		    "CertRep: %d certificates for our key instead of one",
-		    count);
-	if (cert_not_after(ours) <= clock_now_ms())
-		return err_set(
-		    e, ERR_INVALID, "CertRep: the certificate has expired");
-	if (!issued_by(ca->chain, ours))
-		return err_set(e, ERR_INVALID,
-		    "CertRep: the certificate is not signed by a CA of "
-		    "GetCACert");
+	if (count != 1 || cert_not_after(ours) <= clock_now_ms() ||
+	    !issued_by(ca->chain, ours))
+		return false;
 	X509_up_ref(ours);
 	*out = ours;
 	return true;
 }
 
+/* From the encrypted key to a certificate that may be ours everything is one
+ * text: whoever sends what was encrypted for the same key by somebody else
+ * learns nothing of it. */
 static bool
 open_reply(struct scep_message *m, const struct scep_client_ca *ca,
     const struct scep_pending *p, X509 **out, struct err *e)
@@ -89,16 +84,23 @@ open_reply(struct scep_message *m, const struct scep_client_ca *ca,
 	AUTO(buf_wipe) struct buf *plain = NULL;
 	AUTO(cert_stack_free) STACK_OF(X509) *certs = NULL;
 	struct scep_verdict v = { -1, NULL };
+	struct err why;
 
-	scep_open(m, p->self, p->key, &plain, &v);
+	scep_envelope_check(m, p->self, &v);
 	if (v.fail == SCEP_BAD_ALG && m->cipher_nid == NID_des_cbc)
 		return err_set(e, ERR_INVALID,
 		    "CertRep: in single DES, which is broken; --allow-des "
 		    "takes it all the same");
 	if (v.fail >= 0)
 		return err_set(e, ERR_INVALID, "CertRep: %s", v.text);
-	return scep_client_certificates(buf_slice(plain), &certs, e) &&
-	       choose(certs, ca, p, out, e);
+	scep_open(m, p->self, p->key, &plain, &v);
+	if (v.fail < 0 &&
+	    scep_client_certificates(buf_slice(plain), &certs, &why) &&
+	    choose(certs, ca, p, out))
+		return true;
+	return err_set(e, ERR_INVALID,
+	    "CertRep: it does not hold one certificate for our key, unexpired "
+	    "and signed by a CA of GetCACert");
 }
 
 bool

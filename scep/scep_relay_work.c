@@ -127,8 +127,6 @@ static void
 ask(struct work *w, const atomic_bool *stop)
 {
 	AUTO(fetch_free) struct fetch *f = NULL;
-	AUTO(cert_authority_free)
-	struct cert_authority *a = cert_live_get(w->s->o.live);
 	AUTO(buf_wipe) struct buf *csr = NULL;
 	struct scep_upstream_request rq = { .waiting = w->x.seen == 2,
 		.perhaps = w->x.seen == 1,
@@ -137,7 +135,8 @@ ask(struct work *w, const atomic_bool *stop)
 	struct err e = { 0 };
 
 	if (scep_waiting_open(&w->x.w, w->s->o.seal, &csr, &e) &&
-	    scep_upstream_conf_options(&w->conf, a, stop, &o, &f, &e) &&
+	    scep_upstream_signer(w->s, &w->conf, &e) &&
+	    scep_upstream_conf_options(&w->conf, stop, &o, &f, &e) &&
 	    (!w->conf.allow_des || scep_relay_legacy(w->s->relay, &e))) {
 		rq.csr = buf_slice(csr);
 		scep_upstream_ask(&o, &rq, &w->answer);

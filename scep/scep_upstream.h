@@ -21,7 +21,9 @@ struct scep_upstream_options {
 	STACK_OF(X509) * anchors;
 	const char *user, *password; /* EST: HTTP Basic; or NULL */
 	const char *ca_name;         /* SCEP: message= of GetCACert; or NULL */
-	X509 *ra;                    /* SCEP: signs; RSA */
+	/* SCEP: signs, and reads the answer; RSA.  A key that opens nothing but
+	 * answers: what an upstream sends may have been meant for another. */
+	X509 *ra;
 	EVP_PKEY *ra_key;
 	bool allow_des; /* SCEP: as of struct scep_client_options */
 	/* Renewals go there as such: simplereenroll, and RenewalReq where it is

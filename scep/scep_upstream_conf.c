@@ -85,6 +85,8 @@ scep_upstream_conf_clear(struct scep_upstream_conf *c)
 	cert_stack_free(&c->anchors);
 	cert_x509_free(&c->client);
 	cert_key_free(&c->client_private);
+	cert_x509_free(&c->signer);
+	cert_key_free(&c->signer_key);
 	*c = (struct scep_upstream_conf){ 0 };
 }
 
@@ -297,8 +299,8 @@ scep_upstream_conf_open(struct store_tx *tx, const struct seal *seal,
 
 bool
 scep_upstream_conf_options(const struct scep_upstream_conf *c,
-    const struct cert_authority *a, const atomic_bool *stop,
-    struct scep_upstream_options *o, struct fetch **f_out, struct err *e)
+    const atomic_bool *stop, struct scep_upstream_options *o,
+    struct fetch **f_out, struct err *e)
 {
 	struct fetch_options fo = { .ca_pem = c->tls_ca,
 		.cert_pem = c->client_cert,
@@ -315,11 +317,11 @@ scep_upstream_conf_options(const struct scep_upstream_conf *c,
 		.user = c->user,
 		.password = c->password,
 		.ca_name = c->ca_name,
-		.ra = c->client != NULL ? c->client : cert_authority_ra(a),
-		.ra_key = c->client != NULL ? c->client_private
-		                            : cert_authority_ra_key(a),
+		.ra = c->client != NULL ? c->client : c->signer,
+		.ra_key = c->client != NULL ? c->client_private : c->signer_key,
 		.allow_des = c->allow_des,
-		.renew = c->renew };
+		/* RFC 8894 3.3.1.2: no RenewalReq without a certificate. */
+		.renew = c->renew && (c->est || c->client != NULL) };
 	return true;
 }
 

@@ -17,6 +17,9 @@ struct scep_upstream_conf {
 	STACK_OF(X509) * anchors;
 	X509 *client; /* of client_cert, or NULL */
 	EVP_PKEY *client_private;
+	/* SCEP without such: of our own making; see scep_upstream_signer(). */
+	X509 *signer;
+	EVP_PKEY *signer_key;
 	int64_t faults; /* in a row, as the row had it */
 };
 void scep_upstream_conf_clear(struct scep_upstream_conf *c);
@@ -26,11 +29,17 @@ void scep_upstream_conf_complete(json_t *fields);
 MUST_CHECK bool scep_upstream_conf_open(struct store_tx *tx,
     const struct seal *seal, const char *name, struct scep_upstream_conf *out,
     bool *found, struct err *e);
-/* What it is asked with.  The authority's RA signs where the upstream gave us
- * no certificate.  o borrows from all of them; free *f_out. */
+/* What it is asked with; o borrows from c; free *f_out. */
 MUST_CHECK bool scep_upstream_conf_options(const struct scep_upstream_conf *c,
-    const struct cert_authority *a, const atomic_bool *stop,
-    struct scep_upstream_options *o, struct fetch **f_out, struct err *e);
+    const atomic_bool *stop, struct scep_upstream_options *o,
+    struct fetch **f_out, struct err *e);
+
+/* ---- scep_upstream_signer.c ---- */
+
+/* Who is to sign requests to a SCEP upstream that gave us no certificate; made
+ * if there is none yet.  Nothing for others.  Not within a transaction. */
+MUST_CHECK bool scep_upstream_signer(
+    struct scep_service *s, struct scep_upstream_conf *c, struct err *e);
 
 /* ---- scep_upstream_db.c ---- */
 
@@ -68,6 +77,14 @@ MUST_CHECK bool scep_db_upstream_fault(struct store_tx *tx, const char *name,
     const char *why, int64_t until_ms, struct err *e);
 MUST_CHECK bool scep_db_upstream_good(
     struct store_tx *tx, const char *name, struct err *e);
+
+/* certificate and secret, if *out has a row. */
+MUST_CHECK bool scep_db_upstream_signer(struct store_tx *tx, const char *name,
+    struct store_rows **out, struct err *e);
+/* Unless there is one. */
+MUST_CHECK bool scep_db_upstream_signer_put(struct store_tx *tx,
+    const char *name, struct slice certificate, struct slice secret,
+    struct err *e);
 
 /* CAs that issued for an upstream: id is the authority of their certificates
  * in the ledger, chain DER certificates in a row. */

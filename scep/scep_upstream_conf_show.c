@@ -208,12 +208,10 @@ scep_upstream_conf_test(
 {
 	AUTO(scep_upstream_conf_clear) struct scep_upstream_conf c = { 0 };
 	AUTO(fetch_free) struct fetch *f = NULL;
-	AUTO(cert_authority_free)
-	struct cert_authority *a = cert_live_get(s->o.live);
 	struct scep_upstream_options o;
 
 	if (!open_one(s, name, &c, e) ||
-	    !scep_upstream_conf_options(&c, a, NULL, &o, &f, e))
+	    !scep_upstream_conf_options(&c, NULL, &o, &f, e))
 		return false;
 	if ((o.est ? ask_est : ask_scep)(&o, out, e))
 		return true;

@@ -1,6 +1,6 @@
 /*
- * The tables upstream, outside_authority and outside_grant.  No state of its
- * own; runs on the thread of the transaction.
+ * The tables upstream, upstream_signer, outside_authority and outside_grant. No
+ * state of its own; runs on the thread of the transaction.
  */
 #include "core/clock.h"
 #include "scep/scep_upstream_conf_priv.h"
@@ -38,8 +38,33 @@ scep_db_upstream_put(
 bool
 scep_db_upstream_delete(struct store_tx *tx, const char *name, struct err *e)
 {
-	return store_exec(tx, "DELETE FROM upstream WHERE name = $1",
-	    S_ARGS(S_TEXT(name)), NULL, e);
+	return store_exec(tx, "DELETE FROM upstream_signer WHERE upstream = $1",
+	           S_ARGS(S_TEXT(name)), NULL, e) &&
+	       store_exec(tx, "DELETE FROM upstream WHERE name = $1",
+	           S_ARGS(S_TEXT(name)), NULL, e);
+}
+
+bool
+scep_db_upstream_signer(struct store_tx *tx, const char *name,
+    struct store_rows **out, struct err *e)
+{
+	return store_query(tx,
+	    "SELECT certificate, secret FROM upstream_signer"
+	    " WHERE upstream = $1",
+	    S_ARGS(S_TEXT(name)), out, e);
+}
+
+bool
+scep_db_upstream_signer_put(struct store_tx *tx, const char *name,
+    struct slice certificate, struct slice secret, struct err *e)
+{
+	return store_exec(tx,
+	    "INSERT INTO upstream_signer (upstream, certificate, secret,"
+	    " created_at) VALUES ($1, $2, $3, $4)"
+	    " ON CONFLICT (upstream) DO NOTHING",
+	    S_ARGS(S_TEXT(name), S_BLOB(certificate), S_BLOB(secret),
+	        S_INT(clock_now_ms())),
+	    NULL, e);
 }
 
 bool

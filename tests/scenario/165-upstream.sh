@@ -37,7 +37,10 @@ renew() { # renew OLD NEW TYPE: what the upstream is asked by
 }
 renew printer next PKCSReq
 m certificate revoke "$F" | grep -q 'was not told' || fail "no word that the other CA knows nothing"
-m upstream add corp scep "$UPSTREAM" --ca "$UPSTREAM_CA" --allow-des --renew >/dev/null
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/our.key" -out "$T/our.pem" -subj /CN=our -days 2 2>/dev/null
+chmod 600 "$T/our.key"
+m upstream add corp scep "$UPSTREAM" --ca "$UPSTREAM_CA" --allow-des --renew \
+	--client-cert "$T/our.pem" --client-key "$T/our.key" >/dev/null
 renew printer last RenewalReq
 
 # strongSwan names the authority in its URL, as whoever made the challenge was told.

@@ -60,8 +60,17 @@ renewals_go_to_scep_as_such(void **state)
 {
 	struct front *f = *state;
 	AUTO(answer_clear) struct answer first = { 0 };
+	AUTO(json_free) json_t *more = json_pack("{s:b}", "renew", true);
+	AUTO(buf_free) struct buf *cert = buf_new(8192);
+	AUTO(buf_wipe) struct buf *key = NULL;
+	AUTO(str_free) char *text = NULL;
 
-	assert_ok(front_upstream(f, false, "{\"renew\":true}", e));
+	assert_ok(cert_pem(f->w->signer, cert, e));
+	assert_ok(cert_key_pem(f->w->key, &key, e));
+	json_put_str(more, "client_certificate", buf_str(cert));
+	json_put_str(more, "client_key", buf_str(key));
+	text = json_text(more);
+	assert_ok(front_upstream(f, false, text, e));
 	outside_grant(&f->out, f->c.text);
 	ask_and_step(f);
 	first = front_send(f, front_poll);
