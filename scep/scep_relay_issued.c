@@ -251,6 +251,22 @@ put_late(struct store_tx *tx, struct taking *t, struct err *e)
 	       (!t->late || tell_late(tx, t, e));
 }
 
+/* What was true when it was asked for may not be any more. */
+static bool
+still_wanted(struct store_tx *tx, const struct scep_errand *x, struct err *e)
+{
+	const char *problem;
+	bool elsewhere;
+
+	if (!scep_relay_follow_problem(tx, x, &problem, e) ||
+	    !scep_waiting_key_elsewhere(
+	        tx, &x->w, x->old_fingerprint, &elsewhere, e))
+		return false;
+	if (problem == NULL && elsewhere)
+		problem = SCEP_TEXT_KEY_TAKEN;
+	return problem == NULL || err_set(e, ERR_REFUSED, "%s", problem);
+}
+
 /* May be run again. */
 static bool
 take(struct store_tx *tx, void *arg, struct err *e)
@@ -259,15 +275,10 @@ take(struct store_tx *tx, void *arg, struct err *e)
 	const struct scep_options *o = &t->s->o;
 	const struct scep_errand *x = t->x;
 	struct cert_record r = record_of(t);
-	bool elsewhere, changed;
+	bool changed;
 
 	t->late = false;
-	if (!scep_waiting_key_elsewhere(
-	        tx, &x->w, x->old_fingerprint, &elsewhere, e))
-		return false;
-	if (elsewhere)
-		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);
-	if (!close_as(tx, t, NULL, &changed, e))
+	if (!still_wanted(tx, x, e) || !close_as(tx, t, NULL, &changed, e))
 		return false;
 	if (!changed)
 		return put_late(tx, t, e);

@@ -85,6 +85,16 @@ struct scep_relay_result {
 MUST_CHECK bool scep_relay_issued(
     struct scep_service *s, const struct scep_relay_result *r, struct err *e);
 
+/* ---- scep_relay_follow.c: what a renewal is held against ---- */
+
+/*
+ * What has come up against a queued renewal, a literal, or NULL: the old
+ * certificate is revoked by now; or it is another upstream's, or its names are
+ * not those that were granted, as older programs queued them.
+ */
+MUST_CHECK bool scep_relay_follow_problem(struct store_tx *tx,
+    const struct scep_errand *x, const char **problem, struct err *e);
+
 /* ---- scep_relay_thread.c: who does it, and who waits for it ---- */
 
 MUST_CHECK bool scep_relay_new(

@@ -61,6 +61,19 @@ open_upstream(struct store_tx *tx, struct work *w, struct err *e)
 	return true;
 }
 
+/* Revoked while it waited: that is looked at again when the answer is there. */
+static bool
+look_at_old(struct store_tx *tx, struct work *w, struct err *e)
+{
+	const char *problem;
+
+	if (!scep_relay_follow_problem(tx, &w->x, &problem, e))
+		return false;
+	if (problem != NULL && w->problem[0] == '\0')
+		str_copy_cut(w->problem, sizeof(w->problem), problem);
+	return true;
+}
+
 /* What is due, and all that is needed to ask for it. */
 static bool
 peek(struct work *w, struct err *e)
@@ -78,7 +91,7 @@ peek(struct work *w, struct err *e)
 	if (!scep_db_errand_get(tx, id, &w->x, &found, e))
 		return false;
 	w->mine = found;
-	return !found || open_upstream(tx, w, e);
+	return !found || (open_upstream(tx, w, e) && look_at_old(tx, w, e));
 }
 
 /* Longer than an ask can take: who it is, what it can, a poll, a request. */

@@ -5,27 +5,24 @@
 #include "tests/unit/scep_upstream_fixture.h"
 
 static void
-change(struct front *f, const char *sql)
+change_in(struct front *f, const char *sql)
 {
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-
-	assert_ok(store_begin(f->w->store, STORE_WRITE, &tx, e));
-	assert_ok(store_exec(tx, sql, S_ARGS(), NULL, e));
-	assert_ok(store_commit(&tx, e));
+	front_change(f->w, sql);
 }
 
 static void
 is_closed(void *arg)
 {
-	change(arg, "UPDATE scep_request SET state = 'failed', next_at = NULL,"
-	            " claim = NULL, reason = 'did not decide in time'");
+	change_in(arg,
+	    "UPDATE scep_request SET state = 'failed', next_at = NULL,"
+	    " claim = NULL, reason = 'did not decide in time'");
 }
 
 /* Another node's claim, which it has just begun. */
 static void
 is_claimed(void *arg)
 {
-	change(arg, "UPDATE scep_request SET claim = 'another'");
+	change_in(arg, "UPDATE scep_request SET claim = 'another'");
 }
 
 /* This one stands still until its claim is over, and another asks. */
@@ -83,8 +80,8 @@ what_comes_late_and_unwanted_is_revoked_too(void **state)
 	assert_true(front_step(f, NULL));
 	assert_int_equal(front_certificates(f, "issued"), 1);
 	/* The same key, meanwhile another device's. */
-	change(f, "UPDATE scep_request SET state = 'queued', next_at = 1,"
-	          " device_id = 'd-2', fingerprint = NULL");
+	change_in(f, "UPDATE scep_request SET state = 'queued', next_at = 1,"
+	             " device_id = 'd-2', fingerprint = NULL");
 	f->out.repeats = false;
 	f->out.meanwhile = is_closed;
 	clock_set_offset_ms(MS_MIN);
