@@ -300,6 +300,41 @@ shelve(struct store_tx *tx, void *arg, struct err *e)
 	return changed ? add_revoked(tx, t, &added, e) : put_late(tx, t, e);
 }
 
+/* It is the certificate that is wrong: who revokes it has to know which. */
+static bool
+blame(const struct scep_relay_result *r, const struct err *why, struct err *e)
+{
+	char fingerprint[SHA256_HEX_SIZE];
+
+	cert_fingerprint(r->cert, fingerprint);
+	return err_set(e, ERR_INVALID, "the upstream's certificate %s: %s",
+	    fingerprint, why->text);
+}
+
+/* Not ours, nor the database's. */
+static bool
+is_about_certificate(enum err_code code)
+{
+	return code == ERR_INVALID || code == ERR_TOO_LARGE ||
+	       code == ERR_CONFLICT;
+}
+
+/* It is in the ledger, for whoever asked or for nobody. */
+static bool
+put_down(struct taking *t, struct err *e)
+{
+	struct err why;
+
+	if (store_write(t->s->o.store, take, t, &why))
+		return true;
+	if (why.code != ERR_REFUSED && why.code != ERR_CONFLICT) {
+		*e = why;
+		return false;
+	}
+	t->unwanted = why.text;
+	return store_write(t->s->o.store, shelve, t, e);
+}
+
 bool
 scep_relay_issued(
     struct scep_service *s, const struct scep_relay_result *r, struct err *e)
@@ -308,16 +343,13 @@ scep_relay_issued(
 	struct err why;
 
 	t.by = str_printf("upstream:%s", r->errand->upstream);
-	if (!read_certificate(r, &t, e))
+	if (!read_certificate(r, &t, &why))
+		return blame(r, &why, e);
+	if (!put_down(&t, &why)) {
+		if (is_about_certificate(why.code))
+			return blame(r, &why, e);
+		*e = why;
 		return false;
-	if (!store_write(s->o.store, take, &t, &why)) {
-		if (why.code != ERR_REFUSED && why.code != ERR_CONFLICT) {
-			*e = why;
-			return false;
-		}
-		t.unwanted = why.text;
-		if (!store_write(s->o.store, shelve, &t, e))
-			return false;
 	}
 	if (t.late)
 		log_event(LOG_WARN, "scep.upstream_late", "upstream",

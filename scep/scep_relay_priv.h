@@ -80,7 +80,9 @@ struct scep_relay_result {
  * Ledger, challenge, renewal and the request, in one transaction.  A
  * certificate that may not be given any more goes into the ledger as revoked,
  * and the request has failed.  So does one of a request that was closed
- * meanwhile, with the event scep.late.
+ * meanwhile, with the event scep.late.  ERR_INVALID: the certificate is such
+ * that the ledger cannot have it, and will not be better when it comes again;
+ * the text names it.  Others: of the database.
  */
 MUST_CHECK bool scep_relay_issued(
     struct scep_service *s, const struct scep_relay_result *r, struct err *e);

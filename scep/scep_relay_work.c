@@ -311,13 +311,15 @@ finish(struct work *w, bool stopping, struct err *e)
 		.cert = w->answer.cert,
 		.chain = w->answer.chain,
 		.anchors = w->conf.anchors };
+	struct err why;
 
 	if (w->problem[0] == '\0' && w->answer.state == SCEP_UPSTREAM_ISSUED &&
-	    !scep_relay_issued(w->s, &result, e)) {
-		/* Two certificates with one serial number. */
-		if (e->code != ERR_CONFLICT)
+	    !scep_relay_issued(w->s, &result, &why)) {
+		if (why.code != ERR_INVALID) {
+			*e = why;
 			return false;
-		str_copy_cut(w->problem, sizeof(w->problem), e->text);
+		}
+		str_copy_cut(w->problem, sizeof(w->problem), why.text);
 	}
 	if (w->answer.state != SCEP_UPSTREAM_ISSUED || w->problem[0] != '\0')
 		log_event(LOG_INFO, "scep.upstream", "upstream", w->x.upstream,

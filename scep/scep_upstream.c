@@ -4,11 +4,13 @@
  */
 #include "scep/scep_upstream.h"
 #include "core/clock.h"
+#include "core/limits.h"
 #include "core/random.h"
 #include "scep/scep_client_priv.h"
 #include "scep/scep_est.h"
 
 #define DELAY_FIRST_MS (10 * MS_S)
+enum { SERIAL_MAX = 20 };
 
 void
 scep_upstream_answer_clear(struct scep_upstream_answer *a)
@@ -45,11 +47,24 @@ same_key(struct slice csr, X509 *x, struct err *e)
 	       err_set(e, ERR_INVALID, "the certificate is of another key");
 }
 
+/* What the ledger and CRLs can hold. */
+static bool
+within_bounds(X509 *x, struct err *e)
+{
+	if (ASN1_STRING_length(X509_get0_serialNumber(x)) > SERIAL_MAX)
+		return err_set(e, ERR_INVALID,
+		    "RFC 5280 4.1.2.2: the serial number has more than %d "
+		    "octets",
+		    SERIAL_MAX);
+	return i2d_X509(x, NULL) <= LIMIT_CERT ||
+	       err_set(e, ERR_INVALID, "the certificate is too large");
+}
+
 static bool
 check(const struct scep_upstream_options *o, struct slice csr,
     const struct scep_upstream_answer *a, struct err *e)
 {
-	if (!same_key(csr, a->cert, e))
+	if (!same_key(csr, a->cert, e) || !within_bounds(a->cert, e))
 		return false;
 	if (X509_check_ca(a->cert) != 0)
 		return err_set(
@@ -60,6 +75,18 @@ check(const struct scep_upstream_options *o, struct slice csr,
 		return err_set(e, ERR_INVALID,
 		    "the certificate does not lead to a configured CA");
 	return true;
+}
+
+/* It is there, and somebody may want to revoke it. */
+static void
+refuse_certificate(struct scep_upstream_answer *out, const char *why)
+{
+	AUTO(str_free) char *text = NULL;
+	char fingerprint[SHA256_HEX_SIZE];
+
+	cert_fingerprint(out->cert, fingerprint);
+	text = str_printf("%s (SHA-256 %s)", why, fingerprint);
+	end(out, SCEP_UPSTREAM_REFUSED, text);
 }
 
 /* ---- EST ---- */
@@ -192,7 +219,7 @@ scep_upstream_ask(const struct scep_upstream_options *o,
 		    e.text);
 	else if (out->state == SCEP_UPSTREAM_ISSUED &&
 	         !check(o, rq->csr, out, &e))
-		end(out, SCEP_UPSTREAM_REFUSED, e.text);
+		refuse_certificate(out, e.text);
 	out->ours =
 	    out->state == SCEP_UPSTREAM_LATER && e.code == ERR_UNAUTHORIZED;
 }

@@ -484,8 +484,7 @@ scep_server_is_pinned(void **state)
 	sk_X509_set(u->anchors, 0, u->w->ra);
 	a = ask_scep(u, csr, false);
 	assert_int_equal(a.state, SCEP_UPSTREAM_REFUSED);
-	assert_string_equal(
-	    a.reason, "the certificate does not lead to a configured CA");
+	assert_non_null(strstr(a.reason, "lead to a configured CA (SHA-256 "));
 	sk_X509_push(u->anchors, root);
 	scep_upstream_answer_clear(&a);
 	a = ask_scep(u, csr, true);
