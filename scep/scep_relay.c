@@ -8,8 +8,8 @@
 #include "scep/scep_relay_priv.h"
 #include "scep/scep_waiting_priv.h"
 
-/* All of them at 60 a minute are a day and a half; and as many may renew one
- * certificate as without an upstream. */
+/* Of one upstream.  At 60 a minute they are an hour and a half; and as many may
+ * renew one certificate as without an upstream. */
 enum { QUEUE_MAX = 5000, SUCCESSORS_MAX = 8 };
 
 struct putting {
@@ -82,11 +82,11 @@ static bool
 room(struct store_tx *tx, struct putting *p, struct err *e)
 {
 	const struct scep_errand *x = p->errand;
-	int64_t all, of_old;
+	struct scep_errand_counts n;
 	bool known, elsewhere;
 
 	if (!scep_upstream_conf_known(tx, x->upstream, &known, e) ||
-	    !scep_db_errand_count(tx, x->old_fingerprint, &all, &of_old, e) ||
+	    !scep_db_errand_count(tx, x, &n, e) ||
 	    !key_elsewhere(tx, p, &elsewhere, e))
 		return false;
 	if (elsewhere)
@@ -94,11 +94,15 @@ room(struct store_tx *tx, struct putting *p, struct err *e)
 	if (!known)
 		return refuse(
 		    p->out, "the authority of this template is not there");
-	if (all >= QUEUE_MAX)
+	if (n.all >= QUEUE_MAX)
 		return refuse(p->out,
 		    "too many requests wait for the authority behind this "
 		    "server; try again later");
-	return of_old < SUCCESSORS_MAX ||
+	/* In another transaction: who asks again in the same has its answer. */
+	if (n.of_key > 0)
+		return refuse(p->out,
+		    "a request for a certificate of this key waits already");
+	return n.of_old < SUCCESSORS_MAX ||
 	       refuse(p->out, "renewal: this certificate is being renewed "
 	                      "too often");
 }

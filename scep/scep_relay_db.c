@@ -195,21 +195,26 @@ scep_db_errand_seize(
 }
 
 bool
-scep_db_errand_count(struct store_tx *tx, const char *old_fingerprint,
-    int64_t *all, int64_t *of_old, struct err *e)
+scep_db_errand_count(struct store_tx *tx, const struct scep_errand *x,
+    struct scep_errand_counts *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
 	if (!store_query(tx,
 	        "SELECT COUNT(*),"
-	        " COUNT(CASE WHEN old_fingerprint = $1 THEN 1 END)"
-	        " FROM scep_request WHERE next_at IS NOT NULL",
-	        S_ARGS(S_TEXT(old_fingerprint)), &r, e) ||
+	        " COUNT(CASE WHEN old_fingerprint = $1 THEN 1 END),"
+	        " COUNT(CASE WHEN spki = $2 AND template = $3 THEN 1 END)"
+	        " FROM scep_request WHERE upstream = $4"
+	        " AND next_at IS NOT NULL",
+	        S_ARGS(S_TEXT(x->old_fingerprint), S_TEXT(x->w.spki),
+	            S_TEXT(x->w.template), S_TEXT(x->upstream)),
+	        &r, e) ||
 	    !store_next(r, &more, e))
 		return false;
-	*all = store_int(r, 0);
-	*of_old = store_int(r, 1);
+	out->all = store_int(r, 0);
+	out->of_old = store_int(r, 1);
+	out->of_key = store_int(r, 2);
 	return true;
 }
 

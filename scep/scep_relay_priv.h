@@ -144,9 +144,13 @@ MUST_CHECK bool scep_db_errand_close(struct store_tx *tx,
  */
 MUST_CHECK bool scep_db_errand_seize(struct store_tx *tx,
     const struct scep_errand *x, bool *open, struct err *e);
-/* How many are queued; of them, how many renew that certificate. */
+/* How many wait for x's upstream; of them, how many renew the certificate that
+ * x does, and how many are of x's key and template. */
+struct scep_errand_counts {
+	int64_t all, of_old, of_key;
+};
 MUST_CHECK bool scep_db_errand_count(struct store_tx *tx,
-    const char *old_fingerprint, int64_t *all, int64_t *of_old, struct err *e);
+    const struct scep_errand *x, struct scep_errand_counts *out, struct err *e);
 /* The client has begun another transaction for the same. */
 MUST_CHECK bool scep_db_errand_move(struct store_tx *tx, const char *id,
     const char *transaction_id, const char *signer_spki, struct err *e);

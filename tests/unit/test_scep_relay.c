@@ -209,6 +209,61 @@ webhook_names_another(void **state)
 	EVP_PKEY_free(key);
 }
 
+static struct challenge
+granted(struct front *f, const char *template)
+{
+	return world_grant(f->w,
+	    (struct scep_grant){ .template = template, .purpose = "scep" });
+}
+
+static void
+a_key_waits_once(void **state)
+{
+	struct front *f = *state;
+	struct challenge c = granted(f, "corp"), other = granted(f, "other");
+	struct front_ask ask = { .tid = "K-1", .challenge = c.text };
+	AUTO(answer_clear) struct answer a = { 0 };
+
+	EXPECT_P(front_send(f, front_good));
+	a = front_send(f, ask);
+	assert_int_equal(a.status, SCEP_FAILURE);
+	assert_non_null(strstr(a.text, "of this key waits already"));
+	assert_false(world_spent(f->w, &c));
+	/* Of another template, and when the first is through. */
+	EXPECT_P(front_send(
+	    f, (struct front_ask){ .tid = "K-2", .challenge = other.text }));
+	assert_true(front_step(f, NULL));
+	assert_true(front_step(f, NULL));
+	EXPECT_P(front_send(f, ask));
+}
+
+static void
+a_full_queue_keeps_no_other_upstream_back(void **state)
+{
+	struct front *f = *state;
+	struct challenge c = granted(f, "corp"), other = granted(f, "other");
+	AUTO(answer_clear) struct answer a = { 0 };
+
+	EXPECT_P(front_send(f, front_good));
+	front_change(f->w,
+	    "INSERT INTO scep_request (id, transaction_id, signer_spki, spki,"
+	    " csr, subject, template, peer, state, created_at, expires_at,"
+	    " upstream, purpose, next_at)"
+	    " WITH RECURSIVE n(i) AS"
+	    " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+	    " SELECT 'q-' || i, 't-' || i, signer_spki, 'k-' || i, csr, "
+	    "subject,"
+	    " 'other', peer, state, created_at, expires_at, 'other', purpose,"
+	    " next_at FROM scep_request, n");
+	a = front_send(
+	    f, (struct front_ask){ .tid = "O-1", .challenge = other.text });
+	assert_int_equal(a.status, SCEP_FAILURE);
+	assert_non_null(strstr(a.text, "too many requests wait"));
+	EXPECT_P(front_send(
+	    f, (struct front_ask){
+	           .tid = "C-1", .key = f->w->key2, .challenge = c.text }));
+}
+
 int
 main(void)
 {
@@ -222,6 +277,8 @@ main(void)
 		T(names_are_those_that_were_granted),
 		T(names_that_are_not_on_record_are_not_renewed),
 		T(webhook_names_another),
+		T(a_key_waits_once),
+		T(a_full_queue_keeps_no_other_upstream_back),
 	};
 
 	return cmocka_run_group_tests(tests, front_open, front_close);

@@ -295,11 +295,14 @@ the_rate_is_kept(void **state)
 		struct challenge c =
 		    world_grant(f->w, (struct scep_grant){ .template = "corp",
 		                          .purpose = "scep" });
+		EVP_PKEY *key = forge_ec("P-256");
 		char tid[8];
 
 		snprintf(tid, sizeof(tid), "R-%d", i);
 		EXPECT_P(front_send(
-		    f, (struct front_ask){ .tid = tid, .challenge = c.text }));
+		    f, (struct front_ask){
+		           .tid = tid, .key = key, .challenge = c.text }));
+		EVP_PKEY_free(key);
 	}
 	for (int i = 0; i < 4; i++) {
 		assert_true(front_step(f, NULL));
