@@ -250,7 +250,9 @@ listen_plain(struct app_server *s, struct err *e)
 {
 	struct http_listen l = { .side = HTTP_PLAIN_SIDE,
 		.address = settings_str(s->settings, "http-address"),
-		.socket = s->plain_socket };
+		.socket = s->plain_socket,
+		.proxy_addresses =
+		    settings_str(s->settings, "proxy-addresses") };
 	uint16_t port;
 
 	if (s->plain_port == 0)

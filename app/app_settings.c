@@ -48,7 +48,8 @@ const struct setting_row app_settings[] = {
 	{ "proxy-header", SETTING_STR, NULL, 0, 0,
 	    "header with the client certificate, from such a proxy" },
 	{ "proxy-addresses", SETTING_STR, NULL, 0, 0,
-	    "addresses it counts from, comma-separated" },
+	    "addresses of proxies, comma-separated: that header counts from "
+	    "them, and X-Forwarded-For, on the plain listener too" },
 	{ "apns-hosts", SETTING_STR,
 	    "api.push.apple.com:443,api.push.apple.com:2197", 0, 0,
 	    "APNs, in order of preference" },

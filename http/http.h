@@ -144,7 +144,7 @@ const char *http_query(const struct http_request *rq, const char *name);
 const char *http_raw_query(const struct http_request *rq);
 const char *http_header(const struct http_request *rq, const char *name);
 struct slice http_body(const struct http_request *rq);
-/* Address of the peer, as text, for logs and rate limits. */
+/* Address of the peer, as text in one form each, for logs and rate limits. */
 const char *http_peer(const struct http_request *rq);
 /* Client certificate, DER; empty if none.  By TLS, or of a trusted proxy by its
  * header alone. */

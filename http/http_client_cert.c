@@ -5,7 +5,6 @@
  * intermediates, and what a certificate is worth is for the ledger to say.
  * Functions on a connection are for the thread that has it.
  */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include <gnutls/gnutls.h>
@@ -138,23 +137,16 @@ http_cert_from_header(const char *value, struct buf *out, struct err *e)
 	return buf_ok(out, e);
 }
 
-/* Both texts as inet_ntop() would write them, so that forms do not matter. */
 static bool
 same_address(struct slice item, const char *peer)
 {
 	char text[HTTP_PEER_SIZE], plain[HTTP_PEER_SIZE];
-	unsigned char raw[sizeof(struct in6_addr)];
-	int family;
 
 	if (item.len == 0 || item.len >= sizeof(text))
 		return false;
 	memcpy(text, item.p, item.len);
 	text[item.len] = '\0';
-	family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
-	if (inet_pton(family, text, raw) != 1 ||
-	    inet_ntop(family, raw, plain, sizeof(plain)) == NULL)
-		return false;
-	return str_eq(plain, peer);
+	return http_peer_read(text, plain) && str_eq(plain, peer);
 }
 
 bool

@@ -27,8 +27,7 @@ peer_text(struct http_conn *c)
 		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
 	else if (sa != NULL && sa->sa_family == AF_INET6)
 		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-	str_copy_cut(c->peer, sizeof(c->peer),
-	    str_starts(text, "::ffff:") ? text + 7 : text);
+	(void)http_peer_read(text, c->peer);
 }
 
 static void

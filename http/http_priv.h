@@ -285,6 +285,14 @@ void http_reply_seal(struct http_request *rq, const struct err *e);
 struct MHD_Response *http_reply_empty(enum http_side side);
 int64_t http_reply_send_ms(const struct http_request *rq);
 
+/* http_peer.c */
+/*
+ * Reads an address of IPv4 or IPv6 and writes it in the one form that it has
+ * here: IPv4 within IPv6 (RFC 4291 2.5.5.2) is IPv4.  False, and out as it
+ * was: no address.
+ */
+bool http_peer_read(const char *text, char out[HTTP_PEER_SIZE]);
+
 /* http_client_cert.c */
 /* Leaf by TLS, DER, kept in the connection; empty if none. */
 struct slice http_cert_tls(struct http_conn *c);

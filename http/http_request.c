@@ -4,7 +4,6 @@
  * http_priv.h); accessors fill caches inside, so a handler's request is for
  * the handler's thread.
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -150,9 +149,7 @@ look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
 static void
 set_peer(struct http_request *rq, const char *forwarded)
 {
-	struct in6_addr parsed;
 	const char *last;
-	char text[HTTP_PEER_SIZE];
 
 	str_copy_cut(rq->peer, sizeof(rq->peer), rq->conn->peer);
 	if (forwarded == NULL || !rq->conn->trusted_proxy)
@@ -160,10 +157,7 @@ set_peer(struct http_request *rq, const char *forwarded)
 	last = strrchr(forwarded, ',');
 	last = last != NULL ? last + 1 : forwarded;
 	last += strspn(last, " \t");
-	if (str_copy(text, sizeof(text), last) &&
-	    (inet_pton(AF_INET, text, &parsed) == 1 ||
-	        inet_pton(AF_INET6, text, &parsed) == 1))
-		str_copy_cut(rq->peer, sizeof(rq->peer), text);
+	(void)http_peer_read(last, rq->peer);
 }
 
 bool

@@ -87,8 +87,10 @@ stop_server
 renew() { m ca renew-ra --data "$T/data" "$@"; }
 renew --revoke certificate_hold >/dev/null 2>&1 && fail "an RA on hold"
 renew --revoke key_compromise >"$T/show" 2>&1 && grep -q 'ra .*revoked' "$T/show" || fail "$(cat "$T/show")"
-scep_server
+scep_server --proxy-addresses 127.0.0.1
 PLAIN=${SCEP%/scep}
+curl -s -o "$T/none" -H 'X-Forwarded-For: ::ffff:203.0.113.9' "$PLAIN/crl/none.crl"
+until_ok 10 grep -q 'path=/crl/none.crl .*peer=203.0.113.9 ' "$T/server.log"
 cp "$T/ra.pem" "$T/ra2.pem" && cp "$T/ra1.pem" "$T/ra.pem"
 enrol three && fail "a request for the revoked RA was answered"
 cp "$T/ra2.pem" "$T/ra.pem"

@@ -358,6 +358,7 @@ header_counts_only_from_proxy(void **state)
 	(void)state;
 	expect_from_header("127.0.0.1", good, "3003020107");
 	expect_from_header("::1, 127.0.0.1", good, "3003020107");
+	expect_from_header("::ffff:127.0.0.1", good, "3003020107");
 	expect_from_header("10.0.0.1, 127.0.0.10", good, "");
 	expect_from_header("", good, "");
 	expect_from_header(NULL, good, "");
@@ -399,6 +400,29 @@ expect_peer(const char *addresses, const char *headers, const char *peer)
 	assert_string_equal(buf_str(a.body), peer);
 	answer_clear(&a);
 	http_free(&s);
+}
+
+/* A proxy that listens for both writes IPv4 within IPv6. */
+static void
+forwarded_address_has_one_form(void **state)
+{
+	static const struct {
+		const char *header, *peer;
+	} rows[] = {
+		{ "X-Forwarded-For: ::ffff:192.0.2.7\r\n", "192.0.2.7" },
+		{ "X-Forwarded-For: ::FFFF:c000:0207\r\n", "192.0.2.7" },
+		{ "X-Forwarded-For: 0:0:0:0:0:ffff:192.0.2.7\r\n",
+		    "192.0.2.7" },
+		{ "X-Forwarded-For: 2001:DB8:0:0::7\r\n", "2001:db8::7" },
+		{ "X-Forwarded-For: ::ffff:0:c000:207\r\n",
+		    "::ffff:0:c000:207" },
+		{ "X-Forwarded-For: ::192.0.2.7\r\n", "::192.0.2.7" },
+		{ "X-Forwarded-For: ::ffff:192.0.2\r\n", "127.0.0.1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		expect_peer("127.0.0.1", rows[i].header, rows[i].peer);
 }
 
 /* Per-address limits behind a proxy are for those it speaks for. */
@@ -491,6 +515,7 @@ main(void)
 		cmocka_unit_test(certificate_is_swapped),
 		cmocka_unit_test(header_counts_only_from_proxy),
 		cmocka_unit_test(forwarded_address_counts_only_from_proxy),
+		cmocka_unit_test(forwarded_address_has_one_form),
 		cmocka_unit_test(proxy_lends_no_certificate),
 		cmocka_unit_test(header_forms),
 	};
