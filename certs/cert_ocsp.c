@@ -71,6 +71,45 @@ no_critical(OCSP_REQUEST *rq)
 	return true;
 }
 
+static void
+algorithm_free(X509_ALGOR **a)
+{
+	X509_ALGOR_free(*a);
+	*a = NULL;
+}
+
+/*
+ * RFC 4055 2.1: parameters of a digest are absent or NULL.  Others would make
+ * an answer of any length, as it repeats the CertID.  OpenSSL has no function
+ * that tells them.
+ */
+static bool
+plain_digest(OCSP_CERTID *id)
+{
+	AUTO(cert_openssl_free) unsigned char *der = NULL;
+	AUTO(algorithm_free) X509_ALGOR *a = NULL;
+	int len = i2d_OCSP_CERTID(id, &der), tag, class, type = V_ASN1_UNDEF;
+	const unsigned char *p = der;
+	long left = 0;
+
+	if (len <= 0 || (ASN1_get_object(&p, &left, &tag, &class, len) & 0x80))
+		return false;
+	a = d2i_X509_ALGOR(NULL, &p, left);
+	if (a == NULL)
+		return false;
+	X509_ALGOR_get0(NULL, &type, NULL, a);
+	return type == V_ASN1_UNDEF || type == V_ASN1_NULL;
+}
+
+static bool
+plain_digests(const struct cert_ocsp_query *q)
+{
+	for (int i = 0; i < q->count; i++)
+		if (!plain_digest(cert_ocsp_single(q, i)))
+			return false;
+	return true;
+}
+
 static bool
 parse(struct slice der, struct cert_ocsp_query *q)
 {
@@ -83,7 +122,8 @@ parse(struct slice der, struct cert_ocsp_query *q)
 		return false;
 	q->count = OCSP_request_onereq_count(q->rq);
 	return q->count >= 1 && q->count <= OCSP_SINGLES_MAX &&
-	       no_critical(q->rq) && nonce_is_good(q->rq, &q->nonce);
+	       no_critical(q->rq) && nonce_is_good(q->rq, &q->nonce) &&
+	       plain_digests(q);
 }
 
 bool

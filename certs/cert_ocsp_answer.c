@@ -193,7 +193,11 @@ sign(struct cert_ocsp *o, const struct job *j, struct buf **out, struct err *e)
 
 /* ---- answers that are kept ---- */
 
-/* The CertID names authority and certificate, and how the client asked. */
+/*
+ * The CertID names authority and certificate, and how the client asked, which
+ * the answer repeats.  Of one certificate there are few: a digest, with NULL
+ * or without, hashes that are the issuer's, and a number of the ledger.
+ */
 static bool
 key_of(const struct job *j, uint8_t out[SHA256_SIZE])
 {
@@ -250,6 +254,8 @@ keep(struct cert_ocsp *o, const struct job *j, const uint8_t key[SHA256_SIZE],
 {
 	struct cert_ocsp_kept *k = slot_of(o, key);
 
+	if (der->len > OCSP_KEPT_MAX)
+		return;
 	pthread_mutex_lock(&o->kept_lock);
 	buf_free(&k->der);
 	memcpy(k->key, key, SHA256_SIZE);

@@ -19,7 +19,8 @@ enum {
 	OCSP_SINGLES_MAX = 16,
 	OCSP_NONCE_MAX = 128, /* RFC 9654 2.1 */
 	OCSP_SERIAL_SIZE = 64,
-	OCSP_CACHE = 4096 /* answers, of some 1 kB */
+	OCSP_CACHE = 4096,      /* answers, of some 1 kB */
+	OCSP_KEPT_MAX = 4 << 10 /* bytes of one that is kept */
 };
 
 /* ---- cert_ocsp.c ---- */

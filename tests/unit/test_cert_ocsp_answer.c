@@ -3,6 +3,7 @@
 
 #include "certs/cert_ledger.h"
 #include "certs/cert_ocsp_priv.h"
+#include "core/der.h"
 #include "core/limits.h"
 
 struct site {
@@ -321,6 +322,60 @@ bad_requests_get_their_status(void **state)
 	}
 }
 
+/* A request about certificate 1 whose digest has these parameters, DER. */
+static struct buf *
+with_parameters(struct site *s, struct slice parameters)
+{
+	OCSP_CERTID *id = id_for(cert_authority_issuing(s->a), EVP_sha1(), 1);
+	struct buf *out = buf_new(32 << 10);
+	ASN1_OCTET_STRING *name, *key;
+	ASN1_INTEGER *serial;
+
+	OCSP_id_get0_info(&name, NULL, &key, &serial, id);
+	der_put_oid(out, NID_sha1);
+	buf_add(out, parameters.p, parameters.len);
+	der_wrap(out, 0, DER_SEQUENCE);
+	der_put(out, DER_OCTETS, slice_of(name->data, (size_t)name->length));
+	der_put(out, DER_OCTETS, slice_of(key->data, (size_t)key->length));
+	der_put(
+	    out, DER_INTEGER, slice_of(serial->data, (size_t)serial->length));
+	for (int i = 0; i < 5; i++) /* CertID to OCSPRequest */
+		der_wrap(out, 0, DER_SEQUENCE);
+	OCSP_CERTID_free(id);
+	return out;
+}
+
+/* Or one could make any number of answers of any length, all kept. */
+static void
+a_digest_has_no_parameters(void **state)
+{
+	static const uint8_t null[] = { 0x05, 0x00 };
+	struct site *s = *state;
+	AUTO(buf_free) struct buf *octets = buf_new(16 << 10);
+	AUTO(buf_free) struct buf *bad = NULL;
+	AUTO(buf_free) struct buf *absent = NULL;
+	AUTO(buf_free) struct buf *with_null = NULL;
+	AUTO(buf_free) struct buf *usual = request(s, EVP_sha1(), 1, 0);
+	struct cert_ocsp_stats stats;
+
+	add(s, 1);
+	memset(buf_grow(octets, 15 << 10), 'x', 15 << 10);
+	der_wrap(octets, 0, DER_OCTETS);
+	bad = with_parameters(s, buf_slice(octets));
+	absent = with_parameters(s, slice_str(""));
+	with_null = with_parameters(s, slice_of(null, sizeof(null)));
+	assert_true(slice_eq(buf_slice(usual), buf_slice(with_null)));
+	expect(s, buf_slice(bad), CERT_OCSP_MALFORMED);
+	expect(s, buf_slice(absent), CERT_OCSP_SUCCESSFUL);
+	expect(s, buf_slice(with_null), CERT_OCSP_SUCCESSFUL);
+	cert_ocsp_stats(s->o, &stats);
+	assert_int_equal(stats.cached, 0); /* the answers repeat the form */
+	expect(s, buf_slice(absent), CERT_OCSP_SUCCESSFUL);
+	expect(s, buf_slice(with_null), CERT_OCSP_SUCCESSFUL);
+	cert_ocsp_stats(s->o, &stats);
+	assert_int_equal(stats.cached, 2);
+}
+
 static void
 other_issuers_are_not_answered_for(void **state)
 {
@@ -400,6 +455,7 @@ main(void)
 		T(answers_are_kept_while_true),
 		T(nonces_come_back),
 		T(bad_requests_get_their_status),
+		T(a_digest_has_no_parameters),
 		T(other_issuers_are_not_answered_for),
 		T(the_delegate_is_right_and_renewed),
 		T(the_last_delegate_ends_with_its_issuer),
