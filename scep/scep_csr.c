@@ -16,6 +16,8 @@
 
 /* Longer keys and public exponents make verifying expensive. */
 enum { KEY_BITS_MAX = 8192, EXPONENT_BITS_MAX = 64 };
+/* Such an RSA key, and room for what is around it. */
+enum { SPKI_MAX = (KEY_BITS_MAX + EXPONENT_BITS_MAX) / 8 + 64 };
 /* Identifier octets of what a CSR consists of. */
 enum { INTEGER = 0x02, BIT_STRING = 0x03, SEQUENCE = 0x30, CONTEXT_0 = 0xa0 };
 
@@ -130,11 +132,67 @@ cheap_to_verify(EVP_PKEY *k)
 	return ok;
 }
 
+/* Those that cost no more than P-384, which is accepted. */
 static bool
-verify_decoded(struct slice der, struct scep_csr *c)
+cheap_curve(int nid)
+{
+	static const int curves[] = { NID_X9_62_prime256v1, NID_secp384r1,
+		NID_secp521r1, NID_secp224r1, NID_secp256k1,
+		NID_brainpoolP256r1 };
+
+	for (size_t i = 0; i < COUNT(curves); i++)
+		if (nid == curves[i])
+			return true;
+	return false;
+}
+
+static bool
+cheap_algorithm(const X509_ALGOR *a)
+{
+	const ASN1_OBJECT *kind;
+	const void *curve;
+	int type;
+
+	X509_ALGOR_get0(&kind, &type, &curve, a);
+	switch (OBJ_obj2nid(kind)) {
+	case NID_rsaEncryption:
+	case NID_ED25519:
+		return true;
+	case NID_X9_62_id_ecPublicKey:
+		return type == V_ASN1_OBJECT && cheap_curve(OBJ_obj2nid(curve));
+	default:
+		return false;
+	}
+}
+
+/*
+ * Before anything is decoded: there are curves, and parameters of one's own
+ * choice, whose keys take many times longer than all else in a request.  None
+ * of them would be accepted, so to the peer it is one that cannot be read.
+ */
+static bool
+cheap_to_decode(struct slice spki)
+{
+	struct slice body, skip, algorithm;
+	X509_ALGOR *a;
+	bool cheap;
+
+	if (spki.len > SPKI_MAX || !take(&spki, SEQUENCE, &body, NULL) ||
+	    !take(&body, SEQUENCE, &skip, &algorithm))
+		return false;
+	a = d2i_X509_ALGOR(NULL, &algorithm.p, (long)algorithm.len);
+	cheap = a != NULL && cheap_algorithm(a);
+	X509_ALGOR_free(a);
+	return cheap;
+}
+
+static bool
+verify_decoded(struct slice der, struct slice spki, struct scep_csr *c)
 {
 	const uint8_t *p = der.p;
 
+	if (!cheap_to_decode(spki))
+		return false;
 	c->req = d2i_X509_REQ(NULL, &p, (long)der.len);
 	if (c->req == NULL || p != der.p + der.len)
 		return false;
@@ -156,7 +214,7 @@ proven(struct slice der, const struct scep_message *from, struct parts *p,
 	digest = digest_of(p->algorithm, &key_nid);
 	if (key_nid != NID_rsaEncryption || digest == NID_undef ||
 	    from == NULL || !same_key(p->spki, from->signer))
-		return verify_decoded(der, c);
+		return verify_decoded(der, p->spki, c);
 	X509_up_ref(from->signer);
 	EVP_PKEY_up_ref(from->signer_key);
 	c->signer = from->signer;

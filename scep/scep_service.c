@@ -221,17 +221,19 @@ is_unreadable(const struct scep_verdict *v)
 	return v->fail >= 0 && str_eq(v->text, SCEP_TEXT_UNREADABLE);
 }
 
-/* Runs what decides about a CSR, which lives no longer. */
+/* Runs what decides about a CSR, which lives no longer.  One that is refused
+ * by itself counts, whatever is wrong with it: its signature was checked. */
 static bool
 with_csr(
     struct job *j, bool (*decide)(struct job *j, struct err *e), struct err *e)
 {
 	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
-	bool good = !read_csr(j, &csr) || decide(j, e);
+	bool readable = read_csr(j, &csr);
+	bool good = !readable || decide(j, e);
 
 	if (j->out->bad_challenge)
 		scep_guess_failed(j->s, &j->rq);
-	else if (is_unreadable(&j->out->verdict))
+	else if (!readable || is_unreadable(&j->out->verdict))
 		scep_guess_unreadable(j->s, &j->rq);
 	j->rq.csr = NULL;
 	return good;

@@ -284,6 +284,41 @@ case_79_weak_rsa_keys(void **state)
 	EVP_PKEY_free(large);
 }
 
+/* Its own parameters in place of a curve's name. */
+static EVP_PKEY *
+forge_ec_explicit(const char *curve)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(
+		    "group", (char *)(uintptr_t)curve, 0),
+		OSSL_PARAM_construct_utf8_string(
+		    "encoding", (char *)(uintptr_t) "explicit", 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_PKEY *k = NULL;
+
+	assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_CTX_set_params(ctx, params), 1);
+	assert_int_equal(EVP_PKEY_generate(ctx, &k), 1);
+	EVP_PKEY_CTX_free(ctx);
+	return k;
+}
+
+/* Takes k. */
+static void
+expect_unreadable(EVP_PKEY *k)
+{
+	for (int bad = 0; bad < 2; bad++) {
+		AUTO(buf_free)
+		struct buf *der = forge_csr_make(
+		    (struct forge_csr){ .key = k, .bad_signature = bad });
+
+		unreadable(buf_slice(der));
+	}
+	EVP_PKEY_free(k);
+}
+
 static void
 case_81_other_key_types(void **state)
 {
@@ -301,6 +336,23 @@ case_81_other_key_types(void **state)
 	}
 	assert_int_equal(parse((struct forge_csr){ .key = ed }), SCEP_BAD_ALG);
 	EVP_PKEY_free(ed);
+}
+
+/* Not even verified: the answer is that of garbage, with a good signature and
+ * with a bad one. */
+static void
+slow_keys_are_not_looked_at(void **state)
+{
+	static const char *const curves[] = { "sect571r1", "sect283k1",
+		"brainpoolP512r1" };
+	EVP_PKEY *k = forge_ec_explicit("P-256");
+
+	(void)state;
+	expect_unreadable(k);
+	for (size_t i = 0; i < COUNT(curves); i++) {
+		k = forge_ec(curves[i]);
+		expect_unreadable(k);
+	}
 }
 
 static void
@@ -368,6 +420,7 @@ main(void)
 		cmocka_unit_test(case_72_version),
 		cmocka_unit_test(case_79_weak_rsa_keys),
 		cmocka_unit_test(case_81_other_key_types),
+		cmocka_unit_test(slow_keys_are_not_looked_at),
 		cmocka_unit_test(case_82_csr_digests),
 		cmocka_unit_test(case_89_malformed_challenges),
 	};

@@ -186,6 +186,27 @@ what_cannot_be_read_counts(void **state)
 	}
 }
 
+/* A good signature costs as much to check as one by a key that is taken. */
+static void
+a_key_that_is_refused_counts(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *keys[] = { forge_ec("sect571r1"), forge_ec("P-521") };
+	static const char *const texts[] = { SCEP_TEXT_UNREADABLE,
+		"key type or size" };
+
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		struct visit v = { .key = keys[i], .challenge = "no" };
+
+		world_service(
+		    w, (struct scep_options){ .failures_per_min = 2 });
+		visit_refused(w, v, texts[i]);
+		visit_refused(w, v, texts[i]);
+		put_off(w, v);
+		EVP_PKEY_free(keys[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -195,6 +216,7 @@ main(void)
 		cmocka_unit_test(reuse_makes_few_events),
 		cmocka_unit_test(case_69_decryption_does_not_show),
 		cmocka_unit_test(what_cannot_be_read_counts),
+		cmocka_unit_test(a_key_that_is_refused_counts),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
