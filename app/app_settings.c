@@ -86,7 +86,7 @@ const struct setting_row app_settings[] = {
 	    "approval" },
 	{ "scep-approval-per-address", SETTING_INT, "500", 1, 5000,
 	    "such requests of one address (of IPv6, one /64) that may wait at "
-	    "once; of all, 5000 may" },
+	    "once; of all, 5000 may; with a good challenge as many again" },
 	{ "scep-webhook-ca", SETTING_STR, NULL, 0, 0,
 	    "PEM file with the CA that certificates of webhooks lead to (the "
 	    "system's)" },

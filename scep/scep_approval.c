@@ -10,7 +10,8 @@
 #include "scep/scep_waiting_priv.h"
 #include "store/store_event.h"
 
-/* Strangers can write into the list: it has an end. */
+/* Strangers can write into the list: it has an end, one for them and one for
+ * those with a good challenge. */
 enum { PENDING_MAX = 5000, PENDING_OF_PEER = 500, EXPIRED_AT_ONCE = 1000 };
 #define DECIDED_KEPT_MS (30 * MS_DAY)
 #define WAITING_MS (7 * MS_DAY)
@@ -151,18 +152,21 @@ room(struct store_tx *tx, const struct put *p, int64_t now, struct err *e)
 {
 	const struct scep_waiting *w = p->waiting;
 	struct scep_verdict *v = &p->out->verdict;
-	int64_t all, of_peer;
+	struct scep_waiting_count n;
 	bool elsewhere;
 
-	if (!scep_db_waiting_count(tx, w->peer, now, &all, &of_peer, e) ||
+	if (!scep_db_waiting_count(tx, w, now, &n, e) ||
 	    !scep_waiting_key_elsewhere(tx, w, "", &elsewhere, e))
 		return false;
-	if (all >= PENDING_MAX)
+	if (n.all >= PENDING_MAX)
 		scep_refuse(
 		    v, SCEP_BAD_REQUEST, "too many requests wait for approval");
-	else if (of_peer >= p->of_peer_max)
+	else if (n.of_peer >= p->of_peer_max)
 		scep_refuse(v, SCEP_BAD_REQUEST,
 		    "too many requests of this address wait for approval");
+	else if (w->purpose[0] == '\0' && n.of_key > 0)
+		scep_refuse(v, SCEP_BAD_REQUEST,
+		    "another request for this key waits for approval");
 	else if (elsewhere)
 		scep_refuse(v, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
 	return true;
@@ -255,6 +259,8 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 	str_copy_cut(w.peer, sizeof(w.peer), rq->peer);
 	if (for_what->c != NULL)
 		bind(&w, for_what->c);
+	else if (!for_what->stranger)
+		str_copy_cut(w.purpose, sizeof(w.purpose), "scep");
 	w.subject = str_dup(for_what->subject);
 	if (!scep_waiting_seal(&w, s->o.seal, rq->csr_der, e) ||
 	    !cert_spki_pub(
@@ -315,7 +321,7 @@ scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
 	subject = cert_subject_json(&names.subject);
 	return scep_approval_wait(s, rq,
 	    &(struct scep_approval_wait){
-	        .template = t->name, .subject = subject },
+	        .template = t->name, .subject = subject, .stranger = true },
 	    out, &won, e);
 }
 

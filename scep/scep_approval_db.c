@@ -103,27 +103,37 @@ scep_db_waiting_get(struct store_tx *tx, const char *id,
 	       scep_db_waiting_read(r, out, found, e);
 }
 
+/* Those who had a challenge and those who had none do not compete. */
+#define COUNTED                                                                \
+	"SELECT peer, COUNT(*),"                                               \
+	" SUM(CASE WHEN spki = $2 AND template = $3 THEN 1 ELSE 0 END)"        \
+	" FROM scep_request WHERE state = 'pending' AND expires_at > $1"
+#define BY_PEER " GROUP BY peer"
+
 bool
-scep_db_waiting_count(struct store_tx *tx, const char *peer, int64_t now_ms,
-    int64_t *all, int64_t *of_peer, struct err *e)
+scep_db_waiting_count(struct store_tx *tx, const struct scep_waiting *w,
+    int64_t now_ms, struct scep_waiting_count *out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *r = NULL;
 	bool more;
 
-	*all = *of_peer = 0;
+	*out = (struct scep_waiting_count){ 0 };
 	if (!store_query(tx,
-	        "SELECT peer, COUNT(*) FROM scep_request"
-	        " WHERE state = 'pending' AND expires_at > $1 GROUP BY peer",
-	        S_ARGS(S_INT(now_ms)), &r, e))
+	        w->purpose[0] == '\0' ? COUNTED " AND purpose IS NULL" BY_PEER
+	                              : COUNTED
+	            " AND purpose IS NOT NULL" BY_PEER,
+	        S_ARGS(S_INT(now_ms), S_TEXT(w->spki), S_TEXT(w->template)), &r,
+	        e))
 		return false;
 	for (;;) {
 		if (!store_next(r, &more, e))
 			return false;
 		if (!more)
 			return true;
-		*all += store_int(r, 1);
-		if (scep_rate_same(store_text(r, 0), peer))
-			*of_peer += store_int(r, 1);
+		out->all += store_int(r, 1);
+		out->of_key += store_int(r, 2);
+		if (scep_rate_same(store_text(r, 0), w->peer))
+			out->of_peer += store_int(r, 1);
 	}
 }
 

@@ -10,7 +10,7 @@ struct scep_waiting {
 	char signer_spki[SHA256_HEX_SIZE], spki[SHA256_HEX_SIZE];
 	char fingerprint[SHA256_HEX_SIZE];
 	char peer[64];
-	/* Of the challenge that came with it. */
+	/* Of the challenge that came with it; purpose "": none, a stranger. */
 	char challenge_id[UUID_SIZE], purpose[16];
 	char enrollment_ref[64], device_id[64], user_id[64];
 	char *subject;   /* JSON */
@@ -33,6 +33,7 @@ MUST_CHECK bool scep_approval_ask(struct scep_service *s,
 struct scep_approval_wait {
 	const char *template, *subject;
 	const struct scep_challenge *c;
+	bool stranger; /* there was no challenge of any kind */
 };
 MUST_CHECK bool scep_approval_wait(struct scep_service *s,
     const struct scep_request *rq, const struct scep_approval_wait *for_what,
@@ -79,9 +80,14 @@ MUST_CHECK bool scep_db_waiting_find(struct store_tx *tx,
     struct scep_waiting *out, bool *found, struct err *e);
 MUST_CHECK bool scep_db_waiting_get(struct store_tx *tx, const char *id,
     struct scep_waiting *out, bool *found, struct err *e);
-/* How many are pending, all and from one address, of IPv6 from its network. */
-MUST_CHECK bool scep_db_waiting_count(struct store_tx *tx, const char *peer,
-    int64_t now_ms, int64_t *all, int64_t *of_peer, struct err *e);
+/* How many are pending of w's kind, by strangers or by holders of challenges:
+ * all; from w's address, of IPv6 from its network; of its key and template. */
+struct scep_waiting_count {
+	int64_t all, of_peer, of_key;
+};
+MUST_CHECK bool scep_db_waiting_count(struct store_tx *tx,
+    const struct scep_waiting *w, int64_t now_ms,
+    struct scep_waiting_count *out, struct err *e);
 /* Closes a pending request; *changed false: it is not pending. */
 struct scep_decision {
 	const char *id, *state, *by;
