@@ -12,11 +12,27 @@
 
 /* Identifier octets: [0] of a string, [1] of what is made of elements. */
 enum { CONTEXT_0 = 0x80, CONTEXT_1 = 0xa1 };
-/* Bytes of the largest RSA key we encrypt for, and room for all around the
- * content, which is a CRL at most. */
-enum { RSA_MAX = 4096 / 8, AROUND = 4096, CONTENT_MAX = LIMIT_SCEP_CRL + 64 };
+/* Bytes of the largest RSA key we encrypt for, of the recipient's name, and
+ * room for all around the content, which is a CRL at most. */
+enum {
+	RSA_MAX = 4096 / 8,
+	NAME_MAX_DER = 3072,
+	AROUND = 4096,
+	CONTENT_MAX = LIMIT_SCEP_CRL + 64
+};
+_Static_assert(NAME_MAX_DER + RSA_MAX + 256 <= AROUND, "recipient");
 
 static const uint8_t version_0[] = { DER_INTEGER, 1, 0 };
+
+bool
+scep_envelope_takes(X509 *recipient)
+{
+	int name = i2d_X509_NAME(X509_get_issuer_name(recipient), NULL);
+	int serial = i2d_ASN1_INTEGER(X509_get_serialNumber(recipient), NULL);
+
+	return name > 0 && serial > 0 && name <= NAME_MAX_DER &&
+	       serial <= NAME_MAX_DER - name;
+}
 
 /* The content's key for the recipient's; out has room for any RSA key. */
 static bool

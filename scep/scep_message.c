@@ -160,6 +160,12 @@ acceptable(CMS_ContentInfo *cms, CMS_SignerInfo *si, struct scep_message *m,
 		scep_refuse(v, SCEP_BAD_ALG, problem);
 		return false;
 	}
+	/* Or a certificate would be issued that nobody ever gets. */
+	if (!scep_envelope_takes(signer)) {
+		scep_refuse(v, SCEP_BAD_REQUEST,
+		    "issuer or serial number of the signer is too long");
+		return false;
+	}
 	if (!signature_allowed(OBJ_obj2nid(signature->algorithm))) {
 		scep_refuse(
 		    v, SCEP_BAD_ALG, "signature algorithm not accepted");

@@ -90,6 +90,9 @@ MUST_CHECK bool scep_sign(
 
 /* IssuerAndSerialNumber (RFC 5652 10.2.4); false: it cannot be encoded. */
 MUST_CHECK bool scep_put_issuer_and_serial(struct buf *out, X509 *x);
+/* Whether an envelope can name the recipient: its issuer and serial number are
+ * not too long. */
+bool scep_envelope_takes(X509 *recipient);
 /* EnvelopedData of content for one RSA recipient, whose key is given apart;
  * DER. */
 MUST_CHECK bool scep_envelope_make(struct slice content, X509 *recipient,

@@ -112,6 +112,45 @@ signer_key_that_does_not_decode(void **state)
 	    NID_rsaEncryption, slice_of("", 1), SCEP_BAD_MESSAGE_CHECK);
 }
 
+/* A message whose signer has this issuer or this serial number. */
+static int
+parse_odd_signer(int issuer_names, int serial_octets)
+{
+	AUTO(cert_x509_free)
+	X509 *x = forge_certificate((struct forge_cert){ .key = the.key });
+	X509_NAME *issuer = X509_NAME_dup(X509_get_issuer_name(x));
+	uint8_t serial[5000];
+	struct forge_message m;
+
+	/* Of 75 octets each. */
+	for (int i = 0; i < issuer_names; i++)
+		X509_NAME_add_entry_by_NID(issuer, NID_commonName, MBSTRING_ASC,
+		    (const uint8_t *)"0123456789012345678901234567890123456789"
+		                     "012345678901234567890123",
+		    -1, -1, 0);
+	X509_set_issuer_name(x, issuer);
+	X509_NAME_free(issuer);
+	memset(serial, 0x11, sizeof(serial));
+	ASN1_STRING_set(X509_get_serialNumber(x), serial, serial_octets);
+	assert_true(X509_sign(x, the.key, EVP_sha256()) > 0);
+	m = forge_message(the.key, x, TEXT("inner"));
+	return parse(&m);
+}
+
+/* The reply names it, and has to have an end. */
+static void
+signer_that_no_reply_can_name(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_odd_signer(0, 20), -1);
+	assert_int_equal(parse_odd_signer(40, 20), -1);
+	assert_int_equal(parse_odd_signer(0, 3000), -1);
+	assert_int_equal(parse_odd_signer(41, 20), SCEP_BAD_REQUEST);
+	assert_int_equal(parse_odd_signer(260, 20), SCEP_BAD_REQUEST);
+	assert_int_equal(parse_odd_signer(0, 5000), SCEP_BAD_REQUEST);
+	assert_int_equal(parse_odd_signer(20, 2000), SCEP_BAD_REQUEST);
+}
+
 int
 main(void)
 {
@@ -122,6 +161,7 @@ main(void)
 		cmocka_unit_test(case_79_signer_key_sizes),
 		cmocka_unit_test(case_80_ec_signer),
 		cmocka_unit_test(signer_key_that_does_not_decode),
+		cmocka_unit_test(signer_that_no_reply_can_name),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
