@@ -43,21 +43,6 @@ print_json(const json_t *j)
 	printf("%s\n", text);
 }
 
-/* Control characters (C0, C1), line ends and what turns the direction of
- * reading around. */
-static bool
-steers(struct slice c)
-{
-	if (c.len == 1)
-		return c.p[0] < 0x20 || c.p[0] == 0x7f;
-	if (c.len == 2)
-		return c.p[0] == 0xc2 && c.p[1] < 0xa0;
-	if (c.len != 3 || c.p[0] != 0xe2)
-		return false;
-	return (c.p[1] == 0x80 && c.p[2] >= 0xa8 && c.p[2] <= 0xae) ||
-	       (c.p[1] == 0x81 && c.p[2] >= 0xa6 && c.p[2] <= 0xa9);
-}
-
 /* Characters that take no column of their own, and those that take two, as
  * terminals show them (Unicode: combining marks, East Asian Width W and F);
  * all others take one.  The C library would need a locale to tell. */
@@ -133,7 +118,7 @@ app_print_safe(FILE *f, const char *s, size_t most)
 	while (rest.len > 0) {
 		size_t step = slice_utf8_step(rest);
 		struct slice c = slice_of(rest.p, step);
-		bool bad = step == 0 || steers(c);
+		bool bad = step == 0 || slice_utf8_steers(c);
 		size_t wide = bad ? 1 : columns_of(c);
 
 		if (wide > most - shown)

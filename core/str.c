@@ -96,6 +96,19 @@ slice_utf8_step(struct slice s)
 }
 
 bool
+slice_utf8_steers(struct slice c)
+{
+	if (c.len == 1)
+		return c.p[0] < 0x20 || c.p[0] == 0x7f;
+	if (c.len == 2)
+		return c.p[0] == 0xc2 && c.p[1] < 0xa0;
+	if (c.len != 3 || c.p[0] != 0xe2)
+		return false;
+	return (c.p[1] == 0x80 && c.p[2] >= 0xa8 && c.p[2] <= 0xae) ||
+	       (c.p[1] == 0x81 && c.p[2] >= 0xa6 && c.p[2] <= 0xa9);
+}
+
+bool
 slice_to_i64(struct slice s, int64_t min, int64_t max, int64_t *out)
 {
 	bool negative = s.len > 0 && s.p[0] == '-';

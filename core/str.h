@@ -29,6 +29,10 @@ bool slice_eq_str(struct slice a, const char *s);
 bool slice_utf8_valid(struct slice s);
 /* Bytes of the UTF-8 character s begins with; 0 if there is none. */
 size_t slice_utf8_step(struct slice s);
+/* Whether this one character of UTF-8 steers a terminal in place of being
+ * shown: control characters (C0, C1), line ends and what turns the direction of
+ * reading around. */
+bool slice_utf8_steers(struct slice c);
 /* As str_to_i64(). */
 MUST_CHECK bool slice_to_i64(
     struct slice s, int64_t min, int64_t max, int64_t *out);
