@@ -34,6 +34,14 @@ read_set(struct api_service *s, const char *name, json_t *array, struct err *e)
 	       err_set(e, ERR_NOT_FOUND, "there is no such template");
 }
 
+static void
+hide(const struct http_request *rq, const json_t *array)
+{
+	for (size_t i = 0; i < json_array_size(array); i++)
+		if (!api_holds(rq, HTTP_ADMIN))
+			cert_template_hide(json_array_get(array, i));
+}
+
 static bool
 list(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
@@ -43,10 +51,12 @@ list(const struct http_request *rq, struct http_reply *rp, void *service,
 
 	if (!api_no_queries(rq, e) || !read_set(service, NULL, array, e))
 		return false;
+	hide(rq, array);
 	api_reply_list(rp, "templates", &array, &next);
 	return true;
 }
 
+/* For who may change it. */
 static bool
 reply_one(struct api_service *s, const char *name, struct http_reply *rp,
     struct err *e)
@@ -65,7 +75,15 @@ static bool
 show(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
 {
-	return reply_one(service, http_param(rq, "name"), rp, e);
+	AUTO(json_free) json_t *array = json_array();
+	AUTO(json_free) json_t *j = NULL;
+
+	if (!read_set(service, http_param(rq, "name"), array, e))
+		return false;
+	hide(rq, array);
+	j = json_incref(json_array_get(array, 0));
+	api_reply(rp, 200, &j);
+	return true;
 }
 
 static bool

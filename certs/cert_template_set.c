@@ -167,11 +167,36 @@ cert_template_for_challenges(struct store_tx *tx, const char *name,
 	return true;
 }
 
+void
+cert_template_hide(json_t *fields)
+{
+	const char *url = json_string_value(json_object_get(fields, "webhook"));
+	AUTO(str_free) char *cut = NULL;
+
+	if (url == NULL)
+		return;
+	cut = str_printf("%.*s", (int)strcspn(url, "?#"), url);
+	json_put_str(fields, "webhook", cut);
+}
+
+/* Fields as text, for everybody who may read events. */
+static char *
+told_fields(const char *said)
+{
+	AUTO(json_free) json_t *fields = NULL;
+	struct err unread;
+
+	if (!json_parse(slice_str(said), &fields, &unread))
+		return str_dup("{}");
+	cert_template_hide(fields);
+	return json_text(fields);
+}
+
 static bool
 tell(struct store_tx *tx, const struct cert_template_change *c, struct err *e)
 {
 	AUTO(json_free) json_t *data = json_object();
-	AUTO(str_free) char *text = NULL;
+	AUTO(str_free) char *text = NULL, *fields = NULL;
 	struct store_event ev = {
 		.kind =
 		    c->fields != NULL ? "template.changed" : "template.removed",
@@ -180,8 +205,10 @@ tell(struct store_tx *tx, const struct cert_template_change *c, struct err *e)
 	};
 
 	json_put_str(data, "template", c->name);
-	if (c->fields != NULL)
-		json_put_str(data, "fields", c->fields);
+	if (c->fields != NULL) {
+		fields = told_fields(c->fields);
+		json_put_str(data, "fields", fields);
+	}
 	text = json_text(data);
 	ev.data = text;
 	return store_event_add(tx, &ev, e) &&

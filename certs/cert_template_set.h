@@ -30,6 +30,9 @@ const struct cert_template *cert_template_set_all(
     const struct cert_template_set *s);
 /* The i-th as the API shows it; the caller's. */
 json_t *cert_template_set_json(const struct cert_template_set *s, size_t i);
+/* Cuts off these fields what may be a secret, which is the query of the
+ * webhook's URL: for whoever may not change them. */
+void cert_template_hide(json_t *fields);
 
 /* 1 to 31 of a-z, 0-9 and '-', a letter first: may be a template's name. */
 bool cert_template_name_good(const char *name);

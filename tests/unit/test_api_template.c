@@ -218,6 +218,52 @@ secrets_go_with_their_kind(void **state)
 	    0);
 }
 
+static void
+expect_webhook(struct admin *a, const char *url, const char *seen)
+{
+	AUTO(str_free)
+	char *body =
+	    str_printf("{\"challenge\":\"webhook\",\"webhook\":\"%s\"}", url);
+	json_t *one;
+	size_t i;
+
+	CALL(ADMIN, "PUT " PRINTERS, body, 200);
+	assert_string_equal(text_at(a, "webhook"), url);
+	CALL(ADMIN, "GET " PRINTERS, NULL, 200);
+	assert_string_equal(text_at(a, "webhook"), url);
+	CALL(OPERATOR, "GET " PRINTERS, NULL, 200);
+	assert_string_equal(text_at(a, "webhook"), seen);
+	CALL(VIEWER, "GET " PRINTERS, NULL, 200);
+	assert_string_equal(text_at(a, "webhook"), seen);
+	CALL(VIEWER, "GET /api/v1/templates", NULL, 200);
+	json_array_foreach(at(a, "templates"), i, one)
+	{
+		const char *webhook = text_in(one, "webhook");
+
+		assert_true(webhook == NULL || str_eq(webhook, seen));
+	}
+}
+
+/* A URL may hold the password of whoever it leads to. */
+static void
+webhooks_are_whole_for_admins_only(void **state)
+{
+	struct admin *a = *state;
+
+	expect_webhook(a, "https://hook.example.com/a/b?token=s3cr#x",
+	    "https://hook.example.com/a/b");
+	assert_int_equal(site_number(a->site,
+	                     "SELECT COUNT(*) FROM event WHERE data LIKE "
+	                     "'%' || $1 || '%'",
+	                     "s3cr"),
+	    0);
+	expect_webhook(
+	    a, "https://hook.example.com?a=b/c", "https://hook.example.com");
+	expect_webhook(
+	    a, "https://hook.example.com/a", "https://hook.example.com/a");
+	CALL(ADMIN, "PUT " PRINTERS, "{\"challenge\":\"static\"}", 200);
+}
+
 int
 main(void)
 {
@@ -231,6 +277,7 @@ main(void)
 		cmocka_unit_test(who_may),
 		cmocka_unit_test(bad_secrets),
 		cmocka_unit_test(secrets_go_with_their_kind),
+		cmocka_unit_test(webhooks_are_whole_for_admins_only),
 	};
 
 	return cmocka_run_group_tests(tests, admin_setup, admin_teardown);
