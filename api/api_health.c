@@ -1,6 +1,7 @@
 /* Liveness, readiness, metrics: for machines that watch machines. */
 #include "api/api_priv.h"
 #include "certs/cert_authority_end.h"
+#include "certs/cert_crl.h"
 #include "certs/cert_live.h"
 #include "enroll-profiles/enroll_identity.h"
 
@@ -64,6 +65,24 @@ warn_of_identities(struct api_service *s, json_t *list)
 		        (long long)n.ended));
 }
 
+/* What is revoked of these is refused here, and told to nobody else. */
+static void
+warn_of_keys(struct api_service *s, json_t *list)
+{
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(s->o.live);
+	const struct cert_member *const *members = NULL;
+	size_t n = cert_authority_members(a, &members);
+
+	for (size_t i = 0; i < n; i++)
+		if (cert_crl_lacks_key(members[i]))
+			warn(list,
+			    str_printf("the key of the CA %s cannot be opened: "
+			               "its CRL is not made any more, and OCSP "
+			               "has no answers of it",
+			        members[i]->id));
+}
+
 static bool
 readyz(const struct http_request *rq, struct http_reply *rp, void *service,
     struct err *e)
@@ -85,6 +104,7 @@ readyz(const struct http_request *rq, struct http_reply *rp, void *service,
 		s->o.warnings(list, s->o.arg);
 	warn_of_authority(s, list);
 	warn_of_identities(s, list);
+	warn_of_keys(s, list);
 	json_object_set_new(j, "warnings", TAKE(list));
 	api_reply(rp, 200, &j);
 	return true;

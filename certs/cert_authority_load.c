@@ -144,6 +144,14 @@ is_recipient(const struct cert_authority *a, const struct cert_member *m)
 	       overlaps(m);
 }
 
+static void
+warn_of_key(const struct cert_member *m, const struct err *why)
+{
+	if (cert_not_after(m->certificate) > clock_now_ms())
+		log_event(LOG_WARN, "authority_key_missing", "authority", m->id,
+		    "state", m->state, "why", why->text, NULL);
+}
+
 /* Keys of the active generation have to be there; others serve while they
  * are. */
 static bool
@@ -155,14 +163,15 @@ open_keys(struct cert_authority *a, const struct cert_vault *v, struct err *e)
 	for (size_t i = 0; i < a->count; i++) {
 		struct cert_member *m = a->members[i];
 		bool recipient = is_recipient(a, m);
-		struct err ignored = { 0 };
+		struct err why = { 0 };
 
 		if (!recipient && !str_eq(m->role, CERT_ROLE_ISSUING))
 			continue;
 		if (m == a->ra || m == a->issuing) {
 			if (!cert_authority_open_key(v, m, e))
 				return false;
-		} else if (!cert_authority_open_key(v, m, &ignored)) {
+		} else if (!cert_authority_open_key(v, m, &why)) {
+			warn_of_key(m, &why);
 			continue;
 		}
 		if (recipient && m != a->ra)

@@ -156,6 +156,19 @@ make_one(struct cert_crl *c, const struct cert_member *m, struct err *e)
 	return true;
 }
 
+static bool
+speaks(const struct cert_member *m)
+{
+	return str_eq(m->role, CERT_ROLE_ISSUING) &&
+	       cert_not_after(m->certificate) > clock_now_ms();
+}
+
+bool
+cert_crl_lacks_key(const struct cert_member *m)
+{
+	return speaks(m) && m->key == NULL;
+}
+
 bool
 cert_crl_make(struct cert_crl *c, struct err *e)
 {
@@ -170,9 +183,8 @@ cert_crl_make(struct cert_crl *c, struct err *e)
 		const struct cert_member *m = members[i];
 		struct err why = { 0 };
 
-		if (str_eq(m->role, CERT_ROLE_ISSUING) && m->key != NULL &&
-		    cert_not_after(m->certificate) > clock_now_ms() &&
-		    !make_one(c, m, &why) && first.code == ERR_NONE)
+		if (speaks(m) && m->key != NULL && !make_one(c, m, &why) &&
+		    first.code == ERR_NONE)
 			first = why;
 	}
 	if (first.code != ERR_NONE)

@@ -34,3 +34,6 @@ MUST_CHECK bool cert_crl_read(struct cert_crl *c, const char *authority_id,
     struct buf *out, struct err *e);
 /* Makes those that are due, now, on this thread; for tests. */
 MUST_CHECK bool cert_crl_make(struct cert_crl *c, struct err *e);
+/* An issuing CA that has not ended and whose key could not be opened: no CRL of
+ * it is made, and OCSP has no answers of it. */
+bool cert_crl_lacks_key(const struct cert_member *m);

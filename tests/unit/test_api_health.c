@@ -1,4 +1,5 @@
 /* Liveness, readiness and metrics need no token. */
+#include "certs/cert_roll.h"
 #include "tests/unit/api_fixture.h"
 
 static void
@@ -86,6 +87,51 @@ counting_is_not_repeated_at_once(void **state)
 	assert_non_null(strstr(buf_str(two), "chip=\"t1\""));
 }
 
+static bool
+warned(struct admin *a, const char *of)
+{
+	json_t *one;
+	size_t i;
+
+	CALL(NOBODY, "GET /readyz", NULL, 200);
+	json_array_foreach(at(a, "warnings"), i,
+	    one) if (strstr(json_string_value(one), of) != NULL) return true;
+	return false;
+}
+
+/* An old CA goes on to revoke, for which it needs its key. */
+static void
+a_lost_key_is_told(void **state)
+{
+	struct admin *a = *state;
+	struct site *s = a->site;
+	struct cert_authority_options o = { .vault = { .seal = s->seal },
+		.organization = "Acme" };
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const char *id = cert_authority_id(s->authority);
+	bool changed;
+
+	OK(cert_roll_prepare(s->store, &o, NULL, &e));
+	OK(cert_roll_switch(s->store, &o, &e));
+	OK(cert_live_refresh(s->live, &changed, &e));
+	assert_false(warned(a, "cannot be opened"));
+	OK(store_begin(s->store, STORE_WRITE, &tx, &e));
+	OK(store_exec(tx,
+	    "UPDATE authority SET key_sealed = $2, version = version + 1"
+	    " WHERE id = $1",
+	    S_ARGS(S_TEXT(id), S_BLOB(slice_str("lost"))), NULL, &e));
+	OK(store_commit(&tx, &e));
+	OK(cert_live_refresh(s->live, &changed, &e));
+	assert_true(changed);
+	assert_true(warned(a, id));
+	/* Its end is the end of its CRLs. */
+	clock_set_offset_ms(
+	    cert_not_after(cert_authority_issuing(s->authority)) -
+	    clock_now_ms() + MS_S);
+	assert_false(warned(a, id));
+	clock_set_offset_ms(0);
+}
+
 int
 main(void)
 {
@@ -94,6 +140,7 @@ main(void)
 		cmocka_unit_test(the_authority_ends),
 		cmocka_unit_test(metrics_say_everything_once),
 		cmocka_unit_test(counting_is_not_repeated_at_once),
+		cmocka_unit_test(a_lost_key_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, admin_setup, admin_teardown);
