@@ -279,6 +279,26 @@ time_makes_and_drops(void **state)
 	assert_int_equal(head(s).entries, 0);
 }
 
+/* Hours that are to come are no time for a list. */
+static void
+a_clock_set_back_makes_the_next(void **state)
+{
+	struct site *s = *state;
+	struct cert_crl_head ahead, now;
+	struct err e = { 0 };
+
+	clock_set_offset_ms(7 * MS_H);
+	must(cert_crl_make(s->crl, &e), &e);
+	ahead = head(s);
+	clock_set_offset_ms(2 * MS_H);
+	must(cert_crl_make(s->crl, &e), &e);
+	now = head(s);
+	assert_true(now.number > ahead.number);
+	assert_true(now.this_update <= clock_now_ms());
+	must(cert_crl_make(s->crl, &e), &e);
+	assert_int_equal(head(s).number, now.number);
+}
+
 /* Two nodes: one makes, both serve. */
 static void
 one_node_makes(void **state)
@@ -403,6 +423,7 @@ main(void)
 		T(a_revocation_makes_the_next),
 		T(many_at_once_come_together),
 		T(time_makes_and_drops),
+		T(a_clock_set_back_makes_the_next),
 		T(one_node_makes),
 		T(entries_are_as_openssl_writes_them),
 	};
