@@ -12,7 +12,7 @@
 #include "core/limits.h"
 #include "core/log.h"
 
-enum { DATE_SIZE = 40, ETAG_SIZE = 48, CRL_MAX_AGE_S = 60 };
+enum { DATE_SIZE = 40, ETAG_SIZE = 48, MAX_AGE_S = 60 };
 
 /* IMF-fixdate (RFC 9110 5.6.7). */
 static void
@@ -87,7 +87,7 @@ get_crl(const struct http_request *rq, struct http_reply *rp, void *service,
 	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)head.number);
 	/* A revocation is to be seen soon; asking again costs a 304. */
 	snprintf(max_age, sizeof(max_age), "public, max-age=%d, no-transform",
-	    CRL_MAX_AGE_S);
+	    MAX_AGE_S);
 	http_set_header(rp, "Cache-Control", max_age);
 	if (has_it(rq, rp, etag))
 		return true;
@@ -152,7 +152,8 @@ post_ocsp(const struct http_request *rq, struct http_reply *rp, void *service,
 	return true;
 }
 
-/* RFC 5019 6.2. */
+/* RFC 5019 6.2.  Caches keep it no longer than a CRL, by max-age, which goes
+ * before Expires (RFC 9111 5.3): they are not told of a revocation. */
 static void
 set_cache(struct http_reply *rp, const struct cert_ocsp_reply *r)
 {
@@ -163,7 +164,9 @@ set_cache(struct http_reply *rp, const struct cert_ocsp_reply *r)
 	http_date(expires, r->next_update);
 	snprintf(text, sizeof(text),
 	    "public, max-age=%lld, no-transform, must-revalidate",
-	    (long long)(left > 1 ? left - 1 : 0));
+	    (long long)(left > MAX_AGE_S ? MAX_AGE_S
+	                : left > 1       ? left - 1
+	                                 : 0));
 	http_set_header(rp, "Cache-Control", text);
 	http_set_header(rp, "Last-Modified", modified);
 	http_set_header(rp, "Expires", expires);
