@@ -88,6 +88,19 @@ raise_descriptors(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Before the first key is in it.  Builds with checks are for whoever looks
+ * into them. */
+static bool
+close_memory(const struct settings *s, struct err *e)
+{
+#ifdef MUTSU_CHECKS
+	(void)s, (void)e;
+	return true;
+#else
+	return settings_bool(s, "core-dumps") || mem_keep_private(e);
+#endif
+}
+
 static int
 serve(const struct app_args *a)
 {
@@ -100,7 +113,7 @@ serve(const struct app_args *a)
 
 	if (!app_settings_load(s, a, &e) || !app_settings_check(s, &e) ||
 	    !set_log_level(settings_str(s, "log-level"), &e) ||
-	    !open_log(s, &e)) {
+	    !open_log(s, &e) || !close_memory(s, &e)) {
 		fprintf(stderr, "mutsu: %s\n", e.text);
 		return APP_USAGE;
 	}

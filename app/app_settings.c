@@ -113,6 +113,9 @@ const struct setting_row app_settings[] = {
 	    "library of the token that holds keys" },
 	{ "pkcs11-pin", SETTING_STR, NULL, 0, 0,
 	    "PIN of the token: file:PATH or env:NAME" },
+	{ "core-dumps", SETTING_BOOL, "no", 0, 0,
+	    "leave the memory of the server, with its keys, to core dumps and "
+	    "to debuggers of its user" },
 	{ "trial", SETTING_BOOL, "no", 0, 0,
 	    "without a push certificate: simulate APNs and three Macs" },
 };

@@ -4,6 +4,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -67,4 +69,17 @@ mem_wipe(void *p, size_t len)
 {
 	if (len > 0)
 		OPENSSL_cleanse(p, len);
+}
+
+bool
+mem_keep_private(struct err *e)
+{
+	static const struct rlimit none = { 0, 0 };
+
+	/* A limit of 0 does not stop a core_pattern that is a pipe; not being
+	 * dumpable does. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+	    setrlimit(RLIMIT_CORE, &none) != 0)
+		return err_errno(e, ERR_INTERNAL, "core dumps");
+	return true;
 }

@@ -66,6 +66,11 @@ void str_wipe(char **s);
 /* Time and content of the comparison do not depend on each other. */
 bool mem_eq_const_time(const void *a, const void *b, size_t len);
 void mem_wipe(void *p, size_t len);
+/*
+ * From here on nobody but root reads the memory of this process: no core dumps,
+ * and no debuggers of the same user.  /proc/PID becomes root's as well.
+ */
+MUST_CHECK bool mem_keep_private(struct err *e);
 
 /* malloc/calloc/realloc that end the process when there is no memory. */
 void *mem_alloc(size_t size) NOT_NULL;

@@ -1,7 +1,9 @@
 /* Memory: freeing, wiping, comparing, and running out of it. */
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "core_test.h"
 
@@ -59,6 +61,29 @@ no_memory_ends_the_process(void **state)
 	assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+static void
+memory_is_kept_private(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct rlimit now = { 1, 1 };
+		struct err e;
+
+		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 ||
+		    !mem_keep_private(&e) || getrlimit(RLIMIT_CORE, &now) != 0)
+			_exit(1);
+		_exit(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+		      now.rlim_cur != 0 || now.rlim_max != 0 ||
+		      access("/proc/self/statm", R_OK) != 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int
 main(void)
 {
@@ -66,6 +91,7 @@ main(void)
 		cmocka_unit_test(free_leaves_null),
 		cmocka_unit_test(compare_and_wipe),
 		cmocka_unit_test(no_memory_ends_the_process),
+		cmocka_unit_test(memory_is_kept_private),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
