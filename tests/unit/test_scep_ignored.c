@@ -2,6 +2,7 @@
  * are in test_scep_names.c. */
 #include "core/json.h"
 #include "scep/scep_names_priv.h"
+#include "scep/scep_service_priv.h"
 #include "tests/unit/core_test.h"
 #include "tests/unit/scep_answer.h"
 
