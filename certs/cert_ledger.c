@@ -2,8 +2,6 @@
  * The rules of the issuance ledger, and its events.  Works in the caller's
  * transaction, on the caller's thread; no state of its own.
  */
-#include <assert.h>
-
 #include "certs/cert_ledger_priv.h"
 #include "core/clock.h"
 #include "core/json.h"
@@ -44,12 +42,6 @@ cert_reason_parse(const char *name, int *reason_out, struct err *e)
 		buf_addf(all, "%s%s", i > 0 ? ", " : "", reasons[i].name);
 	}
 	return err_set(e, ERR_INVALID, "reason is none of %s", buf_str(all));
-}
-
-static const char *
-or_null(const char *s)
-{
-	return str_empty(s) ? NULL : s;
 }
 
 bool
@@ -101,9 +93,9 @@ cert_ledger_find(struct store_tx *tx, const char *fingerprint,
 	       err_wrap(e, "ledger");
 }
 
-static bool
-need(struct store_tx *tx, const char *fingerprint, struct cert_entry *out,
-    struct err *e)
+bool
+cert_ledger_need(struct store_tx *tx, const char *fingerprint,
+    struct cert_entry *out, struct err *e)
 {
 	bool found;
 
@@ -143,7 +135,7 @@ cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
 		return err_wrap(e, "ledger");
 	if (changed)
 		return store_event_add(tx, &ev, e);
-	if (!need(tx, fingerprint, &entry, e))
+	if (!cert_ledger_need(tx, fingerprint, &entry, e))
 		return false;
 	if (entry.device_id[0] == '\0')
 		return err_set(e, ERR_FORBIDDEN,
@@ -152,87 +144,4 @@ cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
 		return err_set(e, ERR_FORBIDDEN,
 		    "the certificate belongs to another device");
 	return true;
-}
-
-static bool
-tell(struct store_tx *tx, const char *kind, const struct cert_entry *entry,
-    const char *actor, struct err *e)
-{
-	AUTO(json_free) json_t *data = json_object();
-	AUTO(str_free) char *text = NULL;
-	struct store_event ev = { .kind = kind,
-		.device_id = or_null(entry->device_id),
-		.subject_id = entry->fingerprint,
-		.actor = actor };
-
-	json_put_str(data, "serial", entry->serial);
-	json_put_str(data, "purpose", entry->purpose);
-	json_put_str(data, "reason", cert_reason_name(entry->revoke_reason));
-	json_put_str(data, "user_id", or_null(entry->user_id));
-	text = json_text(data);
-	ev.data = text;
-	return store_event_add(tx, &ev, e);
-}
-
-/* The CRL is no longer the truth. */
-static bool
-changed_crl(struct store_tx *tx, const char *fingerprint, struct err *e)
-{
-	if (!cert_ledger_db_changed(tx, fingerprint, e))
-		return err_wrap(e, "ledger");
-	store_notify(tx, STORE_CHANNEL_REVOKED);
-	return true;
-}
-
-bool
-cert_ledger_revoke(struct store_tx *tx, const char *fingerprint, int reason,
-    const char *actor, struct err *e)
-{
-	struct cert_ledger_end end = { fingerprint, actor, reason };
-	struct cert_entry entry;
-	bool changed;
-
-	if (!cert_ledger_db_revoke(tx, &end, &changed, e))
-		return err_wrap(e, "ledger");
-	if (!need(tx, fingerprint, &entry, e))
-		return false;
-	return !changed || (tell(tx, "certificate.revoked", &entry, actor, e) &&
-	                       changed_crl(tx, fingerprint, e));
-}
-
-bool
-cert_ledger_release(struct store_tx *tx, const char *fingerprint,
-    const char *actor, struct err *e)
-{
-	struct cert_entry entry;
-
-	if (!need(tx, fingerprint, &entry, e))
-		return false;
-	if (!entry.revoked || entry.revoke_reason != CERT_REASON_HOLD)
-		return err_slug(e, ERR_CONFLICT, "not_on_hold",
-		    "the certificate is not on hold");
-	if (!cert_ledger_db_release(tx, fingerprint, e))
-		return err_wrap(e, "ledger");
-	return tell(tx, "certificate.released", &entry, actor, e) &&
-	       changed_crl(tx, fingerprint, e);
-}
-
-bool
-cert_ledger_revoke_device(struct store_tx *tx, const char *device_id,
-    const char *purpose, int reason, const char *actor, struct err *e)
-{
-	assert(reason != CERT_REASON_HOLD);
-	/* Each turn takes one away from the live ones. */
-	for (;;) {
-		char fingerprint[SHA256_HEX_SIZE];
-		bool found;
-
-		if (!cert_ledger_db_live(
-		        tx, device_id, purpose, fingerprint, &found, e))
-			return err_wrap(e, "ledger");
-		if (!found)
-			return true;
-		if (!cert_ledger_revoke(tx, fingerprint, reason, actor, e))
-			return false;
-	}
 }

@@ -51,8 +51,12 @@ MUST_CHECK bool cert_ledger_bind(struct store_tx *tx, const char *fingerprint,
     const char *device_id, struct err *e);
 /*
  * reason: enum cert_reason.  Revoking twice keeps the first, but what is on
- * hold may be revoked for good.  Writes the event certificate.revoked, and has
- * a new CRL made.  ERR_NOT_FOUND.
+ * hold may be revoked for good, and of what is revoked it may turn out that its
+ * key got about.  Writes the event certificate.revoked, and has a new CRL made.
+ * With CERT_REASON_KEY_COMPROMISE all certificates of the key, and all that
+ * they were renewed into, over however many renewals, end for the same reason,
+ * each with an event that names this one (ended_with); also_ended in its own
+ * event is how many did.  ERR_NOT_FOUND.
  */
 MUST_CHECK bool cert_ledger_revoke(struct store_tx *tx, const char *fingerprint,
     int reason, const char *actor, struct err *e);
@@ -64,6 +68,11 @@ MUST_CHECK bool cert_ledger_release(struct store_tx *tx,
  * revoked for good nor expired.  reason is not CERT_REASON_HOLD. */
 MUST_CHECK bool cert_ledger_revoke_device(struct store_tx *tx,
     const char *device_id, const char *purpose, int reason, const char *actor,
+    struct err *e);
+/* The same for all in a user's name, of this device (NULL: of any or none),
+ * whatever their purpose, but for identities of Macs (enroll, renew). */
+MUST_CHECK bool cert_ledger_revoke_user(struct store_tx *tx,
+    const char *user_id, const char *device_id, int reason, const char *actor,
     struct err *e);
 
 /*

@@ -117,25 +117,39 @@ cert_ledger_db_bind(struct store_tx *tx, const char *fingerprint,
 	return true;
 }
 
+/* The time of a hold, and of what turns out to be worse, stays that of the
+ * revocation. */
+#define END_IT                                                                 \
+	"UPDATE certificate SET state = 'revoked',"                            \
+	" revoked_at = COALESCE(revoked_at, $1), revoke_reason = $2,"          \
+	" revoked_by = $3"                                                     \
+	" WHERE fingerprint = $4 AND (state = 'issued'"                        \
+	" OR (revoke_reason = 6 AND $2 <> 6)"                                  \
+	" OR (revoke_reason <> 1 AND $2 = 1))"
+
 bool
 cert_ledger_db_revoke(struct store_tx *tx, const struct cert_ledger_end *end,
     bool *changed, struct err *e)
 {
 	int64_t n;
 
-	/* The time of a hold stays that of the revocation. */
-	if (!store_exec(tx,
-	        "UPDATE certificate SET state = 'revoked',"
-	        " revoked_at = COALESCE(revoked_at, $1), revoke_reason = $2,"
-	        " revoked_by = $3"
-	        " WHERE fingerprint = $4 AND (state = 'issued'"
-	        " OR (revoke_reason = 6 AND $2 <> 6))",
+	if (!store_exec(tx, END_IT,
 	        S_ARGS(S_INT(clock_now_ms()), S_INT(end->reason),
 	            S_TEXT(end->actor), S_TEXT(end->fingerprint)),
 	        &n, e))
 		return false;
 	*changed = n > 0;
 	return true;
+}
+
+bool
+cert_ledger_db_end(
+    struct store_tx *tx, const struct cert_ledger_end *end, struct err *e)
+{
+	return store_exec_later(tx, END_IT,
+	    S_ARGS(S_INT(clock_now_ms()), S_INT(end->reason),
+	        S_TEXT(end->actor), S_TEXT(end->fingerprint)),
+	    e);
 }
 
 bool
@@ -160,24 +174,83 @@ cert_ledger_db_changed(
 }
 
 bool
-cert_ledger_db_live(struct store_tx *tx, const char *device_id,
-    const char *purpose, char fingerprint_out[SHA256_HEX_SIZE], bool *found,
-    struct err *e)
+cert_ledger_db_changed_authority(
+    struct store_tx *tx, const char *authority_id, struct err *e)
+{
+	return store_exec_later(tx,
+	    "UPDATE crl SET changes = changes + 1 WHERE authority_id = $1",
+	    S_ARGS(S_TEXT(authority_id)), e);
+}
+
+/* ---- what is to end together ---- */
+
+/* In the order that read_living() takes. */
+#define LIVING                                                                 \
+	"SELECT fingerprint, serial, purpose, device_id, user_id,"             \
+	" authority_id FROM certificate WHERE not_after > $1"                  \
+	" AND (state = 'issued' OR revoke_reason = 6)"
+
+static bool
+ask_living(struct store_tx *tx, const struct cert_ledger_which *w, size_t max,
+    struct store_rows **out, struct err *e)
+{
+	int64_t now = clock_now_ms(), limit = (int64_t)max;
+
+	if (w->key_of != NULL)
+		return store_query(tx,
+		    "WITH RECURSIVE later (f) AS (SELECT k.fingerprint"
+		    " FROM certificate k WHERE k.spki = (SELECT o.spki"
+		    " FROM certificate o WHERE o.fingerprint = $2) UNION"
+		    " SELECT r.fingerprint FROM later l"
+		    " JOIN renewal r ON r.old_fingerprint = l.f) " LIVING
+		    " AND fingerprint IN (SELECT f FROM later) LIMIT $3",
+		    S_ARGS(S_INT(now), S_TEXT(w->key_of), S_INT(limit)), out,
+		    e);
+	if (w->user_id != NULL)
+		return store_query(tx,
+		    LIVING " AND user_id = $2"
+		           " AND (CAST($3 AS TEXT) IS NULL OR device_id = $3)"
+		           " AND purpose NOT IN ('enroll', 'renew') LIMIT $4",
+		    S_ARGS(S_INT(now), S_TEXT(w->user_id), S_TEXT(w->device_id),
+		        S_INT(limit)),
+		    out, e);
+	return store_query(tx,
+	    LIVING " AND device_id = $2 AND purpose = COALESCE($3, purpose)"
+	           " LIMIT $4",
+	    S_ARGS(S_INT(now), S_TEXT(w->device_id), S_TEXT(w->purpose),
+	        S_INT(limit)),
+	    out, e);
+}
+
+static void
+read_living(const struct store_rows *rows, struct cert_ledger_living *out)
+{
+	store_text_copy(rows, 0, out->fingerprint, sizeof(out->fingerprint));
+	store_text_copy(rows, 1, out->serial, sizeof(out->serial));
+	store_text_copy(rows, 2, out->purpose, sizeof(out->purpose));
+	store_text_copy(rows, 3, out->device_id, sizeof(out->device_id));
+	store_text_copy(rows, 4, out->user_id, sizeof(out->user_id));
+	store_text_copy(rows, 5, out->authority_id, sizeof(out->authority_id));
+}
+
+bool
+cert_ledger_db_living(struct store_tx *tx,
+    const struct cert_ledger_which *which, struct cert_ledger_living *list,
+    size_t max, size_t *n_out, struct err *e)
 {
 	AUTO(store_rows_free) struct store_rows *rows = NULL;
+	size_t n = 0;
+	bool more;
 
-	if (!store_query(tx,
-	        "SELECT fingerprint FROM certificate"
-	        " WHERE device_id = $1 AND not_after > $2"
-	        " AND (state = 'issued' OR revoke_reason = 6)"
-	        " AND purpose = COALESCE($3, purpose)"
-	        " ORDER BY created_at LIMIT 1",
-	        S_ARGS(
-	            S_TEXT(device_id), S_INT(clock_now_ms()), S_TEXT(purpose)),
-	        &rows, e) ||
-	    !store_next(rows, found, e))
+	if (!ask_living(tx, which, max, &rows, e))
 		return false;
-	if (*found)
-		store_text_copy(rows, 0, fingerprint_out, SHA256_HEX_SIZE);
+	for (;;) {
+		if (!store_next(rows, &more, e))
+			return false;
+		if (!more || n == max)
+			break;
+		read_living(rows, &list[n++]);
+	}
+	*n_out = n;
 	return true;
 }

@@ -30,6 +30,7 @@ paper(struct site *s, const char *purpose, char fingerprint[65])
 	snprintf(issued.serial, sizeof(issued.serial), "%x", ++count);
 	snprintf(
 	    issued.fingerprint, sizeof(issued.fingerprint), "%064d", count);
+	str_copy_cut(issued.spki, sizeof(issued.spki), issued.fingerprint);
 	buf_addf(issued.der, "%d", count);
 	OK(cert_ledger_add(tx, &record, &e));
 	OK(enroll_identity_issued(tx, &record, s->enroll, &e));

@@ -63,6 +63,7 @@ add_serial(struct site *s, int n, const char *serial, int64_t life_ms)
 
 	buf_addf(i.der, "der %d", n);
 	name_of(n, i.fingerprint);
+	name_of(n, i.spki);
 	str_copy_cut(i.serial, sizeof(i.serial), serial);
 	must(store_begin(s->place.st, STORE_WRITE, &tx, &e), &e);
 	must(cert_ledger_add(tx,
