@@ -1,7 +1,8 @@
 /*
  * Whose a key is: the one question of table certificate by which no key is
- * certified for two, and the challenge that is spent only where it is not.  No
- * state of its own; runs on the thread of the transaction.
+ * certified for two, nor one that got about, and the challenge that is spent
+ * only where it is neither.  No state of its own; runs on the thread of the
+ * transaction.
  */
 #include "certs/cert_template.h"
 #include "core/json.h"
@@ -38,18 +39,19 @@ scep_holder_name_json(
 #define NAMED(text, name)						       \
 	"replace(" WHOLE(text) ", " WHOLE(name) ", '') <> " WHOLE(text)
 
-/* The certificates that scep_db_key_elsewhere() is about.  mac 1: this is for
- * a Mac, known or not.  An upstream may write other names than were asked for,
- * which tell nothing of the holder. */
+/* The certificates that scep_db_key_elsewhere() is about: of a key that got
+ * about, any, for ever.  mac 1: this is for a Mac, known or not.  An upstream
+ * may write other names than were asked for, which tell nothing of the
+ * holder. */
 #define ELSEWHERE(spki, now, old, device, mac, name)			       \
-	" FROM certificate WHERE spki = " spki				       \
-	" AND (state = 'issued' OR revoke_reason = 6) AND not_after > " now    \
+	" FROM certificate WHERE spki = " spki " AND (revoke_reason = 1"       \
+	" OR ((state = 'issued' OR revoke_reason = 6) AND not_after > " now    \
 	" AND certificate.fingerprint <> " old				       \
 	" AND CASE WHEN device_id IS NOT NULL THEN device_id <> " device       \
 	" WHEN enrollment_ref IS NOT NULL AND " mac " = 1 THEN 1 = 0"	       \
 	" WHEN EXISTS (SELECT 1 FROM outside_authority o"		       \
 	" WHERE o.id = certificate.authority_id) THEN 1 = 0"		       \
-	" ELSE NOT (" NAMED("certificate.subject", name) ") END"
+	" ELSE NOT (" NAMED("certificate.subject", name) ") END))"
 /* clang-format on */
 
 static bool

@@ -17,7 +17,9 @@
 #define SCEP_TEXT_UNREADABLE "the request could not be decrypted or read"
 /* One text for a challenge that is missing, unknown, used or expired. */
 #define SCEP_TEXT_CHALLENGE "challenge password invalid or expired"
-#define SCEP_TEXT_KEY_TAKEN "the key belongs to another certificate"
+#define SCEP_TEXT_KEY_TAKEN                                                    \
+	"the key belongs to another certificate, or was revoked as "           \
+	"compromised"
 
 /* Sets v and empties OpenSSL's error queue; text is a literal. */
 void scep_refuse(struct scep_verdict *v, enum scep_fail fail, const char *text);

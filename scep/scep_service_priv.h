@@ -264,7 +264,9 @@ struct scep_holder {
  * True when a living certificate (one on hold is) for this key, apart from the
  * one that is followed, belongs to somebody else: to another device; or to
  * none, and has another common name.  Which Mac an enrolment is of shows when
- * it begins: until then it is nobody else's for a Mac, whatever its name.
+ * it begins: until then it is nobody else's for a Mac, whatever its name.  And
+ * when any certificate of this key was revoked as compromised: then it is
+ * anybody's.
  */
 MUST_CHECK bool scep_db_key_elsewhere(
     struct store_tx *tx, const struct scep_holder *h, bool *out, struct err *e);

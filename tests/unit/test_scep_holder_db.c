@@ -132,6 +132,67 @@ what_ended_frees_its_key(void **state)
 	EVP_PKEY_free(key);
 }
 
+static void
+compromise(struct world *w, EVP_PKEY *key)
+{
+	char spki[SHA256_HEX_SIZE];
+
+	spki_of(key, spki);
+	run(w,
+	    "UPDATE certificate SET state = 'revoked', revoke_reason = 1"
+	    " WHERE spki = $1",
+	    spki);
+}
+
+/* Not to anybody, nor when the certificate would have ended anyway. */
+static void
+a_key_that_got_about_is_never_certified(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *key = forge_ec("P-256");
+	char spki[SHA256_HEX_SIZE];
+
+	given(w, key, NAME_ONLY, "gate-k");
+	given(w, key, NAME_ONLY, "gate-k");
+	spki_of(key, spki);
+	run(w,
+	    "UPDATE certificate SET state = 'revoked', revoke_reason = 1"
+	    " WHERE fingerprint = (SELECT MIN(fingerprint) FROM certificate"
+	    " WHERE spki = $1)",
+	    spki);
+	taken(w, key, NAME_ONLY, "gate-k");
+	compromise(w, key);
+	taken(w, key, NAME_ONLY, "gate-k");
+	taken(w, key, NAME_ONLY, "gate-l");
+	taken(w, key, (struct scep_grant){ .device_id = "D-9" }, "gate-k");
+	run(w, "UPDATE certificate SET not_after = 1 WHERE spki = $1", spki);
+	taken(w, key, NAME_ONLY, "gate-k");
+	EVP_PKEY_free(key);
+}
+
+/* The very same message gets its certificate again, but not a new one. */
+static void
+nor_by_a_static_challenge(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *key = forge_ec("P-256");
+	struct visit v = { .template = "stolen",
+		.challenge = STATIC_SECRET,
+		.key = key,
+		.cn = "gate-a",
+		.tid = "K-1" };
+
+	world_template(w, "stolen", "{\"challenge\":\"static\"}");
+	world_secret(w, "stolen", "[\"gate-a\"]");
+	X509_free(visit_named(w, v, "gate-a"));
+	X509_free(visit_named(w, v, "gate-a"));
+	compromise(w, key);
+	visit_refused(w, v, SCEP_TEXT_KEY_TAKEN);
+	v.tid = "K-2";
+	visit_refused(w, v, SCEP_TEXT_KEY_TAKEN);
+	EVP_PKEY_free(key);
+}
+
 /* A Mac's certificates are named by downloads, and its device shows later. */
 static void
 a_mac_keeps_its_key(void **state)
@@ -189,6 +250,8 @@ renewals_with_a_key(void **state)
 	given(w, key, NAME_ONLY, "gate-s");
 	v.tid = "H-4";
 	v.key = key;
+	visit_refused(w, v, SCEP_TEXT_KEY_TAKEN);
+	compromise(w, key);
 	visit_refused(w, v, SCEP_TEXT_KEY_TAKEN);
 	X509_free(old);
 	X509_free(next);
@@ -272,6 +335,17 @@ an_upstream_may_rename(void **state)
 	EVP_PKEY_free(key);
 }
 
+static void
+got_about(struct store_tx *tx, const char *spki, bool so)
+{
+	struct err e = { 0 };
+
+	assert_true(store_exec(tx,
+	    "UPDATE certificate SET revoke_reason = CASE WHEN $2 = 1"
+	    " THEN 1 END WHERE spki = $1",
+	    S_ARGS(S_TEXT(spki), S_INT(so)), NULL, &e));
+}
+
 /* Two that passed the first look: the second finds it when it is to be
  * spent. */
 static void
@@ -299,6 +373,10 @@ challenge_is_spent_for_a_free_key_only(void **state)
 	assert_true(scep_db_challenge_spend(tx, &c, &won, &e));
 	assert_false(won);
 	scep_holder_name("gate-first", &c.name);
+	got_about(tx, c.used_spki, true);
+	assert_true(scep_db_challenge_spend(tx, &c, &won, &e));
+	assert_false(won);
+	got_about(tx, c.used_spki, false);
 	assert_true(scep_db_challenge_spend(tx, &c, &won, &e));
 	assert_true(won);
 	EVP_PKEY_free(key);
@@ -359,6 +437,8 @@ main(void)
 		cmocka_unit_test(case_83_key_of_another_name),
 		cmocka_unit_test(names_that_look_alike),
 		cmocka_unit_test(what_ended_frees_its_key),
+		cmocka_unit_test(a_key_that_got_about_is_never_certified),
+		cmocka_unit_test(nor_by_a_static_challenge),
 		cmocka_unit_test(a_mac_keeps_its_key),
 		cmocka_unit_test(renewals_with_a_key),
 		cmocka_unit_test(templates_of_other_kinds),
