@@ -27,6 +27,7 @@ struct cert_record {
 	const char *authority_id, *template, *purpose;
 	const char *enrollment_ref, *device_id, *user_id; /* may be NULL */
 	const char *challenge_id, *transaction_id;        /* may be NULL */
+	const char *line; /* with which others it counts; may be NULL */
 };
 
 /* What a certificate says, for its record; authority_id stays "". */

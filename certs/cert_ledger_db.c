@@ -19,10 +19,10 @@ cert_ledger_db_add(
 	        "INSERT INTO certificate (fingerprint, serial, authority_id,"
 	        " subject, spki, template, purpose, enrollment_ref, device_id,"
 	        " user_id, challenge_id, transaction_id, der, not_before,"
-	        " not_after, state, created_at)"
+	        " not_after, state, created_at, line)"
 	        " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
 	        "$13,"
-	        " $14, $15, 'issued', $16 WHERE NOT EXISTS (SELECT 1 FROM"
+	        " $14, $15, 'issued', $16, $17 WHERE NOT EXISTS (SELECT 1 FROM"
 	        " authority WHERE id = $3 AND state = 'dropped')",
 	        S_ARGS(S_TEXT(i->fingerprint), S_TEXT(i->serial),
 	            S_TEXT(r->authority_id), S_TEXT(i->subject),
@@ -31,7 +31,7 @@ cert_ledger_db_add(
 	            S_TEXT(r->user_id), S_TEXT(r->challenge_id),
 	            S_TEXT(r->transaction_id), S_BLOB(buf_slice(i->der)),
 	            S_INT(i->not_before), S_INT(i->not_after),
-	            S_INT(clock_now_ms())),
+	            S_INT(clock_now_ms()), S_TEXT(r->line)),
 	        &added, e))
 		return false;
 	return added == 1 || err_set(e, ERR_UNAVAILABLE,

@@ -162,6 +162,24 @@ scep_db_purge(struct store_tx *tx, int64_t now_ms, struct err *e)
 }
 
 bool
+scep_db_line_living(struct store_tx *tx, const char *line, int64_t now_ms,
+    int64_t *out, struct err *e)
+{
+	AUTO(store_rows_free) struct store_rows *r = NULL;
+	bool more;
+
+	if (!store_query(tx,
+	        "SELECT COUNT(*) FROM certificate WHERE line = $1"
+	        " AND (state = 'issued' OR revoke_reason = 6)"
+	        " AND not_after > $2",
+	        S_ARGS(S_TEXT(line), S_INT(now_ms)), &r, e) ||
+	    !store_next(r, &more, e))
+		return false;
+	*out = store_int(r, 0);
+	return true;
+}
+
+bool
 scep_db_predecessor(struct store_tx *tx, const char *fingerprint,
     struct scep_predecessor *out, struct err *e)
 {
@@ -173,7 +191,8 @@ scep_db_predecessor(struct store_tx *tx, const char *fingerprint,
 	        "SELECT template, enrollment_ref, device_id, user_id, state,"
 	        " not_before, not_after, purpose,"
 	        " (SELECT o.upstream FROM outside_authority o"
-	        " WHERE o.id = certificate.authority_id)"
+	        " WHERE o.id = certificate.authority_id),"
+	        " COALESCE(line, fingerprint)"
 	        " FROM certificate WHERE fingerprint = $1",
 	        S_ARGS(S_TEXT(p.fingerprint)), &r, e) ||
 	    !store_next(r, &p.found, e))
@@ -184,7 +203,8 @@ scep_db_predecessor(struct store_tx *tx, const char *fingerprint,
 		    !column(r, 2, p.device_id, sizeof(p.device_id)) ||
 		    !column(r, 3, p.user_id, sizeof(p.user_id)) ||
 		    !column(r, 7, p.purpose, sizeof(p.purpose)) ||
-		    !column(r, 8, p.upstream, sizeof(p.upstream)))
+		    !column(r, 8, p.upstream, sizeof(p.upstream)) ||
+		    !column(r, 9, p.line.text, sizeof(p.line.text)))
 			return err_set(e, ERR_INTERNAL,
 			    "certificate %s: column too long", p.fingerprint);
 		p.revoked = !str_eq(store_text(r, 4), "issued");

@@ -19,7 +19,8 @@ struct taking {
 	const struct scep_errand *x;
 	char *by; /* actor of events */
 	struct cert_issued issued;
-	struct buf *chain;    /* of its issuer, DER in a row */
+	struct buf *chain; /* of its issuer, DER in a row */
+	struct scep_line line;
 	const char *unwanted; /* it is recorded, but nobody gets it */
 	bool late; /* so it is, because its request was closed meanwhile */
 };
@@ -118,7 +119,30 @@ record_of(const struct taking *t)
 		.user_id = scep_or_null(x->w.user_id),
 		.challenge_id = scep_or_null(x->w.challenge_id),
 		.transaction_id = x->w.transaction_id,
+		.line = scep_or_null(t->line.text),
 	};
+}
+
+/* The limit was asked for when the request was queued. */
+static bool
+find_line(struct store_tx *tx, struct taking *t, struct err *e)
+{
+	const struct scep_errand *x = t->x;
+	AUTO(cert_authority_free)
+	struct cert_authority *a = cert_live_get(t->s->o.live);
+	const struct cert_template *tp =
+	    cert_authority_template(a, x->w.template);
+	struct scep_predecessor old;
+
+	t->line.text[0] = '\0';
+	if (x->old_fingerprint[0] != '\0') {
+		if (!scep_db_predecessor(tx, x->old_fingerprint, &old, e))
+			return false;
+		t->line = old.line;
+		return true;
+	}
+	return x->w.challenge_id[0] != '\0' || tp == NULL ||
+	       scep_line_first(tp, x->w.spki, x->w.subject, &t->line, e);
 }
 
 /* Which certificate it is, for whoever asks by challenge or old certificate. */
@@ -274,11 +298,14 @@ take(struct store_tx *tx, void *arg, struct err *e)
 	struct taking *t = arg;
 	const struct scep_options *o = &t->s->o;
 	const struct scep_errand *x = t->x;
-	struct cert_record r = record_of(t);
+	struct cert_record r;
 	bool changed;
 
 	t->late = false;
-	if (!still_wanted(tx, x, e) || !close_as(tx, t, NULL, &changed, e))
+	if (!find_line(tx, t, e) || !still_wanted(tx, x, e))
+		return false;
+	r = record_of(t);
+	if (!close_as(tx, t, NULL, &changed, e))
 		return false;
 	if (!changed)
 		return put_late(tx, t, e);

@@ -15,7 +15,7 @@
 #include "scep/scep_relay_priv.h"
 
 /* A client that lost the answer and its new key asks again; one that asks for
- * ever does not fill the ledger. */
+ * ever does not fill the ledger, nor by what it got (scep_line.c). */
 enum { SUCCESSORS_MAX = 8 };
 
 struct work {
@@ -109,6 +109,22 @@ repeat(struct store_tx *tx, struct work *w, const struct scep_successor *next,
 }
 
 static bool
+decided(const struct work *w)
+{
+	return w->out->verdict.fail >= 0 || w->out->cert_der != NULL;
+}
+
+static bool
+has_room(struct store_tx *tx, struct work *w, struct err *e)
+{
+	bool full;
+
+	if (!scep_line_full(tx, &w->old.line, &full, e))
+		return false;
+	return !full || refuse(w, SCEP_TEXT_TOO_MANY);
+}
+
+static bool
 key_is_free(struct store_tx *tx, struct work *w, struct err *e)
 {
 	struct scep_holder_name name;
@@ -169,15 +185,13 @@ decide(struct store_tx *tx, struct work *w, struct err *e)
 	if (next.count >= SUCCESSORS_MAX)
 		return refuse(w, "renewal: this certificate was renewed "
 		                 "too often");
+	if (!has_room(tx, w, e))
+		return false;
+	if (decided(w))
+		return true;
 	if (!find_names(tx, w, &found, e))
 		return false;
 	return found ? key_is_free(tx, w, e) : refuse(w, SCEP_TEXT_NOT_GRANTED);
-}
-
-static bool
-decided(const struct work *w)
-{
-	return w->out->verdict.fail >= 0 || w->out->cert_der != NULL;
 }
 
 static bool
@@ -225,6 +239,7 @@ record(struct store_tx *tx, struct work *w, struct err *e)
 		.device_id = scep_or_null(w->old.device_id),
 		.user_id = scep_or_null(w->old.user_id),
 		.transaction_id = w->rq->message->transaction_id,
+		.line = w->old.line.text,
 	};
 
 	return scep_db_renewal_add(

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "scep/scep_challenge.h"
+#include "scep/scep_line_priv.h"
 #include "scep/scep_priv.h"
 #include "scep/scep_service.h"
 
@@ -133,6 +134,7 @@ MUST_CHECK bool scep_shared(struct scep_service *s,
 
 /* A certificate that another is to follow, as the ledger has it. */
 struct scep_predecessor {
+	struct scep_line line; /* of what follows it */
 	char fingerprint[SHA256_HEX_SIZE];
 	bool found, revoked;
 	char template[32], purpose[16];

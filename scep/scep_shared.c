@@ -25,6 +25,7 @@ struct work {
 	const struct cert_template *t; /* of the address */
 	int64_t now;
 	char *subject; /* JSON: what the certificate will say */
+	struct scep_line line;
 	struct cert_issued issued;
 	struct scep_outcome *out;
 };
@@ -68,6 +69,20 @@ same_again(const struct work *w, const struct scep_earlier *last)
 	       (w->t->renew_days > 0 && w->now < renewal);
 }
 
+/* It is not the same again. */
+static bool
+look_new(struct store_tx *tx, struct work *w, bool elsewhere, struct err *e)
+{
+	bool full;
+
+	if (elsewhere)
+		return refuse(w, SCEP_TEXT_KEY_TAKEN);
+	if (!scep_line_first(w->t, w->rq->csr->spki, w->subject, &w->line, e) ||
+	    !scep_line_full(tx, &w->line, &full, e))
+		return false;
+	return !full || refuse(w, SCEP_TEXT_TOO_MANY);
+}
+
 /* Neither a verdict nor a certificate: it may be issued. */
 static bool
 look(struct store_tx *tx, struct work *w, struct err *e)
@@ -88,7 +103,7 @@ look(struct store_tx *tx, struct work *w, struct err *e)
 		return refuse(w, "the transaction is that of another key");
 	/* An upstream may have named it otherwise: it is what was given. */
 	if (!last.found || !same_again(w, &last))
-		return !elsewhere || refuse(w, SCEP_TEXT_KEY_TAKEN);
+		return look_new(tx, w, elsewhere, e);
 	str_copy_cut(
 	    w->out->fingerprint, sizeof(w->out->fingerprint), last.fingerprint);
 	w->out->again = true;
@@ -281,6 +296,7 @@ record(struct store_tx *tx, void *work, struct err *e)
 		.purpose = "scep",
 		.challenge_id = cert_challenge_name(w->t->challenge),
 		.transaction_id = w->rq->message->transaction_id,
+		.line = w->line.text,
 	};
 
 	/* As it was before a run that was undone. */

@@ -12,6 +12,7 @@ renew(struct front *f, X509 *old, int reasked)
 	};
 	struct front_ask poll = { .type = "20", .tid = "N-1", .signer = old };
 	AUTO(answer_clear) struct answer a = { 0 }, b = { 0 };
+	char fingerprint[SHA256_HEX_SIZE];
 
 	EXPECT_P(front_send(f, ask));
 	assert_true(front_step(f, NULL));
@@ -30,6 +31,12 @@ renew(struct front *f, X509 *old, int reasked)
 	    world_number(f->w,
 	        "SELECT count(*) FROM certificate WHERE purpose = $1", "renew"),
 	    0);
+	/* It counts with the one that it came of. */
+	cert_fingerprint(old, fingerprint);
+	assert_int_equal(world_number(f->w,
+	                     "SELECT count(*) FROM certificate WHERE line = $1",
+	                     fingerprint),
+	    1);
 }
 
 static void
