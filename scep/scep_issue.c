@@ -301,6 +301,54 @@ finish(struct work *w, bool *done, struct err *e)
 	return true;
 }
 
+/* The client's own challenge, which it sends along when it renews what came of
+ * it. */
+static bool
+own_challenge(const struct work *w, bool *out, struct err *e)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	const char *first = w->challenge.fingerprint;
+	struct scep_predecessor old;
+	char fingerprint[SHA256_HEX_SIZE];
+
+	*out = false;
+	if (first[0] == '\0')
+		return true;
+	cert_fingerprint(w->rq->message->signer, fingerprint);
+	if (!store_begin(w->s->o.store, STORE_READ, &tx, e) ||
+	    !scep_db_predecessor(tx, fingerprint, &old, e))
+		return false;
+	*out = old.found &&
+	       (str_eq(fingerprint, first) || str_eq(old.line.text, first));
+	return true;
+}
+
+static bool
+report_first(struct work *w, struct err *e)
+{
+	return !scep_guess_report(w->s, w->challenge.id) ||
+	       store_write(w->s->o.store, report_reuse, w, e);
+}
+
+/* No fresh challenge, but a certificate of the ledger: it may be a renewal.
+ * Who cannot renew with that has shown a wrong challenge, like anybody. */
+static bool
+renew_instead(struct work *w, enum sight sight, struct err *e)
+{
+	bool own;
+
+	buf_free(&w->out->cert_der);
+	if (!scep_renew(w->s, w->rq, w->out, e))
+		return false;
+	if (w->out->verdict.fail < 0 || sight == SIGHT_AGAIN ||
+	    str_empty(w->rq->csr->challenge))
+		return true;
+	if (!own_challenge(w, &own, e))
+		return false;
+	w->out->bad_challenge = !own;
+	return own || sight != SIGHT_REUSED || report_first(w, e);
+}
+
 /* One round; *done stays false when another request took the challenge. */
 static bool
 attempt(struct work *w, bool *done, struct err *e)
@@ -312,19 +360,15 @@ attempt(struct work *w, bool *done, struct err *e)
 		return false;
 	*done = true;
 	if (w->rq->may_renew && sight != SIGHT_GOOD && sight != SIGHT_TAKEN &&
-	    sight != SIGHT_WAITS) {
-		buf_free(&out->cert_der);
-		out->renew = true;
-		return true;
-	}
+	    sight != SIGHT_WAITS)
+		return renew_instead(w, sight, e);
 	switch (sight) {
 	case SIGHT_AGAIN:
 		return true;
 	case SIGHT_WAITS:
 		return scep_relay_again(w->s, w->rq, w->challenge.id, out, e);
 	case SIGHT_REUSED:
-		if (scep_guess_report(w->s, w->challenge.id) &&
-		    !store_write(w->s->o.store, report_reuse, w, e))
+		if (!report_first(w, e))
 			return false;
 		/* fall through */
 	case SIGHT_BAD:

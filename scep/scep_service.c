@@ -210,9 +210,7 @@ grant(struct job *j, struct err *e)
 		    j->rq.authority, CERT_TEMPLATE_SCEP);
 		return scep_approval_ask(j->s, &j->rq, t, j->out, e);
 	}
-	if (!scep_issue(j->s, &j->rq, j->out, e))
-		return false;
-	return !j->out->renew || scep_renew(j->s, &j->rq, j->out, e);
+	return scep_issue(j->s, &j->rq, j->out, e);
 }
 
 static bool

@@ -85,7 +85,6 @@ struct scep_outcome {
 	char fingerprint[SHA256_HEX_SIZE];
 	bool again;         /* it had been issued before */
 	bool bad_challenge; /* counts against the rate limit */
-	bool renew;         /* no fresh challenge: scep_renew() decides */
 };
 MUST_CHECK bool scep_issue(struct scep_service *s,
     const struct scep_request *rq, struct scep_outcome *out, struct err *e);

@@ -207,6 +207,98 @@ a_key_that_is_refused_counts(void **state)
 	}
 }
 
+static int64_t
+reused(struct world *w, const struct challenge *c)
+{
+	return world_number(w,
+	    "SELECT count(*) FROM event WHERE kind = 'challenge.reused'"
+	    " AND subject_id = $1",
+	    c->id);
+}
+
+static void
+put_an_end_to(struct world *w, X509 *x)
+{
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	char fingerprint[SHA256_HEX_SIZE];
+
+	cert_fingerprint(x, fingerprint);
+	assert_ok(store_begin(w->store, STORE_WRITE, &tx, e));
+	assert_ok(cert_ledger_revoke(tx, fingerprint, 4, "test", e));
+	assert_ok(store_commit(&tx, e));
+}
+
+/* A certificate of the ledger that renews nothing is no way round. */
+static void
+a_certificate_of_ours_guesses_no_better(void **state)
+{
+	struct world *w = *state;
+	struct challenge mine = world_challenge(w), spent = world_challenge(w);
+	struct visit v = { .challenge = mine.text, .tid = "G-7" };
+	X509 *old;
+
+	world_service(w, (struct scep_options){ .failures_per_min = 2 });
+	old = visit_named(w, v, "device-1");
+	v = (struct visit){
+		.challenge = spent.text, .key = w->key2, .tid = "G-8"
+	};
+	X509_free(visit_named(w, v, "device-1"));
+	put_an_end_to(w, old);
+	v = (struct visit){ .type = "19", .signer = old, .tid = "G-9" };
+	v.challenge = spent.text;
+	visit_refused(w, v, "revoked");
+	assert_int_equal(reused(w, &spent), 1);
+	v.challenge = "a guess";
+	visit_refused(w, v, "revoked");
+	put_off(w, v);
+	v.peer = "198.51.100.7";
+	put_off(w, v); /* by its key */
+	X509_free(old);
+}
+
+/* Clients send their first challenge along when they renew. */
+static void
+ones_own_challenge_is_no_guess(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *key = forge_ec("P-256");
+	struct challenge c = world_grant(
+	    w, (struct scep_grant){ .template = "late", .purpose = "scep" });
+	struct visit v = { .challenge = c.text, .tid = "G-10" };
+	X509 *old, *next;
+
+	world_service(w, (struct scep_options){ .failures_per_min = 1 });
+	old = visit_named(w, v, "device-1");
+	v = (struct visit){ .type = "19",
+		.challenge = c.text,
+		.signer = old,
+		.key = key,
+		.tid = "G-11" };
+	visit_refused(w, v, "too early");
+	visit_refused(w, v, "too early");
+	clock_set_offset_ms(360 * MS_DAY);
+	v.key = NULL;
+	next = visit_named(w, v, "device-1");
+	v.signer = next;
+	v.key = key;
+	v.tid = "G-12";
+	visit_refused(w, v, "too early");
+	visit_refused(w, v, "too early");
+	assert_int_equal(reused(w, &c), 0);
+	clock_set_offset_ms(0);
+	X509_free(old);
+	X509_free(next);
+	EVP_PKEY_free(key);
+}
+
+static int
+setup(void **state)
+{
+	world_setup(state);
+	world_template(*state, "late", "{\"life_days\":365,\"renew_days\":30}");
+	return 0;
+}
+
 int
 main(void)
 {
@@ -214,6 +306,11 @@ main(void)
 		cmocka_unit_test(case_92_a_template_is_put_off),
 		cmocka_unit_test(case_92_a_key_is_put_off),
 		cmocka_unit_test(reuse_makes_few_events),
+		cmocka_unit_test_setup_teardown(
+		    a_certificate_of_ours_guesses_no_better, setup,
+		    world_teardown),
+		cmocka_unit_test_setup_teardown(
+		    ones_own_challenge_is_no_guess, setup, world_teardown),
 		cmocka_unit_test(case_69_decryption_does_not_show),
 		cmocka_unit_test(what_cannot_be_read_counts),
 		cmocka_unit_test(a_key_that_is_refused_counts),
