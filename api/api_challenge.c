@@ -113,6 +113,23 @@ one_says_it(struct store_tx *tx, struct making *m, struct err *e)
 	       err_set(e, ERR_INVALID, "cn is missing");
 }
 
+/* It ends when the user leaves, if it is in her name: the template's subject
+ * says so, or the caller does. */
+static bool
+in_users_name(
+    struct store_tx *tx, const struct asked *q, bool *out, struct err *e)
+{
+	AUTO(cert_template_free) struct cert_template *t = NULL;
+	struct err why;
+
+	if (!cert_template_for_challenges(tx, q->template, &t, e))
+		return false;
+	*out = q->whom.user != NULL || t == NULL || t->subject.cn == NULL ||
+	       !cert_pattern_check(&t->subject,
+	           CERT_VARIABLES_ALL & ~(unsigned)CERT_VARIABLES_USER, &why);
+	return true;
+}
+
 /* May be run again. */
 static bool
 create_once(struct store_tx *tx, void *arg, struct err *e)
@@ -126,15 +143,20 @@ create_once(struct store_tx *tx, void *arg, struct err *e)
 		.subject = &q->subject,
 		.variables = &v,
 		.ttl_ms = q->minutes * MS_MIN };
+	bool hers;
 
-	if (!one_says_it(tx, m, e) || !enroll_whom_find(tx, &q->whom, &whom, e))
+	if (!one_says_it(tx, m, e) || !in_users_name(tx, q, &hers, e) ||
+	    !enroll_whom_find(tx, &q->whom, &whom, e))
 		return false;
+	if (str_eq(whom.device.state, "deleted"))
+		return err_slug(e, ERR_CONFLICT, "device_deleted",
+		    "the device was deleted: nothing is issued for it");
 	v = enroll_whom_variables(&whom);
 	if (q->variables != NULL && !cert_variables_read(q->variables, &v, e))
 		return false;
 	if (whom.device.id[0] != '\0')
 		g.device_id = whom.device.id;
-	if (whom.user_id[0] != '\0')
+	if (hers && whom.user_id[0] != '\0')
 		g.user_id = whom.user_id;
 	return scep_challenge_new(tx, m->seal, &g, m->text, m->id, e) &&
 	       tell(tx, m->id, &g, m->by, e);

@@ -24,7 +24,11 @@ struct cert_variables {
 };
 
 /* Sets of variables. */
-enum { CERT_VARIABLES_NONE = 0, CERT_VARIABLE_NAME = 1 };
+enum {
+	CERT_VARIABLES_NONE = 0,
+	CERT_VARIABLE_NAME = 1,
+	CERT_VARIABLES_USER = 0x70 /* USER, FULLNAME, EMAIL */
+};
 #define CERT_VARIABLES_ALL (~0u)
 
 /* Reads {"NAME": "...", "SERIAL": "..."}; absent keys leave what is in out.

@@ -7,6 +7,7 @@
 #include "core/encode.h"
 #include "core/json.h"
 #include "enroll-profiles/enroll_priv.h"
+#include "scep/scep_device.h"
 #include "store/store_event.h"
 
 enum {
@@ -256,7 +257,8 @@ enroll_user_delete(struct store_tx *tx, const struct seal *seal,
 		    !enroll_user_unassign(tx, seal, &d, by, e))
 			return false;
 	}
-	return enroll_db_user_delete(tx, u.id, e) &&
+	return scep_user_left(tx, &(struct scep_leaver){ u.id, NULL, by }, e) &&
+	       enroll_db_user_delete(tx, u.id, e) &&
 	       tell(tx, "user.deleted", &u, by, e);
 }
 
@@ -297,6 +299,7 @@ bool
 enroll_user_unassign(struct store_tx *tx, const struct seal *seal,
     const struct mdm_device *d, const char *by, struct err *e)
 {
+	const struct scep_leaver l = { d->user_id, d->id, by };
 	struct enroll_user_row u = { 0 };
 	bool found;
 
@@ -305,6 +308,7 @@ enroll_user_unassign(struct store_tx *tx, const struct seal *seal,
 	if (!enroll_db_user(tx, d->user_id, &u, &found, e))
 		return false;
 	return enroll_rollout_stop(tx, seal, d->id, by, e) &&
+	       scep_user_left(tx, &l, e) &&
 	       enroll_db_assign(tx, d->id, NULL, e) &&
 	       tell_device(tx, "device.unassigned", d->id, &u, by, e);
 }

@@ -180,13 +180,17 @@ scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
 }
 
 bool
-scep_db_waiting_of_device(struct store_tx *tx, const char *device_id,
+scep_db_waiting_of(struct store_tx *tx, const struct scep_whose *of,
     char id_out[UUID_SIZE], bool *found, struct err *e)
 {
 	return scep_db_waiting_one(tx,
-	    "SELECT id FROM scep_request WHERE device_id = $1"
-	    " AND state IN ('pending', 'queued') LIMIT 1",
-	    S_ARGS(S_TEXT(device_id)), id_out, found, e);
+	    "SELECT id FROM scep_request"
+	    " WHERE state IN ('pending', 'queued')"
+	    " AND (CAST($1 AS TEXT) IS NULL OR device_id = $1)"
+	    " AND (CAST($2 AS TEXT) IS NULL OR (user_id = $2"
+	    " AND COALESCE(purpose, '') NOT IN ('enroll', 'renew'))) LIMIT 1",
+	    S_ARGS(S_TEXT(of->device_id), S_TEXT(of->user_id)), id_out, found,
+	    e);
 }
 
 bool

@@ -104,9 +104,10 @@ MUST_CHECK bool scep_db_waiting_one(struct store_tx *tx, const char *sql,
 /* One pending request whose time is over; found false: none. */
 MUST_CHECK bool scep_db_waiting_over(struct store_tx *tx, int64_t now_ms,
     char id_out[UUID_SIZE], bool *found, struct err *e);
-/* Any of the device's that is pending or queued. */
-MUST_CHECK bool scep_db_waiting_of_device(struct store_tx *tx,
-    const char *device_id, char id_out[UUID_SIZE], bool *found, struct err *e);
+/* Any of theirs that is pending or queued. */
+MUST_CHECK bool scep_db_waiting_of(struct store_tx *tx,
+    const struct scep_whose *of, char id_out[UUID_SIZE], bool *found,
+    struct err *e);
 /* Any whose csr begins with this octet. */
 MUST_CHECK bool scep_db_waiting_begins(struct store_tx *tx, uint8_t first,
     struct scep_waiting *out, bool *found, struct err *e);

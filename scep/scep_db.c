@@ -6,7 +6,8 @@
 #include "scep/scep_service_priv.h"
 
 /* Challenges are kept so long past their end: used ones to recognise their
- * reuse, others only for who looks why a Mac was refused. */
+ * reuse, others only for who looks why a Mac was refused.  What was made void
+ * ended at 0: it is kept so long past its beginning. */
 #define USED_KEPT_MS (30 * MS_DAY)
 #define UNUSED_KEPT_MS MS_DAY
 
@@ -83,12 +84,18 @@ scep_db_challenge_find(struct store_tx *tx, const char *mac,
 
 bool
 scep_db_challenge_void(
-    struct store_tx *tx, const char *device_id, int64_t now_ms, struct err *e)
+    struct store_tx *tx, const struct scep_whose *of, struct err *e)
 {
+	if (of->user_id == NULL)
+		return store_exec(tx,
+		    "UPDATE challenge SET expires_at = 0"
+		    " WHERE device_id = $1 AND used_at IS NULL",
+		    S_ARGS(S_TEXT(of->device_id)), NULL, e);
 	return store_exec(tx,
-	    "UPDATE challenge SET expires_at = $1 WHERE device_id = $2"
-	    " AND used_at IS NULL AND expires_at > $1",
-	    S_ARGS(S_INT(now_ms), S_TEXT(device_id)), NULL, e);
+	    "UPDATE challenge SET expires_at = 0 WHERE user_id = $1"
+	    " AND (CAST($2 AS TEXT) IS NULL OR device_id = $2)"
+	    " AND purpose NOT IN ('enroll', 'renew') AND used_at IS NULL",
+	    S_ARGS(S_TEXT(of->user_id), S_TEXT(of->device_id)), NULL, e);
 }
 
 bool
@@ -155,7 +162,7 @@ scep_db_purge(struct store_tx *tx, int64_t now_ms, struct err *e)
 {
 	return store_exec(tx,
 	    "DELETE FROM challenge WHERE expires_at < $1"
-	    " AND (used_at IS NULL OR expires_at < $2)",
+	    " AND created_at < $1 AND (used_at IS NULL OR expires_at < $2)",
 	    S_ARGS(
 	        S_INT(now_ms - UNUSED_KEPT_MS), S_INT(now_ms - USED_KEPT_MS)),
 	    NULL, e);

@@ -1,13 +1,15 @@
 /*
- * What the end of a device's management means for what SCEP clients have, or
- * are to get, in its name.  Works in the caller's transaction, on its thread;
- * no state.
+ * What the end of a device's management, or of a user's, means for what SCEP
+ * clients have, or are to get, in its name.  Works in the caller's transaction,
+ * on its thread; no state.
  */
 #include "scep/scep_device.h"
+#include "certs/cert_ledger.h"
 #include "core/clock.h"
 #include "scep/scep_relay_priv.h"
 
 #define TEXT_LEFT "its device has left the management"
+#define TEXT_USER_LEFT "it is in the name of a user who left"
 
 /* Who asks an upstream for it at this moment comes late. */
 static bool
@@ -25,13 +27,14 @@ close_queued(struct store_tx *tx, struct scep_errand *x,
 }
 
 static bool
-close_request(struct store_tx *tx, const char *id, struct err *e)
+close_request(
+    struct store_tx *tx, const char *id, const char *why, struct err *e)
 {
 	AUTO(scep_errand_clear) struct scep_errand x = { 0 };
 	struct scep_decision d = { .id = id,
 		.state = "rejected",
 		.by = "system",
-		.reason = TEXT_LEFT,
+		.reason = why,
 		.now_ms = clock_now_ms() };
 	bool found, changed;
 
@@ -46,22 +49,23 @@ close_request(struct store_tx *tx, const char *id, struct err *e)
 	return scep_approval_tell(tx, &x.w,
 	    &(struct scep_waiting_event){
 	        str_eq(d.state, "failed") ? "scep.failed" : "scep.rejected",
-	        "system", TEXT_LEFT },
+	        "system", why },
 	    e);
 }
 
 static bool
-close_requests(struct store_tx *tx, const char *device_id, struct err *e)
+close_requests(struct store_tx *tx, const struct scep_whose *of,
+    const char *why, struct err *e)
 {
 	char id[UUID_SIZE];
 	bool found;
 
 	for (;;) {
-		if (!scep_db_waiting_of_device(tx, device_id, id, &found, e))
+		if (!scep_db_waiting_of(tx, of, id, &found, e))
 			return false;
 		if (!found)
 			return true;
-		if (!close_request(tx, id, e))
+		if (!close_request(tx, id, why, e))
 			return false;
 	}
 }
@@ -69,8 +73,21 @@ close_requests(struct store_tx *tx, const char *device_id, struct err *e)
 bool
 scep_device_left(struct store_tx *tx, const char *device_id, struct err *e)
 {
+	const struct scep_whose of = { .device_id = device_id };
+
 	return cert_ledger_revoke_device(
 	           tx, device_id, "scep", CERT_REASON_CESSATION, "system", e) &&
-	       scep_db_challenge_void(tx, device_id, clock_now_ms(), e) &&
-	       close_requests(tx, device_id, e);
+	       scep_db_challenge_void(tx, &of, e) &&
+	       close_requests(tx, &of, TEXT_LEFT, e);
+}
+
+bool
+scep_user_left(struct store_tx *tx, const struct scep_leaver *l, struct err *e)
+{
+	const struct scep_whose of = { l->device_id, l->user_id };
+
+	return cert_ledger_revoke_user(tx, l->user_id, l->device_id,
+	           CERT_REASON_AFFILIATION_CHANGED, l->by, e) &&
+	       scep_db_challenge_void(tx, &of, e) &&
+	       close_requests(tx, &of, TEXT_USER_LEFT, e);
 }

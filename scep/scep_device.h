@@ -1,6 +1,6 @@
 /*
- * Certificates for SCEP clients that were made for a device: they end with its
- * management, as those of its user do.
+ * Certificates for SCEP clients that were made for a device or a user: they end
+ * with its management, or when she has it no more.
  */
 #pragma once
 
@@ -14,3 +14,15 @@
  */
 MUST_CHECK bool scep_device_left(
     struct store_tx *tx, const char *device_id, struct err *e);
+
+/* Who leaves: of that device, or NULL: for good. */
+struct scep_leaver {
+	const char *user_id, *device_id, *by;
+};
+/*
+ * The same for what is in a user's name, of that device: certificates of any
+ * purpose but the identities of Macs (affiliation changed), challenges and
+ * requests.
+ */
+MUST_CHECK bool scep_user_left(
+    struct store_tx *tx, const struct scep_leaver *l, struct err *e);

@@ -212,9 +212,14 @@ MUST_CHECK bool scep_db_challenge_add(
     struct store_tx *tx, const struct scep_challenge *c, struct err *e);
 MUST_CHECK bool scep_db_challenge_find(struct store_tx *tx, const char *mac,
     struct scep_challenge *out, bool *found, struct err *e);
-/* Those for the device that are unused end now. */
+/* Whose: of the device, of the user, or of both; NULL: whichever. */
+struct scep_whose {
+	const char *device_id, *user_id;
+};
+/* Their challenges that are unused have ended, by any node's clock; identities
+ * of Macs are no user's. */
 MUST_CHECK bool scep_db_challenge_void(
-    struct store_tx *tx, const char *device_id, int64_t now_ms, struct err *e);
+    struct store_tx *tx, const struct scep_whose *of, struct err *e);
 /* What was issued of a template in this transaction of SCEP and is alive: the
  * last one of this key, and whether there is any of another. */
 struct scep_earlier {

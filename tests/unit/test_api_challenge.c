@@ -172,6 +172,48 @@ values_that_are_missing(void **state)
 	assert_non_null(strstr(text_at(a, "detail"), "static"));
 }
 
+/* What says nothing of a user is not hers, whoever has the Mac. */
+static void
+of_the_machine_alone(void **state)
+{
+	struct admin *a = *state;
+	struct store_tx *tx = site_write(a->site);
+	const char *sql = "SELECT COUNT(*) FROM challenge WHERE id = $1 "
+	                  "AND device_id = 'M-INTEL' AND user_id IS NULL";
+
+	OK(store_exec(tx,
+	    "UPDATE device SET user_id = (SELECT id FROM users WHERE "
+	    "name = 'sato') WHERE id = 'M-INTEL'",
+	    S_ARGS(), NULL, &e));
+	site_commit(tx);
+	CALL(ADMIN, "PUT /api/v1/templates/wifi",
+	    "{\"subject\":{\"cn\":\"$SERIAL\"}}", 200);
+	CALL(ADMIN, PATH, "{\"template\":\"wifi\",\"device\":\"intel\"}", 201);
+	assert_int_equal(site_number(a->site, sql, text_at(a, "id")), 1);
+	CALL(ADMIN, PATH, "{\"template\":\"vpn\",\"device\":\"intel\"}", 201);
+	assert_int_equal(site_number(a->site, sql, text_at(a, "id")), 0);
+	CALL(ADMIN, PATH,
+	    "{\"template\":\"wifi\",\"device\":\"intel\",\"user\":\"sato\"}",
+	    201);
+	assert_int_equal(site_number(a->site, sql, text_at(a, "id")), 0);
+}
+
+static void
+not_for_a_deleted_device(void **state)
+{
+	struct admin *a = *state;
+	struct store_tx *tx = site_write(a->site);
+
+	OK(store_exec(tx,
+	    "INSERT INTO device (id, udid, state, chip, created_at, "
+	    "updated_at) VALUES ('GONE', 'deleted:GONE', 'deleted', "
+	    "'unknown', 0, 0)",
+	    S_ARGS(), NULL, &e));
+	site_commit(tx);
+	REFUSED(ADMIN, PATH, "{\"cn\":\"x\",\"device\":\"GONE\"}", 409,
+	    "device_deleted");
+}
+
 int
 main(void)
 {
@@ -182,6 +224,8 @@ main(void)
 		cmocka_unit_test(for_a_device_and_its_user),
 		cmocka_unit_test(values_that_are_missing),
 		cmocka_unit_test(outside_has_an_address),
+		cmocka_unit_test(of_the_machine_alone),
+		cmocka_unit_test(not_for_a_deleted_device),
 	};
 
 	return cmocka_run_group_tests(tests, admin_setup, admin_teardown);

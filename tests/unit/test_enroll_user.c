@@ -162,6 +162,63 @@ deletion_unassigns_all_devices(void **state)
 	store_rollback(&tx);
 }
 
+/* One certificate in her name for each purpose, and one of no device. */
+static void
+issue_to(struct store_tx *tx, const char *user)
+{
+	OK(store_exec(tx,
+	    "INSERT INTO certificate (fingerprint, serial, authority_id,"
+	    " subject, spki, template, purpose, device_id, user_id, der,"
+	    " not_before, not_after, state, created_at)"
+	    " WITH n (p, d) AS (SELECT 'scep', 'V1' UNION ALL"
+	    " SELECT 'rollout', 'V1' UNION ALL SELECT 'enroll', 'V1'"
+	    " UNION ALL SELECT 'alone', NULL) SELECT p, p, 'a', 'CN=x', p,"
+	    " 't', p, d, (SELECT id FROM users WHERE name = $1), $2, 0, $3,"
+	    " 'issued', 1 FROM n",
+	    S_ARGS(S_TEXT(user), S_BLOB(slice_str("x")),
+	        S_INT(clock_now_ms() + MS_DAY)),
+	    NULL, &e));
+}
+
+static int64_t
+revoked(struct site *s)
+{
+	return site_number(s,
+	    "SELECT COUNT(*) FROM certificate WHERE revoke_reason = 3"
+	    " AND revoked_by = 'test'",
+	    NULL);
+}
+
+static void
+certificates_in_her_name_end(void **state)
+{
+	struct site *s = *state;
+	struct store_tx *tx;
+	struct mdm_device d;
+
+	make(s, "alice");
+	site_mac(s, (struct mac){ .id = "V1", .serial = "V1SERIAL" });
+	tx = site_write(s);
+	d = site_find(tx, "V1SERIAL");
+	OK(enroll_user_assign(tx, s->seal, &d, "alice", "test", &e));
+	issue_to(tx, "alice");
+	site_commit(tx);
+	tx = site_write(s);
+	d = site_find(tx, "V1SERIAL");
+	OK(enroll_user_unassign(tx, s->seal, &d, "test", &e));
+	site_commit(tx);
+	assert_int_equal(revoked(s), 2);
+	tx = site_write(s);
+	OK(enroll_user_delete(tx, s->seal, "alice", "test", &e));
+	site_commit(tx);
+	assert_int_equal(revoked(s), 3);
+	assert_int_equal(site_number(s,
+	                     "SELECT COUNT(*) FROM certificate WHERE "
+	                     "state = 'issued' AND purpose = 'enroll'",
+	                     NULL),
+	    1);
+}
+
 static void
 many_devices_are_counted_and_not_all_listed(void **state)
 {
@@ -218,6 +275,7 @@ main(void)
 		cmocka_unit_test(update_keeps_what_is_not_given),
 		cmocka_unit_test(list_is_paged_by_name),
 		cmocka_unit_test(deletion_unassigns_all_devices),
+		cmocka_unit_test(certificates_in_her_name_end),
 		cmocka_unit_test(many_devices_are_counted_and_not_all_listed),
 		cmocka_unit_test(assigning_nobody),
 	};
