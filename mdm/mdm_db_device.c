@@ -144,6 +144,10 @@ mdm_db_device_merge(
 		"UPDATE rollout SET device_id = $2 WHERE device_id = $1",
 		"UPDATE certificate SET device_id = $2 WHERE device_id = $1",
 		"UPDATE challenge SET device_id = $2 WHERE device_id = $1",
+		"UPDATE scep_request SET device_id = $2 WHERE device_id = $1",
+		/* The identity that it is about has ended. */
+		"DELETE FROM identity_renewal"
+		" WHERE device_id = $1 AND device_id <> $2",
 		"UPDATE event SET device_id = $2 WHERE device_id = $1",
 		"DELETE FROM device WHERE id = $1 AND id <> $2",
 	};

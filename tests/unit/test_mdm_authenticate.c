@@ -303,10 +303,26 @@ two_rows_of_one_machine_become_one(void **state)
 	nameless.serial = "";
 	enroll(w, &nameless);
 	assert_int_equal(count(w, "SELECT COUNT(*) FROM device"), 2);
+	execute(w,
+	    "INSERT INTO scep_request (id, transaction_id, signer_spki, spki,"
+	    " csr, subject, template, peer, state, created_at, expires_at,"
+	    " device_id) SELECT id, 't', 's', 's', '', '', 't', '',"
+	    " 'pending', 0, 0, id FROM device WHERE user_id = 'U1'");
+	execute(w,
+	    "INSERT INTO identity_renewal (device_id, old_fingerprint, state,"
+	    " attempts, created_at, updated_at) SELECT id, 'f', 'waiting', 0,"
+	    " 0, 0 FROM device");
 	nameless.letter = 'c';
 	nameless.serial = mac_1.serial;
 	enroll(w, &nameless);
 	assert_int_equal(count(w, "SELECT COUNT(*) FROM device"), 1);
+	/* What is to be issued for the row that is gone, is for this one. */
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM scep_request WHERE "
+	                          "device_id = (SELECT id FROM device)"),
+	    1);
+	assert_int_equal(count(w, "SELECT COUNT(*) FROM identity_renewal WHERE "
+	                          "device_id NOT IN (SELECT id FROM device)"),
+	    0);
 	assert_text(w, "SELECT udid FROM device", UDID_2);
 	assert_text(w, "SELECT user_id FROM device", "U1");
 }
