@@ -15,6 +15,9 @@
 enum { PENDING_MAX = 5000, PENDING_OF_PEER = 500, EXPIRED_AT_ONCE = 1000 };
 #define DECIDED_KEPT_MS (30 * MS_DAY)
 #define WAITING_MS (7 * MS_DAY)
+/* Clients ask again at once, and by the same transaction; people correct what
+ * was rejected, or change their mind. */
+#define REJECTED_STAYS_MS MS_H
 
 bool
 scep_approval_tell(struct store_tx *tx, const struct scep_waiting *w,
@@ -96,6 +99,18 @@ is_open(const struct scep_waiting *w)
 	return str_eq(w->state, "pending") || str_eq(w->state, "queued");
 }
 
+/* Told without another look at what it asks for.  What an upstream refused
+ * once, or issued, is for who looks at the ledger; where the request says the
+ * names, they have to be read. */
+static bool
+is_settled(const struct scep_waiting *w, const struct cert_template *t)
+{
+	if (t->upstream != NULL)
+		return is_open(w);
+	return t->challenge != CERT_CHALLENGE_NONE &&
+	       (is_open(w) || str_eq(w->state, "issued"));
+}
+
 bool
 scep_approval_known(struct scep_service *s, const struct scep_request *rq,
     struct scep_outcome *out, bool *known, struct err *e)
@@ -109,10 +124,8 @@ scep_approval_known(struct scep_service *s, const struct scep_request *rq,
 	    !store_begin(s->o.store, STORE_READ, &tx, e) ||
 	    !scep_db_waiting_find(tx, m->transaction_id, signer, &w, known, e))
 		return false;
-	/* What an upstream refused once, or issued, is for who looks at the
-	 * ledger. */
 	*known = *known && str_eq(w.spki, rq->csr->spki) &&
-	         (rq->template->upstream == NULL || is_open(&w));
+	         is_settled(&w, rq->template);
 	return !*known || scep_approval_answer(tx, &w, out, e);
 }
 
@@ -172,6 +185,31 @@ room(struct store_tx *tx, const struct put *p, int64_t now, struct err *e)
 	return true;
 }
 
+/*
+ * RFC 8894 2.5 knows no end of a transaction, and clients make its id of their
+ * key: a new challenge begins anew, whatever became of the last one, and so do
+ * other names, and what was refused a while ago.  What an upstream is asked for
+ * goes on.
+ */
+static bool
+begins_anew(const struct put *p, const struct scep_waiting *old, int64_t now)
+{
+	const struct scep_waiting *w = p->waiting;
+
+	if (str_eq(old->state, "failed"))
+		return true;
+	if (p->c != NULL)
+		return !is_open(old) && !str_eq(old->challenge_id, p->c->id);
+	if (!str_eq(old->spki, w->spki) || str_eq(old->state, "queued"))
+		return false;
+	if (!str_eq(old->subject, w->subject))
+		return true;
+	if (str_eq(old->state, "rejected"))
+		return now - old->decided_at > REJECTED_STAYS_MS;
+	return str_eq(old->state, "expired") ||
+	       (str_eq(old->state, "pending") && old->expires_at <= now);
+}
+
 /* Looks again where nobody else writes, then adds. */
 static bool
 put(struct store_tx *tx, void *arg, struct err *e)
@@ -190,11 +228,7 @@ put(struct store_tx *tx, void *arg, struct err *e)
 	if (!scep_db_waiting_find(
 	        tx, w->transaction_id, w->signer_spki, &old, &found, e))
 		return false;
-	/* A new challenge begins anew, whatever became of the last one; what
-	 * an upstream is asked for goes on. */
-	if (found && (str_eq(old.state, "failed") ||
-	                 (p->c != NULL && !is_open(&old) &&
-	                     !str_eq(old.challenge_id, p->c->id)))) {
+	if (found && begins_anew(p, &old, now)) {
 		found = false;
 		if (!scep_db_waiting_forget(tx, old.id, e))
 			return false;

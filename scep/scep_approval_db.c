@@ -72,6 +72,7 @@ scep_db_waiting_read(
 	    r, 13, out->enrollment_ref, sizeof(out->enrollment_ref));
 	store_text_copy(r, 14, out->device_id, sizeof(out->device_id));
 	store_text_copy(r, 15, out->user_id, sizeof(out->user_id));
+	out->decided_at = store_int(r, 16);
 	return true;
 }
 

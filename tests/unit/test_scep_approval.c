@@ -11,6 +11,7 @@ struct ask {
 	EVP_PKEY *signs; /* the message; w->key */
 	X509 *signer;    /* of that key */
 	const char *tid;
+	const char *cn; /* in the CSR; NULL: as forge_csr_make() has it */
 	bool poll, other_algorithms;
 	struct slice names; /* of the poll; empty ones */
 };
@@ -19,8 +20,8 @@ static struct answer
 send(struct world *w, struct ask a)
 {
 	AUTO(buf_free)
-	struct buf *csr =
-	    forge_csr_make((struct forge_csr){ .key = a.key ? a.key : w->key });
+	struct buf *csr = forge_csr_make(
+	    (struct forge_csr){ .key = a.key ? a.key : w->key, .cn = a.cn });
 	struct forge_env env = { .to = { w->ra },
 		.cipher = a.other_algorithms ? "DES-EDE3-CBC" : NULL };
 	AUTO(buf_free)
@@ -149,6 +150,47 @@ case_102_rejected(void **state)
 	EXPECT_F(2, send(w, (struct ask){ .tid = "A-2" }));
 	assert_false(scep_approve(w->service, id, "test", &e));
 	assert_int_equal(e.code, ERR_CONFLICT);
+}
+
+/* The transaction is that of the key, for as long as the client has it. */
+static void
+case_102_asked_anew(void **state)
+{
+	struct world *w = *state;
+	EVP_PKEY *key = forge_rsa(2048);
+	struct ask ask = { .key = key,
+		.signs = key,
+		.signer = forge_certificate((struct forge_cert){ .key = key }),
+		.tid = "A-3" };
+	char first[UUID_SIZE], id[UUID_SIZE];
+	struct err e = { 0 };
+
+	EXPECT_P(send(w, ask));
+	id_of(w, "A-3", first);
+	assert_true(scep_reject(w->service, first, NULL, "test", &e));
+	EXPECT_F(2, send(w, ask));
+	/* Other names are another request, also while one waits. */
+	ask.cn = "corrected";
+	EXPECT_P(send(w, ask));
+	id_of(w, "A-3", id);
+	assert_string_not_equal(id, first);
+	ask.cn = "corrected again";
+	EXPECT_P(send(w, ask));
+	id_of(w, "A-3", first);
+	assert_string_not_equal(id, first);
+	assert_false(scep_approve(w->service, id, "test", &e));
+	/* The same again is the same. */
+	EXPECT_P(send(w, ask));
+	id_of(w, "A-3", id);
+	assert_string_equal(id, first);
+	assert_true(scep_reject(w->service, id, NULL, "test", &e));
+	EXPECT_F(2, send(w, ask));
+	/* Nobody has to wait a month for a second look. */
+	clock_set_offset_ms(2 * MS_H);
+	EXPECT_P(send(w, ask));
+	clock_set_offset_ms(0);
+	X509_free(ask.signer);
+	EVP_PKEY_free(key);
 }
 
 /* The names in a poll decide nothing, nor does their absence. */
@@ -392,6 +434,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(case_101_102_103_108_approved),
 		T(case_102_rejected),
+		T(case_102_asked_anew),
 		T(case_106_names_of_a_poll),
 		T(case_109_restart_between_request_and_poll),
 		T(case_104_unknown_transaction),
