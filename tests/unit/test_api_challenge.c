@@ -57,13 +57,13 @@ outside_has_an_address(void **state)
 	json_put_str(o, "ca", buf_str(ca));
 	fields = json_text(o);
 	CALL(ADMIN, "PUT /api/v1/upstreams/corp", fields, 200);
-	CALL(
-	    ADMIN, "PUT /api/v1/templates/vpn", "{\"upstream\":\"corp\"}", 200);
-	CALL(ADMIN, PATH, "{\"cn\":\"gate\",\"template\":\"vpn\"}", 201);
+	CALL(ADMIN, "PUT /api/v1/templates/gates", "{\"upstream\":\"corp\"}",
+	    200);
+	CALL(ADMIN, PATH, "{\"cn\":\"gate\",\"template\":\"gates\"}", 201);
 	assert_string_equal(
-	    text_at(a, "url"), "https://mdm.example.com/scep/vpn");
-	CALL(ADMIN, "PUT /api/v1/templates/vpn", "{}", 200);
-	CALL(ADMIN, PATH, "{\"cn\":\"gate\",\"template\":\"vpn\"}", 201);
+	    text_at(a, "url"), "https://mdm.example.com/scep/gates");
+	CALL(ADMIN, "PUT /api/v1/templates/gates", "{}", 200);
+	CALL(ADMIN, PATH, "{\"cn\":\"gate\",\"template\":\"gates\"}", 201);
 	assert_string_equal(text_at(a, "url"), "https://mdm.example.com/scep");
 }
 
