@@ -253,9 +253,9 @@ retire(const struct app_args *a, struct app_ca_desk *d, struct err *e)
 	    !app_ca_show(a, d, e))
 		return false;
 	app_say(a,
-	    "Macs that enroll from now on do not get it, and it answers "
-	    "nothing. Those that have it keep it, and\nwhat it issued stays "
-	    "valid: revoke what is in doubt.");
+	    "It answers nothing any more, and new Macs do not get what stands "
+	    "above it alone. Those that have it\nkeep it, and what it issued "
+	    "stays valid: revoke what is in doubt.");
 	return true;
 }
 

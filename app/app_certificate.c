@@ -418,22 +418,33 @@ say_of_service(const struct app_args *a, const json_t *c)
 	if (str_eq(template, CERT_TEMPLATE_TLS))
 		app_say(
 		    a, "A server that has it makes another within seconds.");
-	else if (str_eq(template, CERT_TEMPLATE_RA))
-		app_say(a, "The RA goes on with it until mutsu ca renew-ra "
-		           "--revoke REASON.");
 }
 
-static void
-say_revoked(const struct app_args *a, const json_t *c, bool before)
+static const char *
+reason_of(const json_t *c)
 {
 	const char *reason =
 	    json_string_value(json_object_get(c, "revoke_reason"));
 
-	if (before)
+	return reason != NULL ? reason : "unspecified";
+}
+
+/* was: as it was before. */
+static void
+say_revoked(const struct app_args *a, const json_t *c, const json_t *was)
+{
+	const char *reason = reason_of(c);
+	bool before =
+	    str_eq(json_string_value(json_object_get(was, "state")), "revoked");
+
+	if (before && str_eq(reason, reason_of(was)))
 		app_say(a,
 		    "It was revoked before, for the reason %s, and that "
 		    "stays.",
-		    reason != NULL ? reason : "unspecified");
+		    reason);
+	else if (before)
+		app_say(a, "It was revoked before, for the reason %s.",
+		    reason_of(was));
 	else if (str_eq(reason, "certificate_hold"))
 		app_say(a, "On hold. mutsu certificate release %s ends it.",
 		    json_string_value(json_object_get(c, "fingerprint")));
@@ -460,9 +471,7 @@ revoke(const struct app_args *a)
 	json_put_str(body, "reason", reason != NULL ? reason : "unspecified");
 	code = act(a, "revoke", body, &c);
 	if (code == APP_OK)
-		say_revoked(a, c,
-		    str_eq(json_string_value(json_object_get(was, "state")),
-		        "revoked"));
+		say_revoked(a, c, was);
 	return code;
 }
 

@@ -34,7 +34,8 @@ cert_authority_add(
 		return true;
 	if (!note(tx, m, e))
 		return false;
-	if (!str_eq(m->state, CERT_STATE_REVOKED))
+	if (!str_eq(m->state, CERT_STATE_REVOKED) &&
+	    !str_eq(m->state, CERT_STATE_RETIRED))
 		return true;
 	/* Of a backup, which does not tell why. */
 	cert_fingerprint(m->certificate, fingerprint);
@@ -54,6 +55,7 @@ cert_authority_ra_due(const struct cert_authority *a)
 }
 
 struct renewal {
+	const struct cert_authority *a;
 	const struct cert_member *m, *old;
 	const struct cert_ra_order *order;
 	bool added; /* by us, and not by another node before */
@@ -75,6 +77,28 @@ cert_authority_revoke_ra(struct store_tx *tx, const struct cert_member *m,
 	           tx, fingerprint, order->reason, order->actor, e);
 }
 
+/* An RA before it, or the next one, may have the same key of a token. */
+static bool
+end_same_key(struct store_tx *tx, const struct renewal *r, struct err *e)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(r->old->certificate);
+
+	for (size_t i = 0; i < r->a->count; i++) {
+		const struct cert_member *m = r->a->members[i];
+		const struct cert_authority_move move = { m->id, m->state,
+			CERT_STATE_REVOKED };
+		bool moved;
+
+		if (m != r->old && str_eq(m->role, CERT_ROLE_RA) &&
+		    !str_eq(m->state, CERT_STATE_REVOKED) &&
+		    EVP_PKEY_eq(X509_get0_pubkey(m->certificate), key) == 1 &&
+		    (!cert_authority_db_move(tx, &move, &moved, e) ||
+		        !cert_authority_revoke_ra(tx, m, r->order, e)))
+			return false;
+	}
+	return cert_authority_revoke_ra(tx, r->old, r->order, e);
+}
+
 /* May be run again. */
 static bool
 replace_ra(struct store_tx *tx, void *arg, struct err *e)
@@ -90,8 +114,7 @@ replace_ra(struct store_tx *tx, void *arg, struct err *e)
 	return !r->added ||
 	       (cert_authority_add(tx, r->m, e) &&
 	           cert_authority_tell_of(tx, &news, e) &&
-	           (r->order->reason < 0 ||
-	               cert_authority_revoke_ra(tx, r->old, r->order, e)));
+	           (r->order->reason < 0 || end_same_key(tx, r, e)));
 }
 
 static void
@@ -117,7 +140,7 @@ cert_authority_renew_ra(struct store *st, const struct cert_authority *a,
 		.old = revoke ? NULL : a->ra,
 		.model = a->ra,
 		.state = CERT_STATE_ACTIVE };
-	struct renewal r = { .old = a->ra, .order = order };
+	struct renewal r = { .a = a, .old = a->ra, .order = order };
 	bool good = cert_authority_make(&in, &m, e) &&
 	            (!revoke || cert_authority_key_is_new(a, m, e));
 

@@ -241,6 +241,8 @@ checked_rows(const struct cert_roll_restore *in, const json_t *o,
 	*out = rows;
 	if (str_eq(format, FORMAT))
 		return cert_roll_mac_check(in->passphrase, o, rows, e);
+	if (json_object_get(o, "mac") != NULL)
+		return err_set(e, ERR_INVALID, "somebody changed the backup");
 	return in->unchecked ||
 	       err_set(e, ERR_INVALID,
 	           "an older program made it, and nothing in it tells whether "

@@ -246,6 +246,9 @@ cert_template_put(struct store_tx *tx, const char *name, const json_t *fields,
 		    "a template's name has 1 to %d of a-z, 0-9 and '-', a "
 		    "letter first",
 		    CERT_TEMPLATE_NAME_SIZE - 1);
+	/* The ledger's mark of the RA's own certificates. */
+	if (str_eq(name, CERT_TEMPLATE_RA))
+		return err_set(e, ERR_INVALID, "this name is the server's own");
 	return cert_template_fields(name, kept, &text, &t, e) &&
 	       room_for(tx, name, e) && cert_template_db_put(tx, &c, e) &&
 	       tell(tx, &c, e);

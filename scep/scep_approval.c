@@ -12,12 +12,12 @@
 
 /* Strangers can write into the list: it has an end, one for them and one for
  * those with a good challenge. */
-enum { PENDING_MAX = 5000, PENDING_OF_PEER = 500, EXPIRED_AT_ONCE = 1000 };
-#define DECIDED_KEPT_MS (30 * MS_DAY)
+enum { PENDING_MAX = 5000, PENDING_OF_PEER = 500 };
 #define WAITING_MS (7 * MS_DAY)
 /* Clients ask again at once, and by the same transaction; people correct what
  * was rejected, or change their mind. */
-#define REJECTED_STAYS_MS MS_H
+#define STAYS_MS MS_H
+#define TEXT_WAITS "another request for this key waits for approval"
 
 bool
 scep_approval_tell(struct store_tx *tx, const struct scep_waiting *w,
@@ -36,16 +36,6 @@ scep_approval_tell(struct store_tx *tx, const struct scep_waiting *w,
 	return store_event_add(tx,
 	    &(struct store_event){ ev->kind, NULL, w->id, ev->actor, text }, e);
 }
-
-static bool
-tell(struct store_tx *tx, const struct scep_waiting *w, const char *kind,
-    const char *actor, struct err *e)
-{
-	return scep_approval_tell(
-	    tx, w, &(struct scep_waiting_event){ kind, actor, NULL }, e);
-}
-
-/* ---- the client's side ---- */
 
 static bool
 give(struct store_tx *tx, const struct scep_waiting *w,
@@ -160,26 +150,44 @@ struct put {
 	bool won;
 };
 
+/* It would make room itself. */
+static void
+leave_out(struct scep_waiting_count *n, const struct scep_waiting *w,
+    const struct scep_waiting *old, int64_t now)
+{
+	if (!str_eq(old->state, "pending") || old->expires_at <= now ||
+	    str_empty(old->purpose) != str_empty(w->purpose))
+		return;
+	n->all--;
+	n->of_peer -= scep_rate_same(old->peer, w->peer);
+	n->of_key -=
+	    str_eq(old->spki, w->spki) && str_eq(old->template, w->template);
+}
+
+/* old: the one that it follows, or NULL. */
 static bool
-room(struct store_tx *tx, const struct put *p, int64_t now, struct err *e)
+room(struct store_tx *tx, const struct put *p, const struct scep_waiting *old,
+    struct err *e)
 {
 	const struct scep_waiting *w = p->waiting;
 	struct scep_verdict *v = &p->out->verdict;
+	int64_t now = clock_now_ms();
 	struct scep_waiting_count n;
 	bool elsewhere;
 
 	if (!scep_db_waiting_count(tx, w, now, &n, e) ||
 	    !scep_waiting_key_elsewhere(tx, w, "", &elsewhere, e))
 		return false;
+	if (old != NULL)
+		leave_out(&n, w, old, now);
 	if (n.all >= PENDING_MAX)
 		scep_refuse(
 		    v, SCEP_BAD_REQUEST, "too many requests wait for approval");
 	else if (n.of_peer >= p->of_peer_max)
 		scep_refuse(v, SCEP_BAD_REQUEST,
 		    "too many requests of this address wait for approval");
-	else if (w->purpose[0] == '\0' && n.of_key > 0)
-		scep_refuse(v, SCEP_BAD_REQUEST,
-		    "another request for this key waits for approval");
+	else if (str_empty(w->purpose) && n.of_key > 0)
+		scep_refuse(v, SCEP_BAD_REQUEST, TEXT_WAITS);
 	else if (elsewhere)
 		scep_refuse(v, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
 	return true;
@@ -188,26 +196,50 @@ room(struct store_tx *tx, const struct put *p, int64_t now, struct err *e)
 /*
  * RFC 8894 2.5 knows no end of a transaction, and clients make its id of their
  * key: a new challenge begins anew, whatever became of the last one, and so do
- * other names, and what was refused a while ago.  What an upstream is asked for
- * goes on.
+ * other names, and what was refused a while ago.  Strangers, who have no
+ * challenge to lose, wait for that in any case.  What an upstream is asked for
+ * goes on, and what was issued stays.
  */
 static bool
 begins_anew(const struct put *p, const struct scep_waiting *old, int64_t now)
 {
 	const struct scep_waiting *w = p->waiting;
+	bool other = !str_eq(old->subject, w->subject);
+	bool stranger = str_empty(w->purpose);
 
 	if (str_eq(old->state, "failed"))
 		return true;
 	if (p->c != NULL)
 		return !is_open(old) && !str_eq(old->challenge_id, p->c->id);
-	if (!str_eq(old->spki, w->spki) || str_eq(old->state, "queued"))
+	if (!str_eq(old->spki, w->spki) || str_eq(old->state, "queued") ||
+	    str_eq(old->state, "issued"))
 		return false;
-	if (!str_eq(old->subject, w->subject))
-		return true;
 	if (str_eq(old->state, "rejected"))
-		return now - old->decided_at > REJECTED_STAYS_MS;
-	return str_eq(old->state, "expired") ||
-	       (str_eq(old->state, "pending") && old->expires_at <= now);
+		return (other && !stranger) || now - old->decided_at > STAYS_MS;
+	if (str_eq(old->state, "expired") || old->expires_at <= now)
+		return true;
+	return other && (!stranger || now - old->created_at > STAYS_MS);
+}
+
+/* What the client hears of the one that was there before. */
+static bool
+goes_on(struct store_tx *tx, struct put *p, const struct scep_waiting *old,
+    struct err *e)
+{
+	const struct scep_waiting *w = p->waiting;
+	struct scep_verdict *v = &p->out->verdict;
+	bool other = p->c == NULL && !str_eq(old->subject, w->subject);
+
+	if (!str_eq(old->spki, w->spki))
+		scep_refuse(v, SCEP_BAD_REQUEST,
+		    "the transaction is that of another key");
+	else if (other && str_eq(old->state, "issued"))
+		scep_refuse(v, SCEP_BAD_REQUEST, SCEP_TEXT_KEY_TAKEN);
+	else if (other && str_eq(old->state, "pending"))
+		scep_refuse(v, SCEP_BAD_REQUEST, TEXT_WAITS);
+	else
+		return scep_approval_answer(tx, old, p->out, e);
+	return true;
 }
 
 /* Looks again where nobody else writes, then adds. */
@@ -228,19 +260,9 @@ put(struct store_tx *tx, void *arg, struct err *e)
 	if (!scep_db_waiting_find(
 	        tx, w->transaction_id, w->signer_spki, &old, &found, e))
 		return false;
-	if (found && begins_anew(p, &old, now)) {
-		found = false;
-		if (!scep_db_waiting_forget(tx, old.id, e))
-			return false;
-	}
-	if (found && !str_eq(old.spki, w->spki)) {
-		scep_refuse(&out->verdict, SCEP_BAD_REQUEST,
-		    "the transaction is that of another key");
-		return true;
-	}
-	if (found)
-		return scep_approval_answer(tx, &old, out, e);
-	if (!room(tx, p, now, e))
+	if (found && !begins_anew(p, &old, now))
+		return goes_on(tx, p, &old, e);
+	if (!room(tx, p, found ? &old : NULL, e))
 		return false;
 	if (out->verdict.fail >= 0)
 		return true;
@@ -249,8 +271,12 @@ put(struct store_tx *tx, void *arg, struct err *e)
 	if (!p->won)
 		return true;
 	out->pending = true;
-	return scep_db_waiting_add(tx, w, now, e) &&
-	       tell(tx, w, "scep.requested", "device", e);
+	return (!found || scep_db_waiting_forget(tx, old.id, e)) &&
+	       scep_db_waiting_add(tx, w, now, e) &&
+	       scep_approval_tell(tx, w,
+	           &(struct scep_waiting_event){
+	               "scep.requested", "device", NULL },
+	           e);
 }
 
 static void
@@ -357,192 +383,4 @@ scep_approval_ask(struct scep_service *s, const struct scep_request *rq,
 	    &(struct scep_approval_wait){
 	        .template = t->name, .subject = subject, .stranger = true },
 	    out, &won, e);
-}
-
-/* ---- the administrator's side ---- */
-
-static bool
-find_open(struct store_tx *tx, const char *id, struct scep_waiting *out,
-    struct err *e)
-{
-	bool found;
-
-	if (!scep_db_waiting_get(tx, id, out, &found, e))
-		return false;
-	if (!found)
-		return err_set(e, ERR_NOT_FOUND, "no such SCEP request");
-	if (!str_eq(out->state, "pending"))
-		return err_set(
-		    e, ERR_CONFLICT, "the request is %s already", out->state);
-	if (out->expires_at <= clock_now_ms())
-		return err_set(e, ERR_CONFLICT, "the request has expired");
-	return true;
-}
-
-static bool
-sign(struct scep_service *s, const struct scep_waiting *w,
-    struct cert_issued *out, struct err *e)
-{
-	AUTO(cert_authority_free)
-	struct cert_authority *a = cert_live_get(s->o.live);
-	AUTO(json_free) json_t *keep = NULL;
-	AUTO(scep_csr_free) struct scep_csr *csr = NULL;
-	AUTO(buf_wipe) struct buf *der = NULL;
-	struct cert_subject subject;
-	struct scep_verdict verdict;
-	struct cert_issue in = {
-		.template = cert_authority_template(a, w->template),
-		.subject = &subject,
-		.now_ms = clock_now_ms(),
-	};
-
-	if (!scep_waiting_open(w, s->o.seal, &der, e))
-		return false;
-	scep_csr_parse(buf_slice(der), true, NULL, &csr, &verdict);
-	if (verdict.fail >= 0)
-		return err_set(e, ERR_REFUSED, "%s", verdict.text);
-	if (in.template == NULL)
-		return err_set(
-		    e, ERR_REFUSED, "there is no template %s", w->template);
-	if (!cert_template_key(in.template, csr->key, e)) {
-		e->code = ERR_REFUSED;
-		return false;
-	}
-	if (!scep_template_takes(in.template, csr, &verdict))
-		return err_set(e, ERR_REFUSED, "%s", verdict.text);
-	in.pub = csr->pub;
-	if (!cert_subject_from_json(w->subject, &subject, &keep, e))
-		return false;
-	if (cert_authority_issue(a, &in, out, e))
-		return true;
-	if (e->code == ERR_FORBIDDEN)
-		e->code = ERR_REFUSED;
-	return false;
-}
-
-struct approval {
-	const struct scep_waiting *waiting;
-	const struct cert_issued *issued;
-	const char *by;
-};
-
-static bool
-close_issued(struct store_tx *tx, void *arg, struct err *e)
-{
-	const struct approval *a = arg;
-	const struct scep_waiting *w = a->waiting;
-	const struct cert_issued *issued = a->issued;
-	AUTO(scep_waiting_clear) struct scep_waiting now = { 0 };
-	struct scep_decision d = { .id = w->id,
-		.state = "issued",
-		.by = a->by,
-		.fingerprint = issued->fingerprint,
-		.now_ms = clock_now_ms() };
-	struct cert_record r = {
-		.issued = issued,
-		.authority_id = issued->authority_id,
-		.template = w->template,
-		.purpose = w->purpose[0] != '\0' ? w->purpose : "scep",
-		.enrollment_ref = scep_or_null(w->enrollment_ref),
-		.device_id = scep_or_null(w->device_id),
-		.user_id = scep_or_null(w->user_id),
-		.challenge_id = scep_or_null(w->challenge_id),
-		.transaction_id = w->transaction_id,
-	};
-	bool elsewhere, changed;
-
-	if (!find_open(tx, w->id, &now, e) ||
-	    !scep_waiting_key_elsewhere(tx, w, "", &elsewhere, e))
-		return false;
-	if (elsewhere)
-		return err_set(e, ERR_REFUSED, "%s", SCEP_TEXT_KEY_TAKEN);
-	if (!scep_db_waiting_decide(tx, &d, &changed, e))
-		return false;
-	if (!changed)
-		return err_set(e, ERR_CONFLICT, "the request is decided");
-	return cert_ledger_add(tx, &r, e) &&
-	       tell(tx, w, "scep.approved", a->by, e);
-}
-
-bool
-scep_approve(
-    struct scep_service *s, const char *id, const char *by, struct err *e)
-{
-	AUTO(store_rollback) struct store_tx *tx = NULL;
-	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
-	AUTO(cert_issued_clear) struct cert_issued issued = { 0 };
-	AUTO(cert_authority_free)
-	struct cert_authority *a = cert_live_get(s->o.live);
-	const struct cert_template *t;
-
-	if (!store_begin(s->o.store, STORE_READ, &tx, e) ||
-	    !find_open(tx, id, &w, e))
-		return false;
-	store_rollback(&tx);
-	t = cert_authority_template(a, w.template);
-	if (t != NULL && t->upstream != NULL)
-		return scep_relay_approve(s, &w, t, by, e);
-	return sign(s, &w, &issued, e) &&
-	       store_write(s->o.store, close_issued,
-	           &(struct approval){ &w, &issued, by }, e);
-}
-
-static bool
-reject(struct store_tx *tx, void *decision, struct err *e)
-{
-	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
-	const struct scep_decision *d = decision;
-	bool changed;
-
-	if (!find_open(tx, d->id, &w, e) ||
-	    !scep_db_waiting_decide(tx, d, &changed, e))
-		return false;
-	if (!changed)
-		return err_set(e, ERR_CONFLICT, "the request is decided");
-	return tell(tx, &w, "scep.rejected", d->by, e);
-}
-
-bool
-scep_reject(struct scep_service *s, const char *id, const char *reason,
-    const char *by, struct err *e)
-{
-	struct scep_decision d = { .id = id,
-		.state = "rejected",
-		.by = by,
-		.reason = reason,
-		.now_ms = clock_now_ms() };
-
-	return store_write(s->o.store, reject, &d, e);
-}
-
-static bool
-expire(struct store_tx *tx, const char *id, int64_t now, struct err *e)
-{
-	AUTO(scep_waiting_clear) struct scep_waiting w = { 0 };
-	struct scep_decision d = {
-		.id = id, .state = "expired", .by = "system", .now_ms = now
-	};
-	bool found, changed;
-
-	return scep_db_waiting_get(tx, id, &w, &found, e) &&
-	       scep_db_waiting_decide(tx, &d, &changed, e) &&
-	       tell(tx, &w, "scep.expired", "system", e);
-}
-
-bool
-scep_approval_purge(struct store_tx *tx, struct err *e)
-{
-	int64_t now = clock_now_ms();
-	char id[UUID_SIZE];
-	bool found;
-
-	for (int i = 0; i < EXPIRED_AT_ONCE; i++) {
-		if (!scep_db_waiting_over(tx, now, id, &found, e))
-			return false;
-		if (!found)
-			break;
-		if (!expire(tx, id, now, e))
-			return false;
-	}
-	return scep_db_waiting_purge(tx, now - DECIDED_KEPT_MS, e);
 }

@@ -73,6 +73,7 @@ scep_db_waiting_read(
 	store_text_copy(r, 14, out->device_id, sizeof(out->device_id));
 	store_text_copy(r, 15, out->user_id, sizeof(out->user_id));
 	out->decided_at = store_int(r, 16);
+	out->created_at = store_int(r, 17);
 	return true;
 }
 

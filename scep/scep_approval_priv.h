@@ -15,7 +15,7 @@ struct scep_waiting {
 	char enrollment_ref[64], device_id[64], user_id[64];
 	char *subject;   /* JSON */
 	struct buf *csr; /* sealed; see scep_waiting_priv.h */
-	int64_t expires_at, decided_at;
+	int64_t expires_at, decided_at, created_at;
 };
 void scep_waiting_clear(struct scep_waiting *w);
 /* As scep_db_key_elsewhere(), for who waits; old: what it is to follow. */
@@ -67,8 +67,8 @@ MUST_CHECK bool scep_approval_tell(struct store_tx *tx,
 #define SCEP_WAITING_COLUMNS                                                   \
 	"id, transaction_id, state, template, signer_spki, spki, "             \
 	"fingerprint, peer, subject, csr, expires_at, challenge_id, purpose, " \
-	"enrollment_ref, device_id, user_id, decided_at"
-enum { SCEP_WAITING_COUNT = 17 };
+	"enrollment_ref, device_id, user_id, decided_at, created_at"
+enum { SCEP_WAITING_COUNT = 18 };
 /* The next row; *found false: there is none. */
 MUST_CHECK bool scep_db_waiting_read(
     struct store_rows *r, struct scep_waiting *out, bool *found, struct err *e);

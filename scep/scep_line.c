@@ -11,24 +11,29 @@
 #include <stdio.h>
 
 #include "core/clock.h"
+#include "scep/scep_secret_priv.h"
 #include "scep/scep_service_priv.h"
 
 bool
-scep_line_first(const struct cert_template *t, const char *spki,
-    const char *subject, struct scep_line *out, struct err *e)
+scep_line_first(struct store_tx *tx, const struct scep_line_of *of,
+    struct scep_line *out, struct err *e)
 {
+	AUTO(scep_secret_clear) struct scep_secret secret = { 0 };
+	const struct cert_template *t = of->t;
 	struct scep_holder_name name;
+	bool found;
 
 	out->text[0] = '\0';
 	if (t->challenge == CERT_CHALLENGE_WEBHOOK)
 		snprintf(out->text, sizeof(out->text), "webhook:%s:%s", t->name,
-		    spki);
-	if (t->challenge != CERT_CHALLENGE_STATIC || subject == NULL)
+		    of->spki);
+	if (t->challenge != CERT_CHALLENGE_STATIC || of->subject == NULL)
 		return true;
-	if (!scep_holder_name_json(subject, &name, e))
+	if (!scep_holder_name_json(of->subject, &name, e) ||
+	    !scep_db_secret_find(tx, t->name, "static", &secret, &found, e))
 		return false;
-	snprintf(
-	    out->text, sizeof(out->text), "static:%s:%s", t->name, name.text);
+	snprintf(out->text, sizeof(out->text), "static:%s:%lld:%s", t->name,
+	    (long long)(found ? secret.created_at : 0), name.text);
 	return true;
 }
 

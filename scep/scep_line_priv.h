@@ -16,9 +16,13 @@ struct scep_line {
 #define SCEP_TEXT_TOO_MANY                                                     \
 	"too many certificates of this device or key are alive"
 /* Of a first certificate by this template; subject (JSON) may be NULL as long
- * as it is not known. */
-MUST_CHECK bool scep_line_first(const struct cert_template *t, const char *spki,
-    const char *subject, struct scep_line *out, struct err *e);
+ * as it is not known.  A new static challenge begins new lines. */
+struct scep_line_of {
+	const struct cert_template *t;
+	const char *spki, *subject;
+};
+MUST_CHECK bool scep_line_first(struct store_tx *tx,
+    const struct scep_line_of *of, struct scep_line *out, struct err *e);
 /* Whether as many as may live do. */
 MUST_CHECK bool scep_line_full(struct store_tx *tx,
     const struct scep_line *line, bool *out, struct err *e);

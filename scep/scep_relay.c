@@ -18,6 +18,7 @@ struct putting {
 	struct scep_errand *errand;
 	const struct scep_challenge *challenge; /* NULL: none to spend */
 	struct scep_outcome *out;
+	char replaces[UUID_SIZE]; /* a request that ended; "": none */
 	bool won, queued;
 };
 
@@ -49,6 +50,7 @@ look_before(struct store_tx *tx, struct putting *p, bool *done, struct err *e)
 	bool found;
 
 	*done = false;
+	p->replaces[0] = '\0';
 	if (!scep_db_waiting_find(
 	        tx, w->transaction_id, w->signer_spki, &old, &found, e) ||
 	    (found && !scep_db_errand_get(tx, old.id, &whole, &found, e)))
@@ -58,8 +60,10 @@ look_before(struct store_tx *tx, struct putting *p, bool *done, struct err *e)
 	if (str_eq(old.state, "failed") || str_eq(old.state, "rejected") ||
 	    str_eq(old.state, "expired") ||
 	    (str_eq(old.state, "issued") && str_eq(old.spki, w->spki) &&
-	        !same_errand(&whole, p->errand)))
-		return scep_db_waiting_forget(tx, old.id, e);
+	        !same_errand(&whole, p->errand))) {
+		str_copy_cut(p->replaces, sizeof(p->replaces), old.id);
+		return true;
+	}
 	*done = true;
 	if (!str_eq(old.spki, w->spki))
 		return refuse(p->out, "the transaction is that of another key");
@@ -148,7 +152,9 @@ put(struct store_tx *tx, void *arg, struct err *e)
 		return true;
 	p->queued = out->pending = true;
 	store_notify(tx, STORE_CHANNEL_UPSTREAM);
-	return scep_db_errand_add(tx, p->errand, now, e) &&
+	return (p->replaces[0] == '\0' ||
+	           scep_db_waiting_forget(tx, p->replaces, e)) &&
+	       scep_db_errand_add(tx, p->errand, now, e) &&
 	       scep_approval_tell(tx, &p->errand->w,
 	           &(struct scep_waiting_event){
 	               "scep.queued", "device", NULL },

@@ -142,7 +142,9 @@ find_line(struct store_tx *tx, struct taking *t, struct err *e)
 		return true;
 	}
 	return x->w.challenge_id[0] != '\0' || tp == NULL ||
-	       scep_line_first(tp, x->w.spki, x->w.subject, &t->line, e);
+	       scep_line_first(tx,
+	           &(struct scep_line_of){ tp, x->w.spki, x->w.subject },
+	           &t->line, e);
 }
 
 /* Which certificate it is, for whoever asks by challenge or old certificate. */

@@ -77,7 +77,9 @@ look_new(struct store_tx *tx, struct work *w, bool elsewhere, struct err *e)
 
 	if (elsewhere)
 		return refuse(w, SCEP_TEXT_KEY_TAKEN);
-	if (!scep_line_first(w->t, w->rq->csr->spki, w->subject, &w->line, e) ||
+	if (!scep_line_first(tx,
+	        &(struct scep_line_of){ w->t, w->rq->csr->spki, w->subject },
+	        &w->line, e) ||
 	    !scep_line_full(tx, &w->line, &full, e))
 		return false;
 	return !full || refuse(w, SCEP_TEXT_TOO_MANY);

@@ -193,6 +193,8 @@ retired_ca_answers_nothing(void **state)
 	must(cert_authority_open(p->st, &o, &last, &e), &e);
 	assert_int_equal(recipients(last), 1);
 	assert_true(entry_of(p, cert_authority_ra(first)).revoked);
+	/* The root, which is trusted for the new CA, vouches for the old. */
+	assert_int_equal(sk_X509_num(cert_authority_anchors(last)), 2);
 	assert_int_equal(
 	    X509_cmp(cert_authority_root(first), cert_authority_root(last)), 0);
 }

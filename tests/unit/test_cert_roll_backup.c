@@ -140,6 +140,13 @@ a_changed_backup_is_refused(void **state)
 		must_fail(restore(&q, &v, PHRASE, buf_slice(changed), &failure),
 		    ERR_INVALID);
 	}
+	/* Nor is it taken for an old one, which has no code. */
+	AUTO(json_free) json_t *called_old = parsed(text);
+	json_put_str(called_old, "format", "mutsu-authority-1");
+	old = text_of(called_old);
+	must_fail(
+	    restore_unchecked(&q, &v, buf_slice(old), &failure), ERR_INVALID);
+	buf_free(&old);
 	old = old_form_of(text);
 	must_fail(
 	    restore(&q, &v, PHRASE, buf_slice(old), &failure), ERR_INVALID);

@@ -111,6 +111,14 @@ a_name_on_a_list(void **state)
 	visit_refused(w, v, SCEP_TEXT_TOO_MANY);
 	v.cn = "gate-b";
 	X509_free(visit_named(w, v, "gate-b"));
+	/* Who saw the old challenge filled the line for good. */
+	clock_set_offset_ms(MS_H);
+	world_secret(w, "listed", "[\"device-1\",\"gate-b\"]");
+	v.cn = "device-1";
+	v.key = NULL;
+	v.tid = "L-4";
+	X509_free(visit_named(w, v, "device-1"));
+	clock_set_offset_ms(0);
 	X509_free(x);
 	EVP_PKEY_free(key);
 }
@@ -124,16 +132,22 @@ lines_have_names(void **state)
 		.challenge = CERT_CHALLENGE_WEBHOOK };
 	const struct cert_template other = { .name = "t",
 		.challenge = CERT_CHALLENGE_NONE };
+	struct world *w = *state;
+	AUTO(store_rollback) struct store_tx *tx = NULL;
+	struct scep_line_of of = { &listed, "k", "{\"cn\":\"a,b\"}" };
 	struct scep_line l;
 
-	(void)state;
-	assert_ok(scep_line_first(&listed, "k", "{\"cn\":\"a,b\"}", &l, e));
-	assert_string_equal(l.text, "static:t:CN=a\\,b");
-	assert_ok(scep_line_first(&listed, "k", NULL, &l, e));
+	assert_ok(store_begin(w->store, STORE_READ, &tx, e));
+	assert_ok(scep_line_first(tx, &of, &l, e));
+	assert_string_equal(l.text, "static:t:0:CN=a\\,b");
+	of.subject = NULL;
+	assert_ok(scep_line_first(tx, &of, &l, e));
 	assert_string_equal(l.text, "");
-	assert_ok(scep_line_first(&asked, "k", NULL, &l, e));
+	of.t = &asked;
+	assert_ok(scep_line_first(tx, &of, &l, e));
 	assert_string_equal(l.text, "webhook:t:k");
-	assert_ok(scep_line_first(&other, "k", "{\"cn\":\"a\"}", &l, e));
+	of = (struct scep_line_of){ &other, "k", "{\"cn\":\"a\"}" };
+	assert_ok(scep_line_first(tx, &of, &l, e));
 	assert_string_equal(l.text, "");
 }
 
