@@ -58,7 +58,7 @@ open_database(
 	if ((begin && !file_mkdir(data, e)) || !file_private(data, e))
 		return false;
 	if (!store_open(&o, &d->store, e))
-		return e->code != ERR_CONFLICT || o.path != file
+		return e->code != ERR_CONFLICT || o.path != file || d->look
 		           ? false
 		           : err_wrap(e,
 		                 "stop the server first (ca show and ca export "

@@ -79,6 +79,8 @@ why_another(
 	if (cert_tls_own_note(s->store, a, t.cert, &revoked, &ignored) &&
 	    revoked)
 		return "revoked";
+	if (cert_tls_own_retired(a, t.cert))
+		return "retired";
 	if (!cert_tls_check(&t, &ignored))
 		why = "unusable";
 	else if (cert_tls_own_due(a, t.cert))

@@ -59,6 +59,19 @@ issuer_of(const struct cert_authority *a, X509 *x)
 	return NULL;
 }
 
+bool
+cert_tls_own_retired(const struct cert_authority *a, struct slice cert)
+{
+	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
+	const struct cert_member *by;
+	struct err ignored;
+
+	if (!cert_parse_chain(cert, &chain, &ignored))
+		return false;
+	by = issuer_of(a, sk_X509_value(chain, 0));
+	return by != NULL && str_eq(by->state, CERT_STATE_RETIRED);
+}
+
 /* What the first certificate says; *ours false: no CA of ours signed it. */
 static bool
 read_first(const struct cert_authority *a, struct slice pem,

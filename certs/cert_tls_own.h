@@ -20,3 +20,5 @@ MUST_CHECK bool cert_tls_own_note(struct store *st,
 /* Is it in its last 30 days, and would a new one last longer?  None lasts
  * longer than the issuing CA. */
 bool cert_tls_own_due(const struct cert_authority *a, struct slice cert);
+/* A CA signed it that nobody is to trust from now on. */
+bool cert_tls_own_retired(const struct cert_authority *a, struct slice cert);

@@ -1,6 +1,6 @@
 /*
- * Writing DER (X.690) by hand, for what we produce in quantities.  No state; any
- * thread.
+ * Writing DER (X.690) by hand, for what we produce in quantities.  No state;
+ * any thread.
  */
 #pragma once
 

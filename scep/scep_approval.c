@@ -280,7 +280,7 @@ put(struct store_tx *tx, void *arg, struct err *e)
 }
 
 static void
-bind(struct scep_waiting *w, const struct scep_challenge *c)
+bind_to(struct scep_waiting *w, const struct scep_challenge *c)
 {
 	str_copy_cut(w->challenge_id, sizeof(w->challenge_id), c->id);
 	str_copy_cut(w->purpose, sizeof(w->purpose), c->purpose);
@@ -318,7 +318,7 @@ scep_approval_wait(struct scep_service *s, const struct scep_request *rq,
 	str_copy_cut(w.spki, sizeof(w.spki), rq->csr->spki);
 	str_copy_cut(w.peer, sizeof(w.peer), rq->peer);
 	if (for_what->c != NULL)
-		bind(&w, for_what->c);
+		bind_to(&w, for_what->c);
 	else if (!for_what->stranger)
 		str_copy_cut(w.purpose, sizeof(w.purpose), "scep");
 	w.subject = str_dup(for_what->subject);

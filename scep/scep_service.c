@@ -259,7 +259,7 @@ renew(struct job *j, struct err *e)
 /* The names in it decide nothing: clients write what they like (RFC 8894
  * 3.3.3). */
 static bool
-poll(struct job *j, struct err *e)
+poll_status(struct job *j, struct err *e)
 {
 	return scep_poll(j->s, &j->rq, j->out, e);
 }
@@ -293,7 +293,7 @@ static const struct kind {
 } kinds[] = {
 	{ SCEP_PKCS_REQ, SIGNED, enroll },
 	{ SCEP_RENEWAL_REQ, SIGNED, renew },
-	{ SCEP_CERT_POLL, UNOPENED, poll },
+	{ SCEP_CERT_POLL, UNOPENED, poll_status },
 	{ SCEP_GET_CERT, FINDS_NOTHING, get_cert },
 	{ SCEP_GET_CRL, FINDS_NOTHING, get_crl },
 };

@@ -184,8 +184,13 @@ scep_db_outside_granted(
 	bool found;
 
 	*subject = NULL;
+	/* An older node that goes on beside us notes nothing: then it is what
+	 * the challenge said, as long as that is kept. */
 	if (!store_query(tx,
-	        "SELECT subject FROM outside_grant WHERE fingerprint = $1",
+	        "SELECT subject FROM outside_grant WHERE fingerprint = $1 "
+	        "UNION ALL SELECT h.subject FROM certificate c "
+	        "JOIN challenge h ON h.id = c.challenge_id "
+	        "WHERE c.fingerprint = $1 LIMIT 1",
 	        S_ARGS(S_TEXT(fingerprint)), &r, e) ||
 	    !store_next(r, &found, e))
 		return false;

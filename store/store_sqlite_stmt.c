@@ -126,7 +126,7 @@ bind_one(const struct sq_stmt *s, int i, const struct store_value *v, bool copy)
 }
 
 static bool
-bind(struct sq_conn *c, struct sq_stmt *s, const struct store_value *args,
+bind_all(struct sq_conn *c, struct sq_stmt *s, const struct store_value *args,
     bool copy, struct err *e)
 {
 	int n = 0;
@@ -180,7 +180,7 @@ store_sqlite_stmt_get(struct sq_conn *c, const char *sql,
 	if (!lookup(c, sql, &s, e))
 		return false;
 	s->busy = true;
-	if (!bind(c, s, args, copy, e)) {
+	if (!bind_all(c, s, args, copy, e)) {
 		store_sqlite_stmt_release(s);
 		return false;
 	}

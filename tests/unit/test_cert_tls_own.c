@@ -2,6 +2,7 @@
 #include "cert_outside_fixture.h"
 
 #include "certs/cert_ledger.h"
+#include "certs/cert_roll.h"
 #include "certs/cert_tls.h"
 #include "certs/cert_tls_own.h"
 
@@ -179,6 +180,33 @@ not_due_when_a_new_one_would_not_last_longer(void **state)
 	place_remove(&other);
 }
 
+/* New Macs do not know its CA any more. */
+static void
+of_a_retired_ca(void **state)
+{
+	struct place *p = *state;
+	struct cert_authority_options o = { .vault = place_vault(p),
+		.single = true };
+	AUTO(cert_authority_free) struct cert_authority *first = NULL;
+	AUTO(cert_authority_free) struct cert_authority *next = NULL;
+	AUTO(cert_authority_free) struct cert_authority *last = NULL;
+	AUTO(buf_free) struct buf *cert = NULL;
+	AUTO(buf_free) struct buf *another = NULL;
+	struct err e = { 0 };
+
+	must(cert_authority_open(p->st, &o, &first, &e), &e);
+	cert = make_tls(first);
+	must(cert_roll_prepare(p->st, &o, NULL, &e), &e);
+	must(cert_roll_switch(p->st, &o, &e), &e);
+	must(cert_authority_open(p->st, &o, &next, &e), &e);
+	assert_false(cert_tls_own_retired(next, buf_slice(cert)));
+	must(cert_roll_retire(p->st, &o, cert_authority_id(first), &e), &e);
+	must(cert_authority_open(p->st, &o, &last, &e), &e);
+	assert_true(cert_tls_own_retired(last, buf_slice(cert)));
+	another = make_tls(last);
+	assert_false(cert_tls_own_retired(last, buf_slice(another)));
+}
+
 int
 main(void)
 {
@@ -188,6 +216,7 @@ main(void)
 		OWN(others_stay_out),
 		OWN(due_in_its_last_days),
 		OWN(not_due_when_a_new_one_would_not_last_longer),
+		OWN(of_a_retired_ca),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
