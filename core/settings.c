@@ -137,10 +137,10 @@ settings_set(
 		return false;
 	/* The old text goes last: value may be that. */
 	old = s->values[i].text;
-	s->values[i].text = *value != '\0' ? str_dup(value) : NULL;
-	str_free(&old);
-	s->values[i].number = number;
 	s->values[i].given = *value != '\0';
+	s->values[i].text = *value != '\0' ? str_dup(value) : NULL;
+	s->values[i].number = number;
+	str_free(&old);
 	return true;
 }
 

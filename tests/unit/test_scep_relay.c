@@ -182,6 +182,7 @@ names_that_are_not_on_record_are_not_renewed(void **state)
 	ask_and_step(f);
 	AUTO(answer_clear) struct answer first = front_send(f, front_poll);
 	front_change(f->w, "DELETE FROM outside_grant");
+	front_change(f->w, "DELETE FROM challenge");
 	renewal_refused(f, first.cert, "ask with a new challenge");
 }
 
