@@ -94,7 +94,7 @@ row_crl_ms() {
 scepserver_row() { # NAME BITS COUNT KEY
 	local one two depot=$work/$1
 	device_port=$(free_port) from=$1.load
-	rm -rf "$depot"
+	rm -rf "$depot" "$work/$from"
 	scepserver ca -init -keySize "$2" -depot "$depot" >"$work/out" 2>&1
 	mkdir "$work/$from"
 	"$bin/bench_seed" "${keys[@]}" --scep "$3" --foreign-ca "$depot/ca.pem" \
