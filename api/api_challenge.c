@@ -90,6 +90,9 @@ struct making {
 	const char *by;
 	char text[SCEP_CHALLENGE_SIZE], id[UUID_SIZE];
 	bool outside; /* an upstream issues */
+	/* It ends when the user leaves, since it is in her name: the template's
+	 * subject says so, or the caller does. */
+	bool hers;
 };
 
 /* Either the template says what the certificate will say, or the caller. */
@@ -100,10 +103,15 @@ one_says_it(struct store_tx *tx, struct making *m, struct err *e)
 	const struct asked *q = m->asked;
 	const struct cert_subject *s = &q->subject;
 	bool given = s->cn || s->o || s->email || s->dns;
+	struct err why;
 
 	if (!cert_template_for_challenges(tx, q->template, &t, e))
 		return false;
 	m->outside = t != NULL && t->upstream != NULL;
+	m->hers =
+	    q->whom.user != NULL || t == NULL || t->subject.cn == NULL ||
+	    !cert_pattern_check(&t->subject,
+	        CERT_VARIABLES_ALL & ~(unsigned)CERT_VARIABLES_USER, &why);
 	if (t != NULL && t->subject.cn != NULL && given)
 		return err_set(e, ERR_INVALID,
 		    "template %s says the names: give device, user or "
@@ -111,23 +119,6 @@ one_says_it(struct store_tx *tx, struct making *m, struct err *e)
 		    t->name);
 	return (t != NULL && t->subject.cn != NULL) || s->cn != NULL ||
 	       err_set(e, ERR_INVALID, "cn is missing");
-}
-
-/* It ends when the user leaves, if it is in her name: the template's subject
- * says so, or the caller does. */
-static bool
-in_users_name(
-    struct store_tx *tx, const struct asked *q, bool *out, struct err *e)
-{
-	AUTO(cert_template_free) struct cert_template *t = NULL;
-	struct err why;
-
-	if (!cert_template_for_challenges(tx, q->template, &t, e))
-		return false;
-	*out = q->whom.user != NULL || t == NULL || t->subject.cn == NULL ||
-	       !cert_pattern_check(&t->subject,
-	           CERT_VARIABLES_ALL & ~(unsigned)CERT_VARIABLES_USER, &why);
-	return true;
 }
 
 /* May be run again. */
@@ -143,10 +134,8 @@ create_once(struct store_tx *tx, void *arg, struct err *e)
 		.subject = &q->subject,
 		.variables = &v,
 		.ttl_ms = q->minutes * MS_MIN };
-	bool hers;
 
-	if (!one_says_it(tx, m, e) || !in_users_name(tx, q, &hers, e) ||
-	    !enroll_whom_find(tx, &q->whom, &whom, e))
+	if (!one_says_it(tx, m, e) || !enroll_whom_find(tx, &q->whom, &whom, e))
 		return false;
 	if (str_eq(whom.device.state, "deleted"))
 		return err_slug(e, ERR_CONFLICT, "device_deleted",
@@ -156,7 +145,7 @@ create_once(struct store_tx *tx, void *arg, struct err *e)
 		return false;
 	if (whom.device.id[0] != '\0')
 		g.device_id = whom.device.id;
-	if (hers && whom.user_id[0] != '\0')
+	if (m->hers && whom.user_id[0] != '\0')
 		g.user_id = whom.user_id;
 	return scep_challenge_new(tx, m->seal, &g, m->text, m->id, e) &&
 	       tell(tx, m->id, &g, m->by, e);

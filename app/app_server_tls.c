@@ -73,14 +73,11 @@ why_another(
 {
 	const struct cert_tls t = as_tls(s, p);
 	struct err ignored = { 0 };
-	bool revoked;
 	const char *why = NULL;
 
-	if (cert_tls_own_note(s->store, a, t.cert, &revoked, &ignored) &&
-	    revoked)
-		return "revoked";
-	if (cert_tls_own_retired(a, t.cert))
-		return "retired";
+	(void)!cert_tls_own_note(s->store, a, t.cert, &why, &ignored);
+	if (why != NULL)
+		return why;
 	if (!cert_tls_check(&t, &ignored))
 		why = "unusable";
 	else if (cert_tls_own_due(a, t.cert))
@@ -99,11 +96,11 @@ make_pair(struct app_server *s, const struct cert_authority *a,
 {
 	AUTO(buf_free) struct buf *cert = NULL;
 	AUTO(buf_wipe) struct buf *key = NULL;
-	bool revoked;
+	const char *ended;
 
 	if (!cert_authority_tls(a, s->host, &cert, &key, e) ||
 	    !file_write(own->key, buf_slice(key), 0600, e) ||
-	    !cert_tls_own_note(s->store, a, buf_slice(cert), &revoked, e))
+	    !cert_tls_own_note(s->store, a, buf_slice(cert), &ended, e))
 		return false;
 	s->tls_made_at = clock_mono_ms();
 	return file_write(own->cert, buf_slice(cert), 0644, e);

@@ -206,7 +206,7 @@ bool cert_authority_ra_due(const struct cert_authority *a);
 /*
  * Makes it, unless somebody else did meanwhile.  reason -1: the old row stays,
  * in state old; else enum cert_reason: it is revoked and opens nothing more.
- * ERR_CONFLICT: the new key would be the revoked one.
+ * ERR_CONFLICT: the new key would be the revoked one, or the next RA has it.
  */
 struct cert_ra_order {
 	int reason;

@@ -77,7 +77,7 @@ cert_authority_revoke_ra(struct store_tx *tx, const struct cert_member *m,
 	           tx, fingerprint, order->reason, order->actor, e);
 }
 
-/* An RA before it, or the next one, may have the same key of a token. */
+/* RAs before it may have the same key of a token. */
 static bool
 end_same_key(struct store_tx *tx, const struct renewal *r, struct err *e)
 {
@@ -117,6 +117,25 @@ replace_ra(struct store_tx *tx, void *arg, struct err *e)
 	           (r->order->reason < 0 || end_same_key(tx, r, e)));
 }
 
+/* Without its RA the next authority would be half of one. */
+static bool
+next_has_another(const struct cert_authority *a, struct err *e)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(a->ra->certificate);
+
+	for (size_t i = 0; i < a->count; i++) {
+		const struct cert_member *m = a->members[i];
+
+		if (str_eq(m->role, CERT_ROLE_RA) &&
+		    str_eq(m->state, CERT_STATE_NEXT) &&
+		    EVP_PKEY_eq(X509_get0_pubkey(m->certificate), key) == 1)
+			return err_set(e, ERR_CONFLICT,
+			    "the next authority's RA has the same key: mutsu "
+			    "ca drop-next first");
+	}
+	return true;
+}
+
 static void
 log_renewal(const struct cert_member *m)
 {
@@ -141,7 +160,8 @@ cert_authority_renew_ra(struct store *st, const struct cert_authority *a,
 		.model = a->ra,
 		.state = CERT_STATE_ACTIVE };
 	struct renewal r = { .a = a, .old = a->ra, .order = order };
-	bool good = cert_authority_make(&in, &m, e) &&
+	bool good = (!revoke || next_has_another(a, e)) &&
+	            cert_authority_make(&in, &m, e) &&
 	            (!revoke || cert_authority_key_is_new(a, m, e));
 
 	r.m = m;

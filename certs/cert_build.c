@@ -19,13 +19,6 @@ enum { EXTENSIONS = 0xa3, KEY_IDENTIFIER = 0x80 };
 
 enum { SERIAL_TIME_SIZE = 4 }; /* of CERT_SERIAL_SIZE octets */
 
-static void
-extension_free(X509_EXTENSION **x)
-{
-	X509_EXTENSION_free(*x);
-	*x = NULL;
-}
-
 void
 cert_build_extensions_free(STACK_OF(X509_EXTENSION) * *s)
 {
@@ -37,7 +30,7 @@ static bool
 add_extension(
     STACK_OF(X509_EXTENSION) * s, int nid, const char *text, struct err *e)
 {
-	AUTO(extension_free) X509_EXTENSION *x = NULL;
+	AUTO(cert_extension_free) X509_EXTENSION *x = NULL;
 	X509V3_CTX ctx;
 
 	if (text == NULL)

@@ -93,6 +93,13 @@ cert_algorithm_free(X509_ALGOR **a)
 }
 
 void
+cert_extension_free(X509_EXTENSION **x)
+{
+	X509_EXTENSION_free(*x);
+	*x = NULL;
+}
+
+void
 cert_time_free(ASN1_TIME **t)
 {
 	ASN1_TIME_free(*t);

@@ -21,6 +21,7 @@ void cert_req_free(X509_REQ **r);
 void cert_cms_free(CMS_ContentInfo **c);
 void cert_pubkey_free(X509_PUBKEY **p);
 void cert_algorithm_free(X509_ALGOR **a);
+void cert_extension_free(X509_EXTENSION **x);
 void cert_time_free(ASN1_TIME **t);
 void cert_store_free(X509_STORE **s);
 void cert_store_ctx_free(X509_STORE_CTX **c);

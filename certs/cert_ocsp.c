@@ -71,13 +71,6 @@ no_critical(OCSP_REQUEST *rq)
 	return true;
 }
 
-static void
-algorithm_free(X509_ALGOR **a)
-{
-	X509_ALGOR_free(*a);
-	*a = NULL;
-}
-
 /*
  * RFC 4055 2.1: parameters of a digest are absent or NULL.  Others would make
  * an answer of any length, as it repeats the CertID.  OpenSSL has no function
@@ -87,7 +80,7 @@ static bool
 plain_digest(OCSP_CERTID *id)
 {
 	AUTO(cert_openssl_free) unsigned char *der = NULL;
-	AUTO(algorithm_free) X509_ALGOR *a = NULL;
+	AUTO(cert_algorithm_free) X509_ALGOR *a = NULL;
 	int len = i2d_OCSP_CERTID(id, &der), tag, class, type = V_ASN1_UNDEF;
 	const unsigned char *p = der;
 	long left = 0;

@@ -59,31 +59,17 @@ issuer_of(const struct cert_authority *a, X509 *x)
 	return NULL;
 }
 
-bool
-cert_tls_own_retired(const struct cert_authority *a, struct slice cert)
-{
-	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
-	const struct cert_member *by;
-	struct err ignored;
-
-	if (!cert_parse_chain(cert, &chain, &ignored))
-		return false;
-	by = issuer_of(a, sk_X509_value(chain, 0));
-	return by != NULL && str_eq(by->state, CERT_STATE_RETIRED);
-}
-
-/* What the first certificate says; *ours false: no CA of ours signed it. */
+/* What the first certificate says; *by_out NULL: no CA of ours signed it. */
 static bool
 read_first(const struct cert_authority *a, struct slice pem,
-    struct cert_issued *out, bool *ours, struct err *e)
+    struct cert_issued *out, const struct cert_member **by_out, struct err *e)
 {
 	AUTO(cert_stack_free) STACK_OF(X509) *chain = NULL;
 	const struct cert_member *by;
 
 	if (!cert_parse_chain(pem, &chain, e))
 		return false;
-	by = issuer_of(a, sk_X509_value(chain, 0));
-	*ours = by != NULL;
+	*by_out = by = issuer_of(a, sk_X509_value(chain, 0));
 	if (!cert_ledger_read(sk_X509_value(chain, 0), out, e))
 		return false;
 	if (by != NULL)
@@ -104,21 +90,25 @@ find(struct store *st, const char *fingerprint, struct cert_entry *out,
 
 bool
 cert_tls_own_note(struct store *st, const struct cert_authority *a,
-    struct slice cert, bool *revoked, struct err *e)
+    struct slice cert, const char **ended, struct err *e)
 {
 	AUTO(cert_issued_clear) struct cert_issued issued = { 0 };
 	struct noting n = { .issued = &issued };
-	bool ours, found;
+	const struct cert_member *by;
+	bool found;
 
-	if (!read_first(a, cert, &issued, &ours, e))
+	*ended = NULL;
+	if (!read_first(a, cert, &issued, &by, e))
 		return false;
-	*revoked = false;
-	if (!ours)
+	if (by == NULL)
 		return true;
+	if (str_eq(by->state, CERT_STATE_RETIRED))
+		*ended = "retired";
 	if (!find(st, issued.fingerprint, &n.entry, &found, e) ||
 	    (!found && !store_write(st, note_once, &n, e)))
 		return false;
-	*revoked = n.entry.revoked;
+	if (n.entry.revoked)
+		*ended = "revoked";
 	return true;
 }
 

@@ -13,13 +13,6 @@ names_free(GENERAL_NAMES **names)
 	*names = NULL;
 }
 
-static void
-extension_free(X509_EXTENSION **x)
-{
-	X509_EXTENSION_free(*x);
-	*x = NULL;
-}
-
 /* The value of a GeneralName of that type, the caller's; NULL: it fits none. */
 static ASN1_STRING *
 make_value(int type, const char *text)
@@ -110,7 +103,7 @@ bool
 scep_client_names(
     const struct scep_client_options *o, X509_REQ *req, struct err *e)
 {
-	AUTO(extension_free) X509_EXTENSION *x = NULL;
+	AUTO(cert_extension_free) X509_EXTENSION *x = NULL;
 	STACK_OF(X509_EXTENSION) * list;
 	bool ok;
 
